@@ -1,0 +1,51 @@
+"""Virtual time for every test that does not ask for the real clock.
+
+The loop never waits: when nothing is ready its clock leaps to the next deadline, so an hour of
+back-off takes microseconds, and a test that would hang for ever fails at once as a deadlock.
+Tests with threads, sockets or processes carry the marker ``real_time``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pytest
+
+
+class Leap(selectors.DefaultSelector):
+    """A selector that moves the loop's clock to the next deadline instead of waiting for it."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        events = super().select(0)
+        if not events and timeout is None:
+            raise RuntimeError("deadlock: nothing is scheduled")
+        if not events and timeout is not None and timeout > 0:
+            self.now += timeout
+        return events
+
+
+class LeapingEventLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock is the selector's."""
+
+    def __init__(self) -> None:
+        self._leap = Leap()
+        super().__init__(self._leap)
+
+    def time(self) -> float:
+        return self._leap.now
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    del config
+    if item.get_closest_marker("real_time") is not None:
+        return {"real_time": asyncio.new_event_loop}
+    return {"virtual_time": LeapingEventLoop}
