@@ -1,0 +1,32 @@
+"""Names that cannot collide: run ids are UUIDv7, and a run's trace id is the same 128 bits.
+
+A UUIDv7 (RFC 9562) begins with the time in milliseconds, so runs sort by their start. A run id
+that a person chose (``mag-abc123``) is no UUID; its trace id is a hash of it, always the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import uuid
+
+_UUID_VERSION = 7
+
+
+def new_run_id(now_ms: int) -> str:
+    """Return a UUIDv7 for ``now_ms``, milliseconds since the Unix epoch."""
+    value = (now_ms & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    value = value & ~(0xF << 76) | _UUID_VERSION << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+def trace_id_of(run_id: str) -> int:
+    """Return the 128-bit trace id of a run, never zero."""
+    try:
+        parsed = uuid.UUID(run_id)
+    except ValueError:
+        parsed = None
+    if parsed is not None and parsed.version == _UUID_VERSION:
+        return parsed.int
+    return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:16], "big") | 1
