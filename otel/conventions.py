@@ -1,0 +1,114 @@
+"""Every telemetry name this runtime emits, in one place. Names only: no import, no behaviour.
+
+The GenAI conventions are in development and have neither a release nor a schema URL. Pinned here:
+open-telemetry/semantic-conventions-genai at commit 024a4f944a12 (``docs/gen-ai``, built on
+semantic-conventions v1.44.0), and two names beside it:
+
+- ``gen_ai.usage.cost.*`` is that repository's draft #443, on inference spans only. No convention
+  for money exists yet, so ``operation.cost`` (what Logfire reads) goes along with it.
+- ``gen_ai.usage.cache_creation.input_tokens`` is what v1.41 called ``cache_write`` (renamed in
+  #440). Jaeger and Phoenix still read the old name, so both are sent.
+
+``opentelemetry.semconv._incubating`` marks its GenAI names deprecated and lacks the new ones.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SCOPE: Final = "magsag.runtime"
+
+# --- operations: the value of gen_ai.operation.name, and the first word of a span's name ---------
+
+OPERATION_NAME: Final = "gen_ai.operation.name"
+INVOKE_WORKFLOW: Final = "invoke_workflow"
+INVOKE_AGENT: Final = "invoke_agent"
+EXECUTE_TOOL: Final = "execute_tool"
+CHAT: Final = "chat"
+
+# --- on any span ---------------------------------------------------------------------------------
+
+ERROR_TYPE: Final = "error.type"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+SESSION_ID: Final = "session.id"
+CONVERSATION_ID: Final = "gen_ai.conversation.id"
+
+# --- workflows, agents, tools --------------------------------------------------------------------
+
+WORKFLOW_NAME: Final = "gen_ai.workflow.name"
+AGENT_NAME: Final = "gen_ai.agent.name"
+AGENT_DESCRIPTION: Final = "gen_ai.agent.description"
+TOOL_NAME: Final = "gen_ai.tool.name"
+TOOL_TYPE: Final = "gen_ai.tool.type"
+TOOL_DESCRIPTION: Final = "gen_ai.tool.description"
+TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+
+# --- model calls ---------------------------------------------------------------------------------
+
+PROVIDER_NAME: Final = "gen_ai.provider.name"
+OUTPUT_TYPE: Final = "gen_ai.output.type"
+PROMPT_NAME: Final = "gen_ai.prompt.name"
+PROMPT_VERSION: Final = "gen_ai.prompt.version"
+
+REQUEST_MODEL: Final = "gen_ai.request.model"
+REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
+REQUEST_TEMPERATURE: Final = "gen_ai.request.temperature"
+REQUEST_TOP_P: Final = "gen_ai.request.top_p"
+REQUEST_TOP_K: Final = "gen_ai.request.top_k"
+REQUEST_FREQUENCY_PENALTY: Final = "gen_ai.request.frequency_penalty"
+REQUEST_PRESENCE_PENALTY: Final = "gen_ai.request.presence_penalty"
+REQUEST_STOP_SEQUENCES: Final = "gen_ai.request.stop_sequences"
+REQUEST_SEED: Final = "gen_ai.request.seed"
+REQUEST_CHOICE_COUNT: Final = "gen_ai.request.choice.count"
+REQUEST_STREAM: Final = "gen_ai.request.stream"
+REQUEST_REASONING_LEVEL: Final = "gen_ai.request.reasoning.level"
+REQUEST_PREVIOUS_RESPONSE_ID: Final = "gen_ai.request.previous_response.id"
+
+RESPONSE_ID: Final = "gen_ai.response.id"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+RESPONSE_TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+
+USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+USAGE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+USAGE_CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+USAGE_CACHE_CREATION_INPUT_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
+USAGE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+
+# --- money: only where it was billed, so that a sum over spans counts nothing twice --------------
+
+COST_AMOUNT: Final = "gen_ai.usage.cost.amount"
+COST_CURRENCY: Final = "gen_ai.usage.cost.currency"
+COST_SOURCE: Final = "gen_ai.usage.cost.source"
+OPERATION_COST: Final = "operation.cost"
+COST_NANO_USD: Final = "magsag.cost.nano_usd"
+
+# --- our own -------------------------------------------------------------------------------------
+
+RUN_ID: Final = "magsag.run.id"
+TASK_ID: Final = "magsag.task.id"
+ACTOR_ID: Final = "magsag.actor.id"
+MESSAGE_ID: Final = "magsag.message.id"
+DELEGATION_FROM: Final = "magsag.delegation.from"
+DELEGATION_TO: Final = "magsag.delegation.to"
+DELEGATION_DEPTH: Final = "magsag.delegation.depth"
+DELEGATION_MODE: Final = "magsag.delegation.mode"
+MAILBOX_WAIT_MS: Final = "magsag.mailbox.wait_ms"
+TURNS: Final = "magsag.turns"
+ATTEMPTS: Final = "magsag.attempts"
+RETRY_WAIT_MS: Final = "magsag.retry.wait_ms"
+RATE_LIMIT_WAIT_MS: Final = "magsag.ratelimit.wait_ms"
+CACHE_HIT: Final = "magsag.cache.hit"
+TOOL_BYTES: Final = "magsag.tool.bytes"
+TOTAL_CALLS: Final = "magsag.total.calls"
+TOTAL_INPUT_TOKENS: Final = "magsag.total.input_tokens"
+TOTAL_OUTPUT_TOKENS: Final = "magsag.total.output_tokens"
+TOTAL_COST_NANO_USD: Final = "magsag.total.cost.nano_usd"
+
+# --- resource ------------------------------------------------------------------------------------
+
+SERVICE_NAME: Final = "service.name"
+SERVICE_VERSION: Final = "service.version"
+SERVICE_INSTANCE_ID: Final = "service.instance.id"
