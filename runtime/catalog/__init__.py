@@ -1,0 +1,50 @@
+"""The catalog: a folder of YAML that says which agents there are, who is asked and what is allowed.
+
+In reading order:
+
+- ``faults``: what is wrong, where, and what to do; all of it at once.
+- ``document``, ``source``, ``tree``: a YAML file as data, with the place of every value.
+- ``values``, ``fields``: the types that entries are made of.
+- ``agents``, ``routes``, ``limits``: the entries.
+- ``rules``, ``explain``, ``check``: one file against its type, in plain sentences.
+- ``discover``, ``contents``, ``entrypoints``, ``references``: the files against each other.
+- ``kinds``, ``load``, ``catalog``: a folder becomes a ``Catalog``.
+- ``profile``: a provider's entry and the environment become an account.
+- ``schema``: the same rules for editors; imported from there, for no run needs it.
+"""
+
+from __future__ import annotations
+
+from runtime.catalog.agents import AgentEntry, BackoffEntry, SkillEntry, WorkflowEntry
+from runtime.catalog.catalog import Catalog
+from runtime.catalog.document import Origin, Position
+from runtime.catalog.entrypoints import split_entrypoint
+from runtime.catalog.faults import CatalogFaults, Fault
+from runtime.catalog.fields import FieldEntry, fields_to_model
+from runtime.catalog.limits import Policy
+from runtime.catalog.load import load_catalog
+from runtime.catalog.profile import profile_of
+from runtime.catalog.routes import ModelEntry, ProviderEntry, RoutingFile, Target, find_targets
+
+__all__ = [
+    "AgentEntry",
+    "BackoffEntry",
+    "Catalog",
+    "CatalogFaults",
+    "Fault",
+    "FieldEntry",
+    "ModelEntry",
+    "Origin",
+    "Policy",
+    "Position",
+    "ProviderEntry",
+    "RoutingFile",
+    "SkillEntry",
+    "Target",
+    "WorkflowEntry",
+    "fields_to_model",
+    "find_targets",
+    "load_catalog",
+    "profile_of",
+    "split_entrypoint",
+]

@@ -1,0 +1,79 @@
+"""What a loaded catalog is: entries by name, each of which knows where it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from runtime.catalog.agents import AgentEntry, SkillEntry, WorkflowEntry
+    from runtime.catalog.document import Origin
+    from runtime.catalog.faults import Fault
+    from runtime.catalog.limits import Policy
+    from runtime.catalog.routes import ProviderEntry, RoutingFile
+    from runtime.messages import Price
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything that a catalog says, checked.
+
+    Attributes:
+        root: the workspace, the folder's parent; entry points are relative to it.
+        agents: by slug.
+        skills: by name.
+        workflows: by slug.
+        routing: the routing file called ``default``.
+        routings: all routing files, by name; each has at least the default one's tiers.
+        providers: by name.
+        prices: by ``provider/model``; each knows where it is written.
+        policies: in the order in which they are written; each knows where that is.
+    """
+
+    root: Path
+    agents: Mapping[str, AgentEntry]
+    skills: Mapping[str, SkillEntry]
+    workflows: Mapping[str, WorkflowEntry]
+    routing: RoutingFile
+    routings: Mapping[str, RoutingFile]
+    providers: Mapping[str, ProviderEntry]
+    prices: Mapping[str, Price]
+    policies: tuple[Policy, ...]
+    _origins: Mapping[int, Origin] = field(default_factory=dict, repr=False)
+
+    def origin(self, entry: object) -> Origin:
+        """Return where an entry of this catalog comes from.
+
+        Args:
+            entry: an agent, skill, workflow, routing file or provider of this very catalog.
+
+        Raises:
+            LookupError: it is none of this catalog's.
+        """
+        try:
+            return self._origins[id(entry)]
+        except KeyError:
+            raise LookupError(f"{entry!r} is no entry of this catalog") from None
+
+    def position(self, entry: object, *path: str | int) -> str:
+        """Return where a value of an entry is written, as ``file:line:column``.
+
+        Args:
+            entry: as for ``origin``.
+            path: the keys and indices that lead to the value; the whole entry if empty.
+        """
+        return self.origin(entry).place(*path)
+
+    def fault(self, entry: object, *path: str | int, what: str, todo: str) -> Fault:
+        """Return a fault at a value of an entry, for what only a start can find out.
+
+        Args:
+            entry: as for ``origin``.
+            path: the keys and indices that lead to the value; the whole entry if empty.
+            what: what is wrong, one line.
+            todo: what to do about it, one line.
+        """
+        return self.origin(entry).fault(*path, what=what, todo=todo)

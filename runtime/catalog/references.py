@@ -1,0 +1,190 @@
+"""What the entries of a catalog say about each other, checked before anything runs.
+
+Each check yields the faults of one kind of reference. A name that only a faulty file can have
+raises no fault here: the file's own is enough.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from runtime.catalog.entrypoints import entrypoint_problem
+from runtime.catalog.faults import suggestion
+from runtime.catalog.routes import Target, find_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runtime.catalog.agents import WorkflowEntry
+    from runtime.catalog.contents import Contents, Shelf
+    from runtime.catalog.document import Origin
+    from runtime.catalog.faults import Fault
+    from runtime.catalog.routes import ProviderEntry
+
+DEFAULT_ROUTING = "default"
+_ALMOST_EQUAL = 0.8  # of two names, as difflib counts it: one is a misspelling of the other
+
+
+def reference_faults(contents: Contents) -> Iterator[Fault]:
+    """Yield every fault in what the entries say about each other."""
+    for check in (_bodies, _agents, _data_classes, _workflows, _routing, _prices):
+        yield from check(contents)
+
+
+def _unknown(
+    name: str | None, shelf: Shelf[Any], origin: Origin, *path: str | int, key: bool = False
+) -> Iterator[Fault]:
+    """Yield a fault if no file can have this name."""
+    if name is not None and shelf.lacks(name):
+        todo = suggestion(name, shelf.entries, kind=f"{shelf.kind}s")
+        yield origin.fault(*path, what=f"unknown {shelf.kind} {name!r}", todo=todo, key=key)
+
+
+# --- agents and skills ---------------------------------------------------------------------------
+
+
+def _bodies(contents: Contents) -> Iterator[Fault]:
+    """Entry points are files of the workspace; import finds out about the rest."""
+    shelves: tuple[Shelf[Any], ...] = (contents.agents, contents.skills)
+    for shelf in shelves:
+        for entry, origin in shelf.written():
+            problem = entry.entrypoint and entrypoint_problem(entry.entrypoint, contents.workspace)
+            if problem:
+                what, todo = problem
+                yield origin.fault("entrypoint", what=what, todo=todo)
+
+
+def _agents(contents: Contents) -> Iterator[Fault]:
+    for entry, origin in contents.agents.written():
+        stem = PurePath(origin.document.file).stem
+        if entry.name not in (stem, None):
+            what = f"agent {entry.name!r} is in a file called {stem!r}"
+            yield origin.fault("name", what=what, todo="give both the same name")
+        for index, skill in enumerate(entry.skills or ()):
+            yield from _unknown(skill, contents.skills, origin, "skills", index)
+        for index, agent in enumerate(entry.agents or ()):
+            yield from _unknown(agent, contents.agents, origin, "agents", index)
+        if entry.model is not None:
+            yield from _model(entry.model, contents, origin)
+
+
+def _data_classes(contents: Contents) -> Iterator[Fault]:
+    """A class without a policy is free; one that almost has a policy is a misspelling."""
+    required = {name for _, policy, _ in contents.policies for name in policy.requirements or ()}
+    for entry, origin in contents.agents.written():
+        written = entry.data_class or ""
+        near = get_close_matches(written, required - {written}, n=1, cutoff=_ALMOST_EQUAL)
+        if near and written not in required:
+            what = f"no policy mentions the data class {written!r}"
+            yield origin.fault("data_class", what=what, todo=f"did you mean {near[0]!r}?")
+
+
+# --- models --------------------------------------------------------------------------------------
+
+
+def _model(text: str, contents: Contents, origin: Origin) -> Iterator[Fault]:
+    """A model is a tier, ``provider/model``, or the name of one provider's model."""
+    routing = contents.routing.entries.get(DEFAULT_ROUTING)
+    if routing is None or not contents.providers.whole:
+        return
+    targets = find_targets(text, contents.providers.entries)
+    if text in routing.tiers or len(targets) == 1:
+        return
+    if targets:
+        what = f"several providers list the model {text!r}"
+        todo = "write " + " or ".join(f"{target.provider}/{target.model}" for target in targets)
+    else:
+        what = f"{text!r} is neither a tier nor a model of a provider"
+        todo = suggestion(text, [*routing.tiers, *_listed(contents)], kind="tiers and models")
+    yield origin.fault("model", what=what, todo=todo)
+
+
+def _listed(contents: Contents) -> Iterator[str]:
+    for name, provider, _ in contents.providers:
+        for model in provider.models:
+            yield model
+            yield f"{name}/{model}"
+
+
+# --- workflows -----------------------------------------------------------------------------------
+
+
+def _workflows(contents: Contents) -> Iterator[Fault]:
+    for entry, origin in contents.workflows.written():
+        yield from _unknown(entry.agent, contents.agents, origin, "agent")
+        if entry.name in contents.agents.entries:
+            place = contents.agents.origins[entry.name].place()
+            what = f"an agent is called {entry.name!r}, too, at {place}"
+            yield origin.fault("name", what=what, todo="rename the workflow")
+        if entry.provider is None and entry.model is not None:
+            yield from _model(entry.model, contents, origin)
+        if entry.provider is not None:
+            yield from _unknown(entry.provider, contents.providers, origin, "provider")
+            yield from _provider(entry, entry.provider, contents, origin)
+
+
+def _provider(
+    entry: WorkflowEntry, provider: str, contents: Contents, origin: Origin
+) -> Iterator[Fault]:
+    """A workflow's provider has the workflow's model, or else its agent's tier."""
+    routing = contents.routing.entries.get(DEFAULT_ROUTING)
+    agent = contents.agents.entries.get(entry.agent)
+    offered = contents.providers.entries.get(provider)
+    if routing is None or offered is None or (agent is None and entry.model is None):
+        return
+    text = entry.model or (agent.model if agent else None) or routing.default
+    at = "provider" if entry.model is None else "model"
+    if text in routing.tiers and provider not in routing.tiers[text]:
+        what = f"the tier {text!r} names no model of {provider!r}"
+        yield origin.fault(at, what=what, todo=f"add '{provider}: MODEL' to it")
+    elif text not in routing.tiers and entry.model and not _offers(provider, offered, text):
+        what = f"the provider {provider!r} has no model {text!r}"
+        yield origin.fault(at, what=what, todo=suggestion(text, offered.models, kind="models"))
+
+
+def _offers(name: str, provider: ProviderEntry, text: str) -> bool:
+    return provider.offers(text) or bool(find_targets(text, {name: provider}))
+
+
+# --- routing and prices --------------------------------------------------------------------------
+
+
+def _routing(contents: Contents) -> Iterator[Fault]:
+    default = contents.routing.entries.get(DEFAULT_ROUTING)
+    for routing, origin in contents.routing.written():
+        tiers = routing.tiers or {}
+        yield from _unknown(routing.provider, contents.providers, origin, "provider")
+        for tier, models in tiers.items():
+            for provider, model in models.items():
+                yield from _offered(Target(provider, model), contents, origin, "tiers", tier)
+        for tier in default.tiers if default and tiers else ():
+            if tier not in tiers:
+                what = f"routing {routing.name!r} has no tier {tier!r}, which the default one has"
+                yield origin.fault("tiers", what=what, todo="add it", key=True)
+    if default is None and contents.routing.whole:
+        for _, _, origin in contents.routing:
+            what = f"no routing file is called {DEFAULT_ROUTING!r}"
+            yield origin.fault("name", what=what, todo="call the one that shall be used so")
+            return
+
+
+def _offered(
+    target: Target, contents: Contents, origin: Origin, *path: str | int
+) -> Iterator[Fault]:
+    """Yield a fault if a tier's provider is unknown or does not have the tier's model."""
+    provider = contents.providers.entries.get(target.provider)
+    if provider is None:
+        path = (*path, target.provider)
+        yield from _unknown(target.provider, contents.providers, origin, *path, key=True)
+    elif not provider.offers(target.model):
+        what = f"the provider {target.provider!r} has no model {target.model!r}"
+        todo = suggestion(target.model, provider.models, kind="models")
+        yield origin.fault(*path, target.provider, what=what, todo=todo, key=not path)
+
+
+def _prices(contents: Contents) -> Iterator[Fault]:
+    for name, _, origin in contents.prices:
+        provider, _, model = name.partition("/")
+        yield from _offered(Target(provider, model), contents, origin)

@@ -1,0 +1,249 @@
+"""Editors are told the same rules: a JSON Schema accepts what loading accepts of one file."""
+
+from __future__ import annotations
+
+import copy
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from runtime.catalog.check import check
+from runtime.catalog.document import START, Document, Spot
+from runtime.catalog.fields import TYPES, FieldType
+from runtime.catalog.kinds import KINDS
+from runtime.catalog.schema import json_schemas, write_schemas
+from tests.catalog_workspace import FILES, agent
+
+SHIPPED = Path(__file__).parent.parent / "catalog"
+SCHEMAS = dict(zip(KINDS, json_schemas().values(), strict=True))
+# What only loading can say, by a part of its sentence; the schema module's docstring lists them.
+BEYOND = (
+    "backoff.first_s",
+    "placeholder",
+    "no input field",
+    "braces",
+    "is not among the tiers",
+    "has no model of the provider that is asked",
+)
+
+
+@cache
+def validator(kind: str) -> Draft202012Validator:
+    Draft202012Validator.check_schema(SCHEMAS[kind])
+    return Draft202012Validator(SCHEMAS[kind])
+
+
+def faults(kind: str, data: Any) -> list[str]:
+    """Return what loading says of one file's data by itself."""
+    document = Document("x.yaml", data, {(): Spot(START, START, None)})
+    return [fault.what for fault in check(KINDS[kind].model, document)[1]]
+
+
+def entry(text: str | None) -> Any:
+    return yaml.safe_load(text or "")
+
+
+PROMPT_ONLY = entry(FILES["agents/sub/summarise.yaml"])
+FULL_AGENT = {
+    **entry(agent()["agents/a.yaml"]),
+    "model": "fast",
+    "skills": ["a.b"],
+    "agents": [],
+    "concurrency": 2,
+    "deadline_s": 1.5,
+    "max_restarts": 0,
+    "backoff": {"first_s": 1, "jitter": 0.5},
+    "mailbox": 1,
+    "data_class": "pii",
+    "max_output_tokens": 1,
+}
+WORKFLOW = {"name": "w", "description": "d", "agent": "a", "input": {"x": [None]}, "budget_usd": 1}
+PROVIDERS = entry(FILES["providers.yaml"])
+ROUTING = entry(FILES["routing/default.yaml"])
+SKILL = entry(FILES["skills/documents.yaml"])
+PRICES = {"prices": {"a/b": {"input_usd_per_mtok": 0, "output_usd_per_mtok": "0.125"}}}
+POLICIES = {
+    "policies": [
+        {"name": "a", "allowed_models": ["x"]},
+        {"name": "b", "thresholds": {"max_cost_per_run_usd": "1.5"}},
+        {"name": "c", "requirements": {"pii": []}, "description": "d"},
+    ]
+}
+GOOD: list[tuple[str, Any]] = [
+    ("agents", PROMPT_ONLY),
+    ("agents", FULL_AGENT),
+    ("skills", SKILL),
+    ("workflows", {**WORKFLOW, "deadline_s": 5, "model": "m", "provider": "p"}),
+    ("routing", ROUTING),
+    ("providers", PROVIDERS),
+    ("prices", PRICES),
+    ("policies", POLICIES),
+]
+
+SERVER = {"dialect": "openai_chat", "any_model": True}
+DAILY = {"max_cost_per_run_usd": 1, "max_cost_per_agent_daily_usd": 2}
+BAD: list[tuple[str, Any]] = [
+    ("agents", {**FULL_AGENT, "modle": "fast"}),
+    ("agents", {**FULL_AGENT, "model": None}),
+    ("agents", {**FULL_AGENT, "role": "boss"}),
+    ("agents", {**FULL_AGENT, "name": "A b"}),
+    ("agents", {**FULL_AGENT, "concurrency": "ten"}),
+    ("agents", {**FULL_AGENT, "concurrency": True}),
+    ("agents", {**FULL_AGENT, "concurrency": 0}),
+    ("agents", {**FULL_AGENT, "deadline_s": 0}),
+    ("agents", {**FULL_AGENT, "skills": ["a", "a"]}),
+    ("agents", {**FULL_AGENT, "skills": "a"}),
+    ("agents", {**FULL_AGENT, "backoff": {"first": 1}}),
+    ("agents", {**FULL_AGENT, "entrypoint": "agents.digest:run"}),
+    ("agents", {**FULL_AGENT, "prompt": "x"}),
+    ("agents", {**FULL_AGENT, "output": {"a": "str"}}),
+    ("agents", {**FULL_AGENT, "system": "x"}),
+    ("agents", {key: value for key, value in FULL_AGENT.items() if key != "entrypoint"}),
+    ("agents", {key: value for key, value in FULL_AGENT.items() if key != "description"}),
+    ("agents", {**PROMPT_ONLY, "role": "mag"}),
+    ("agents", {**PROMPT_ONLY, "output": {}}),
+    ("agents", {**PROMPT_ONLY, "output": {"a": "strng"}}),
+    ("agents", {**PROMPT_ONLY, "output": {"a": {"type": "int", "default": "x"}}}),
+    ("agents", {**PROMPT_ONLY, "output": {"a": {"type": "int", "default": None}}}),
+    ("agents", {**PROMPT_ONLY, "output": {"a": {"description": "d"}}}),
+    ("agents", {**PROMPT_ONLY, "output": {"a-b": "str"}}),
+    ("agents", {**PROMPT_ONLY, "output": {"model_dump": "str"}}),
+    ("agents", {key: value for key, value in PROMPT_ONLY.items() if key != "output"}),
+    ("skills", {**SKILL, "timeout_s": -1}),
+    ("skills", {**SKILL, "name": "a b"}),
+    ("workflows", {**WORKFLOW, "budget_usd": 0}),
+    ("workflows", {**WORKFLOW, "budget_usd": "0.0"}),
+    ("workflows", {**WORKFLOW, "budget_usd": True}),
+    ("workflows", {**WORKFLOW, "budget_usd": "1e3"}),
+    ("workflows", {**WORKFLOW, "budget_usd": 10**9}),
+    ("workflows", {**WORKFLOW, "input": [1]}),
+    ("routing", {**ROUTING, "tiers": {}}),
+    ("routing", {**ROUTING, "tiers": {"fast": {}}}),
+    ("routing", {**ROUTING, "tiers": {"a/b": {"echo": "x"}}}),
+    ("routing", {**ROUTING, "tiers": {"fast": {"echo": ["x"]}}}),
+    ("providers", {"providers": {}}),
+    ("providers", {"providers": {"a/b": PROVIDERS["providers"]["echo"]}}),
+    ("providers", {"providers": {"a": SERVER}}),
+    ("providers", {"providers": {"a": {**SERVER, "base_url_env": []}}}),
+    ("providers", {"providers": {"a": {**SERVER, "base_url": "localhost"}}}),
+    ("providers", {"providers": {"a": {"dialect": "echo", "models": {}}}}),
+    ("providers", {"providers": {"a": {"dialect": "echo", "models": {"a b": {}}}}}),
+    ("providers", {"providers": {"a": {"dialect": "echo", "models": {"a": None}}}}),
+    ("providers", {"providers": {"a": {**SERVER, "dialect": "echo", "base_url": "http://x"}}}),
+    (
+        "providers",
+        {"providers": {"a": {**SERVER, "base_url": "http://x", "api_key_required": True}}},
+    ),
+    ("prices", {"prices": {"gpt": PRICES["prices"]["a/b"]}}),
+    ("prices", {"prices": {"a/b": {"input_usd_per_mtok": 1}}}),
+    ("prices", {"prices": {"a/b": {"input_usd_per_mtok": -1, "output_usd_per_mtok": 1}}}),
+    ("policies", {"policies": []}),
+    ("policies", {"policies": [{"name": "a"}]}),
+    ("policies", {"policies": [{"name": "a", "allowed_models": [], "requirements": {"a": []}}]}),
+    ("policies", {"policies": [{"name": "a", "requirements": {}}]}),
+    ("policies", {"policies": [{"name": "a", "thresholds": DAILY}]}),
+]
+
+
+@pytest.mark.parametrize(("kind", "data"), GOOD)
+def test_a_good_file_satisfies_both(kind: str, data: Any) -> None:
+    assert faults(kind, data) == []
+    assert [error.message for error in validator(kind).iter_errors(data)] == []
+
+
+@pytest.mark.parametrize(("kind", "data"), BAD)
+def test_a_structural_fault_is_refused_by_both(kind: str, data: Any) -> None:
+    assert faults(kind, data)
+    assert not validator(kind).is_valid(data)
+
+
+def shipped_files() -> list[tuple[str, Path]]:
+    folders = [(kind, path) for kind in KINDS for path in sorted((SHIPPED / kind).rglob("*.yaml"))]
+    files = [(kind, SHIPPED / f"{kind}.yaml") for kind in ("providers", "prices")]
+    return folders + [(kind, path) for kind, path in files if path.exists()]
+
+
+@pytest.mark.parametrize(("kind", "path"), shipped_files(), ids=lambda value: Path(value).name)
+def test_every_shipped_file_satisfies_its_schema(kind: str, path: Path) -> None:
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert [error.message for error in validator(kind).iter_errors(data)] == []
+
+
+def places(data: Any) -> list[tuple[Any, Any]]:
+    """Return every (container, key) of nested data."""
+    if isinstance(data, dict):
+        inner = list(data.items())
+    elif isinstance(data, list):
+        inner = list(enumerate(data))
+    else:
+        return []
+    return [(data, key) for key, _ in inner] + [
+        place for _, value in inner for place in places(value)
+    ]
+
+
+SCALARS = [None, True, False, 0, 1, -1, 7, 0.5, 10**12, "", "x", "yes", "a b", "a/b", "str", "echo"]
+NESTED = [[], ["x"], ["x", "x"], [1], {}, {"x": "x"}, {"x": {}}, {"a b": 1}, {"type": "int"}]
+VALUES = st.sampled_from([*SCALARS, *NESTED])
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> tuple[str, Any]:
+    """Return a good file's data with a few keys renamed, removed, or given another value."""
+    kind, good = draw(st.sampled_from(GOOD))
+    data = copy.deepcopy(good)
+    for _ in range(draw(st.integers(1, 3))):
+        holder, key = draw(st.sampled_from(places(data) or [({"": 0}, "")]))
+        change = draw(st.sampled_from(["value", "rename", "remove"]))
+        if change == "value":
+            holder[key] = copy.deepcopy(draw(VALUES))
+        elif change == "remove":
+            holder.pop(key)
+        elif isinstance(holder, dict):
+            holder[draw(st.sampled_from(["x", "prompt", "base_url", "models", "a b"]))] = (
+                holder.pop(key)
+            )
+    return kind, data
+
+
+@given(mutated())
+def test_both_agree_on_whatever_a_person_may_write(case: tuple[str, Any]) -> None:
+    kind, data = case
+    assume(isinstance(data, dict))
+    said, valid = faults(kind, data), validator(kind).is_valid(data)
+    if valid:
+        assert all(any(part in what for part in BEYOND) for what in said)
+    else:
+        assert said
+
+
+def test_each_key_is_described_for_the_one_who_writes_it() -> None:
+    for schema in SCHEMAS.values():
+        for model in (schema, *schema.get("$defs", {}).values()):
+            assert model["description"]
+            assert "Attributes" not in model["description"]
+    properties = SCHEMAS["agents"]["properties"]
+    assert all(text["description"] for text in properties.values())
+    assert properties["model"]["description"].startswith("a tier of the routing file, ")
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_default_is_checked_for_every_type(kind: FieldType) -> None:
+    defaults: list[Any] = ["x", 1, 1.5, True, ["x"], [1], [1.5], [True], {"x": 1}, None]
+    for default in defaults:
+        data = {**PROMPT_ONLY, "output": {"a": {"type": kind, "default": default}}}
+        assert validator("agents").is_valid(data) == (faults("agents", data) == [])
+
+
+def test_schemas_are_written_as_files_that_can_be_read(tmp_path: Path) -> None:
+    paths = write_schemas(tmp_path / "new" / "_schemas")
+    assert {path.name for path in paths} == set(json_schemas())
+    for path in paths:
+        assert json.loads(path.read_text(encoding="utf-8")) == json_schemas()[path.name]
