@@ -1,0 +1,76 @@
+"""What waits for its commit: filled by any thread, emptied by the writer in groups."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from runtime.journal.faults import JournalFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from runtime.journal.entry import Entry
+
+_LARGEST_GROUP = 4096  # records; more gains nothing and keeps whoever waits waiting
+_LARGEST_GROUP_BYTES = 16 * 1024 * 1024
+
+
+class Backlog:
+    """A queue that hands over all it has at once.
+
+    Attributes:
+        appended: how many records were ever put in.
+    """
+
+    def __init__(self) -> None:
+        self.appended = 0
+        self._fresh: list[Entry] = []
+        self._closed = False
+        self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)
+
+    def put(self, entry: Entry) -> None:
+        """Add a record; the lock is only ever held for a few instructions.
+
+        Raises:
+            JournalFailed: the backlog is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise JournalFailed("the journal is closed")
+            self._fresh.append(entry)
+            self.appended += 1
+            if len(self._fresh) == 1:  # else the writer has been called, or is at work
+                self._arrived.notify()
+
+    def close(self) -> None:
+        """Take nothing more; ``groups`` ends when it has given out the rest."""
+        with self._lock:
+            self._closed = True
+            self._arrived.notify()
+
+    def groups(self) -> Iterator[list[Entry]]:
+        """Yield what waits, in order, and wait for more until the backlog is closed."""
+        while taken := self._take():
+            yield from _split(taken)
+
+    def _take(self) -> list[Entry]:
+        with self._lock:
+            while not (self._fresh or self._closed):
+                self._arrived.wait()
+            taken, self._fresh = self._fresh, []
+        return taken
+
+
+def _split(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    group: list[Entry] = []
+    size = 0
+    for entry in entries:
+        if len(group) == _LARGEST_GROUP or (group and size + entry.size > _LARGEST_GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(entry)
+        size += entry.size
+    if group:
+        yield group

@@ -1,0 +1,73 @@
+"""What can go wrong with a journal, and what a person does about it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sqlite3
+from typing import TYPE_CHECKING
+
+from runtime.errors import ConfigurationError, RuntimeFault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runtime.journal.entry import Entry
+
+_log = logging.getLogger("runtime.journal")
+
+
+class JournalUnusable(ConfigurationError):
+    """The journal's file cannot be opened for writing."""
+
+
+class JournalFailed(RuntimeFault):
+    """The journal cannot be written or read, so nothing may go on that relies on it."""
+
+    reason = "journal"
+
+
+_PRIMARY_CODE = 0xFF  # SQLite keeps the class of an error in the low byte of its code
+
+_SQLITE_ADVICE = {
+    sqlite3.SQLITE_BUSY: "another program keeps it locked: close that program",
+    sqlite3.SQLITE_LOCKED: "another program keeps it locked: close that program",
+    sqlite3.SQLITE_READONLY: "give this user the right to write the file and its folder",
+    sqlite3.SQLITE_PERM: "give this user the right to write the file and its folder",
+    sqlite3.SQLITE_IOERR: "check the disk: its free space, its quota, its health",
+    sqlite3.SQLITE_FULL: "free some space on that disk; the journal then goes on by itself",
+    sqlite3.SQLITE_CORRUPT: "restore a copy, or save what is left with: sqlite3 FILE .recover",
+    sqlite3.SQLITE_NOTADB: "it is no SQLite database: choose another file with --db",
+    sqlite3.SQLITE_CANTOPEN: "check that its folder exists and that this user may write there",
+}
+_OS_ADVICE = {
+    errno.ENOSPC: "free some space on that disk; the journal then goes on by itself",
+    errno.EDQUOT: "free some space in this user's quota; the journal then goes on by itself",
+    errno.EACCES: "give this user the right to write the folder, or choose another with --db",
+    errno.EPERM: "give this user the right to write the folder, or choose another with --db",
+    errno.EROFS: "that disk is mounted read-only: choose another with --db",
+    errno.ENOTDIR: "a part of that path is a file: choose another with --db",
+    errno.EEXIST: "a part of that path is a file: choose another with --db",
+    errno.ENOLCK: "that file system has no locks: choose a local disk with --db",
+}
+
+
+def describe(path: Path, error: Exception) -> str:
+    """Return one line that names the file, what is wrong, and the next step."""
+    return f"journal {path}: {error}; {_advice(error)}"
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return _OS_ADVICE.get(error.errno or 0, "choose another file with --db")
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    return _SQLITE_ADVICE.get(code, "choose another file with --db")
+
+
+def report_refusal(entry: Entry) -> None:
+    """Log a record that is left out, without its body: a journal never drops one in silence."""
+    _log.error(
+        "the journal refused a record: its operation already has an outcome; "
+        "a failure that is tried again needs terminal=False",
+        extra={"run_id": entry.run_id, "kind": entry.kind, "op": entry.op, "bytes": entry.size},
+    )

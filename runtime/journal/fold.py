@@ -1,0 +1,195 @@
+"""How records become the row of a run. Pure, so memory, SQLite and any later store agree.
+
+Rule 1: each fact of a run is from the first record that brings it: one start, one end.
+Rule 2: every outcome of an invocation is counted, a late one too: money spent is spent.
+Rule 3: a run exists from its first record on, whatever its kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from runtime.identity import trace_id_of
+from runtime.journal.records import KINDS, RunRow
+
+if TYPE_CHECKING:
+    from runtime.journal.records import RunStatus
+
+_LARGEST = 2**53  # what every JSON reader holds exactly; a thousand of them still fit into 64 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What ``run_started`` says about its run."""
+
+    target: str
+    trace_id: str | None
+    pid: int | None
+    host: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What the last record of a run says about it."""
+
+    status: RunStatus
+    error: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the outcome of an invocation adds to its run."""
+
+    errors: int
+    unpriced: bool
+    input_tokens: int
+    output_tokens: int
+    cost_nano_usd: int
+
+
+Facts = Start | End | Call | None
+
+
+def facts_of(kind: str, body: Mapping[str, Any], cost_nano_usd: int) -> Facts:
+    """Return what a record changes in the row of its run; None for most kinds.
+
+    Raises:
+        TypeError: a field that the row is made from has a wrong type.
+        ValueError: a count is negative or absurdly large.
+    """
+    rule = KINDS[kind]
+    if rule.calls:
+        usage = _field(body, "usage", Mapping) or {}
+        return Call(
+            errors=rule.errors,
+            unpriced=body.get("unpriced") is True,
+            input_tokens=_tokens(usage, "input_tokens"),
+            output_tokens=_tokens(usage, "output_tokens"),
+            cost_nano_usd=cost_nano_usd,
+        )
+    if rule.status == "running":
+        target, trace_id = _field(body, "target", str), _field(body, "trace_id", str)
+        return Start(target or "", trace_id, _field(body, "pid", int), _field(body, "host", str))
+    if rule.status is not None:
+        return End(rule.status, _field(body, "error", str), _field(body, "reason", str))
+    return None
+
+
+def check_count(name: str, value: int) -> None:
+    """Refuse what cannot be summed up.
+
+    Raises:
+        TypeError: it is no integer.
+        ValueError: it is negative or above 2**53.
+    """
+    if not isinstance(value, int):
+        raise TypeError(f"{name} must be int, got {type(value).__name__}")
+    if not 0 <= value <= _LARGEST:
+        raise ValueError(f"{name} must be between 0 and 2**53, got {value}")
+
+
+def _tokens(usage: Mapping[str, Any], key: str) -> int:
+    value: int = usage.get(key) or 0
+    check_count(key, value)
+    return value
+
+
+def _field(body: Mapping[str, Any], key: str, wanted: type) -> Any:
+    value = body.get(key)
+    if value is not None and not isinstance(value, wanted):
+        raise TypeError(f"{key} must be {wanted.__name__}, got {type(value).__name__}")
+    return value
+
+
+@dataclass(slots=True)
+class RunState:
+    """A run as its records so far make it. The fields are the columns of the table ``run``.
+
+    Attributes:
+        next_seq: the number of the next record.
+        started_seq: the number of its ``run_started``, whose body has the input.
+        ended_seq: the number of its last record, whose body has the output.
+
+    The others are those of ``RunRow``.
+    """
+
+    run_id: str
+    started_at: float
+    trace_id: str
+    target: str = ""
+    status: RunStatus = "running"
+    ended_at: float | None = None
+    error: str | None = None
+    reason: str | None = None
+    calls: int = 0
+    errors: int = 0
+    unpriced_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nano_usd: int = 0
+    pid: int | None = None
+    host: str | None = None
+    next_seq: int = 1
+    started_seq: int | None = None
+    ended_seq: int | None = None
+
+    @classmethod
+    def first(cls, run_id: str, at: float) -> RunState:
+        """Return a run of which nothing is known but its id and the time of its first record."""
+        return cls(run_id, at, f"{trace_id_of(run_id):032x}")
+
+    def take(self, at: float, facts: Facts) -> int:
+        """Count a record in and return its number."""
+        seq = self.next_seq
+        self.next_seq += 1
+        match facts:
+            case Call():
+                self._add(facts)
+            case Start() if self.started_seq is None:
+                self.started_seq, self.started_at = seq, at
+                self.target, self.pid, self.host = facts.target, facts.pid, facts.host
+                self.trace_id = facts.trace_id or self.trace_id
+            case End() if self.ended_seq is None:
+                self.ended_seq, self.ended_at = seq, at
+                self.status, self.error, self.reason = facts.status, facts.error, facts.reason
+        return seq
+
+    def _add(self, call: Call) -> None:
+        self.calls += 1
+        self.errors += call.errors
+        self.unpriced_calls += call.unpriced
+        self.input_tokens += call.input_tokens
+        self.output_tokens += call.output_tokens
+        self.cost_nano_usd += call.cost_nano_usd
+
+    def row(self, started: Mapping[str, Any], ended: Mapping[str, Any]) -> RunRow:
+        """Return what a reader sees, given the bodies of the first and the last record."""
+        nothing_known = self.unpriced_calls > 0 and self.cost_nano_usd == 0
+        return RunRow(
+            run_id=self.run_id,
+            trace_id=self.trace_id,
+            target=self.target,
+            status=self.status,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            input=started.get("input"),
+            output=ended.get("output"),
+            error=self.error,
+            reason=self.reason,
+            calls=self.calls,
+            errors=self.errors,
+            unpriced_calls=self.unpriced_calls,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cost_nano_usd=None if nothing_known else self.cost_nano_usd,
+            pid=self.pid,
+            host=self.host,
+        )
+
+
+COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(RunState))
+values_of = attrgetter(*COLUMNS)

@@ -1,0 +1,142 @@
+"""A journal without a file: for tests, and for ``--db :memory:``.
+
+It behaves as the durable ones do, the encoding of bodies and the refusals included, but for two
+things: a record is committed at once, and everything is kept until the process ends. A process
+that runs for weeks wants a file.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from runtime.journal.entry import encode
+from runtime.journal.faults import JournalFailed, report_refusal
+from runtime.journal.fold import RunState
+from runtime.journal.protocol import check_limit
+from runtime.journal.records import EventRow, JournalStatistics
+
+if TYPE_CHECKING:
+    from runtime.journal.entry import Entry
+    from runtime.journal.records import Record, RunRow, RunStatus
+
+
+@dataclass(slots=True)
+class _Run:
+    state: RunState
+    entries: list[Entry] = field(default_factory=list)
+    outcomes: set[str] = field(default_factory=set)
+
+    def accepts(self, entry: Entry) -> bool:
+        return not entry.terminal or entry.op not in self.outcomes
+
+    def add(self, entry: Entry) -> None:
+        self.state.take(entry.at, entry.facts)
+        self.entries.append(entry)
+        if entry.terminal:
+            self.outcomes.add(entry.op)
+
+    def event(self, seq: int) -> EventRow:
+        entry = self.entries[seq - 1]
+        return EventRow(seq, entry.at, entry.kind, entry.op, self.body(seq), entry.cost_nano_usd)
+
+    def body(self, seq: int | None) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(self.entries[seq - 1].text) if seq else {}
+        return body
+
+    def row(self) -> RunRow:
+        return self.state.row(self.body(self.state.started_seq), self.body(self.state.ended_seq))
+
+
+class MemoryJournal:
+    """A ``Journal`` that keeps every record of this process in memory."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+        self._lock = threading.Lock()
+        self._committed = self._refused = self._bytes = 0
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<MemoryJournal [{self.statistics()}]>"
+
+    def append(self, record: Record) -> None:
+        """Take a record; see ``Journal``."""
+        self._check_open()
+        entry = encode(record)
+        with self._lock:
+            run = self._runs.get(entry.run_id)
+            if run is None:
+                run = self._runs[entry.run_id] = _Run(RunState.first(entry.run_id, entry.at))
+            if accepted := run.accepts(entry):
+                run.add(entry)
+            self._count(entry, accepted)
+
+    def _count(self, entry: Entry, accepted: bool) -> None:
+        if accepted:
+            self._committed += 1
+            self._bytes += entry.size
+        else:
+            self._refused += 1
+            report_refusal(entry)
+
+    async def room(self) -> None:
+        """Return at once: nothing waits here."""
+        self._check_open()
+
+    async def flush(self) -> None:
+        """Return at once: nothing waits here."""
+        self._check_open()
+
+    async def close(self) -> None:
+        """End it; see ``Journal``."""
+        self._closed = True
+
+    def statistics(self) -> JournalStatistics:
+        """Return what was done so far; each record is a batch of its own."""
+        return JournalStatistics(
+            appended=self._committed + self._refused,
+            committed=self._committed,
+            refused=self._refused,
+            batches=self._committed,
+            largest_batch=min(self._committed, 1),
+            bytes_written=self._bytes,
+        )
+
+    async def run(self, run_id: str) -> RunRow | None:
+        """Return a run; see ``Journal``."""
+        self._check_open()
+        with self._lock:
+            run = self._runs.get(run_id)
+            return run.row() if run else None
+
+    async def runs(self, *, limit: int = 20, status: RunStatus | None = None) -> list[RunRow]:
+        """Return the newest runs; see ``Journal``."""
+        self._check_open()
+        check_limit(limit)
+        with self._lock:
+            wanted = (run for run in self._runs.values() if status in (None, run.state.status))
+            newest = heapq.nlargest(limit, wanted, key=_age)
+            return [run.row() for run in newest]
+
+    async def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRow]:
+        """Return a run's events; see ``Journal``."""
+        self._check_open()
+        check_limit(limit)
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None:
+                return []
+            first = max(after, 0) + 1
+            return [run.event(seq) for seq in range(first, run.state.next_seq)[:limit]]
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise JournalFailed("the journal is closed")
+
+
+def _age(run: _Run) -> tuple[float, str]:
+    return run.state.started_at, run.state.run_id

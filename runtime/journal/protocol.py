@@ -1,0 +1,94 @@
+"""What every journal promises, whatever it is written on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from runtime.journal.records import EventRow, JournalStatistics, Record, RunRow, RunStatus
+
+
+class Journal(Protocol):
+    """An append-only record of runs and their events.
+
+    Records are committed in the order of their ``append``; each run numbers its own from 1
+    without a gap. Reads show what is committed. After ``close`` everything but ``close`` and
+    ``statistics`` raises ``JournalFailed``.
+    """
+
+    def append(self, record: Record) -> None:
+        """Take a record. Never waits; may be called from any thread.
+
+        The body is encoded here, so it may change afterwards without changing the journal.
+
+        Raises:
+            TypeError: the body is not JSON, or a field of it that is summed up has a wrong type.
+            ValueError: the kind is unknown, or a number or a text cannot be stored.
+            JournalFailed: the journal is closed.
+        """
+
+    async def room(self) -> None:
+        """Wait while too many records wait for their commit: the back-pressure between turns.
+
+        Raises:
+            JournalFailed: the writer is dead, or could not write for too long.
+        """
+
+    async def flush(self) -> None:
+        """Return when all that was appended before is committed.
+
+        Raises:
+            JournalFailed: the writer is dead, or could not write for too long.
+        """
+
+    async def close(self) -> None:
+        """Flush, then let go of everything. A second call does nothing. Never hangs.
+
+        Raises:
+            JournalFailed: some records could not be written; the error says how many.
+        """
+
+    def statistics(self) -> JournalStatistics:
+        """Return what was done so far."""
+
+    async def run(self, run_id: str) -> RunRow | None:
+        """Return a run, or None when no record of it is committed.
+
+        Raises:
+            JournalFailed: it cannot be read.
+        """
+
+    async def runs(self, *, limit: int = 20, status: RunStatus | None = None) -> list[RunRow]:
+        """Return the newest runs, newest first.
+
+        Args:
+            limit: the most rows, at least 1.
+            status: only runs that stand there.
+
+        Raises:
+            ValueError: the limit is below 1.
+            JournalFailed: they cannot be read.
+        """
+
+    async def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRow]:
+        """Return a run's events in their order.
+
+        Args:
+            run_id: the run.
+            after: only events with a greater ``seq``.
+            limit: the most rows, at least 1.
+
+        Raises:
+            ValueError: the limit is below 1.
+            JournalFailed: they cannot be read.
+        """
+
+
+def check_limit(limit: int) -> None:
+    """Refuse a limit that would mean "all" or nothing.
+
+    Raises:
+        ValueError: it is below 1.
+    """
+    if limit < 1:
+        raise ValueError(f"limit must be at least 1, got {limit}")

@@ -1,0 +1,89 @@
+"""Queries on the file, each on a connection of its own that lives as long as the query.
+
+``mode=ro`` is stronger than ``query_only``: such a connection cannot even checkpoint when it is
+the last to close. Rows are decoded in aiosqlite's thread, so a long history does not hold up the
+event loop, and the writer is never waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import TYPE_CHECKING, Any, cast
+
+import aiosqlite
+
+from runtime.journal.faults import JournalFailed, describe
+from runtime.journal.fold import COLUMNS, RunState
+from runtime.journal.protocol import check_limit
+from runtime.journal.records import EventRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from runtime.journal.records import RunRow, RunStatus
+
+_RUN = f"""
+    SELECT {", ".join(f"run.{column}" for column in COLUMNS)},
+           coalesce(first.body, first_blob.data), coalesce(last.body, last_blob.data)
+    FROM run
+    LEFT JOIN journal AS first ON first.run_id = run.run_id AND first.seq = run.started_seq
+    LEFT JOIN blob AS first_blob ON first_blob.sha256 = first.sha256
+    LEFT JOIN journal AS last ON last.run_id = run.run_id AND last.seq = run.ended_seq
+    LEFT JOIN blob AS last_blob ON last_blob.sha256 = last.sha256
+"""  # noqa: S608  # our own columns
+_ONE_RUN = f"{_RUN} WHERE run.run_id = ?"
+_RUNS = f"""
+    {_RUN} WHERE ?1 IS NULL OR run.status = ?1
+    ORDER BY run.started_at DESC, run.run_id DESC LIMIT ?2
+"""
+_EVENTS = """
+    SELECT seq, at, kind, op, coalesce(body, data), cost_nano_usd
+    FROM journal LEFT JOIN blob USING (sha256)
+    WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?
+"""
+
+
+class Reader:
+    """Reads a journal's file beside its writer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._address = f"{path.as_uri()}?mode=ro"
+
+    async def run(self, run_id: str) -> RunRow | None:
+        """Return a run; see ``Journal``."""
+        rows: list[RunRow] = await self._rows(_ONE_RUN, (run_id,), _run_row)
+        return rows[0] if rows else None
+
+    async def runs(self, limit: int, status: RunStatus | None) -> list[RunRow]:
+        """Return the newest runs; see ``Journal``."""
+        check_limit(limit)
+        return await self._rows(_RUNS, (status, limit), _run_row)
+
+    async def events(self, run_id: str, after: int, limit: int) -> list[EventRow]:
+        """Return a run's events; see ``Journal``."""
+        check_limit(limit)
+        return await self._rows(_EVENTS, (run_id, after, limit), _event_row)
+
+    async def _rows(
+        self, query: str, parameters: Sequence[Any], make: Callable[[sqlite3.Cursor, Any], Any]
+    ) -> list[Any]:
+        try:
+            async with aiosqlite.connect(self._address, uri=True) as connection:
+                # Typed as a class there; sqlite3 takes any function of a cursor and a row.
+                connection.row_factory = cast("type", make)
+                return list(await connection.execute_fetchall(query, parameters))
+        except sqlite3.Error as error:
+            raise JournalFailed(describe(self._path, error)) from error
+
+
+def _run_row(_cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> RunRow:
+    *columns, first, last = row
+    return RunState(*columns).row(json.loads(first or "{}"), json.loads(last or "{}"))
+
+
+def _event_row(_cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> EventRow:
+    seq, at, kind, op, body, cost = row
+    return EventRow(seq, at, kind, op, json.loads(body), cost)

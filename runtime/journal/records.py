@@ -1,0 +1,196 @@
+"""What a journal is told and what it tells: plain frozen data, the same for every store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Kind = Literal[
+    "run_started",
+    "delegation_sent",
+    "delegation_started",
+    "delegation_completed",
+    "delegation_failed",
+    "invocation_started",
+    "invocation_completed",
+    "invocation_failed",
+    "skill_started",
+    "skill_completed",
+    "skill_failed",
+    "log",
+    "run_completed",
+    "run_failed",
+    "run_cancelled",
+]
+RunStatus = Literal["running", "completed", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class KindRule:
+    """What a record of one kind means.
+
+    Attributes:
+        terminal: it is the outcome of its operation; an operation has at most one.
+        status: the status that it gives to its run; None leaves the status alone.
+        calls: how many model calls it counts as.
+        errors: how many failed model calls it counts as.
+    """
+
+    terminal: bool = False
+    status: RunStatus | None = None
+    calls: int = 0
+    errors: int = 0
+
+
+KINDS: Mapping[str, KindRule] = MappingProxyType(
+    {
+        "run_started": KindRule(status="running"),
+        "delegation_sent": KindRule(),
+        "delegation_started": KindRule(),
+        "delegation_completed": KindRule(terminal=True),
+        "delegation_failed": KindRule(terminal=True),
+        "invocation_started": KindRule(),
+        "invocation_completed": KindRule(terminal=True, calls=1),
+        "invocation_failed": KindRule(terminal=True, calls=1, errors=1),
+        "skill_started": KindRule(),
+        "skill_completed": KindRule(terminal=True),
+        "skill_failed": KindRule(terminal=True),
+        "log": KindRule(),
+        "run_completed": KindRule(terminal=True, status="completed"),
+        "run_failed": KindRule(terminal=True, status="failed"),
+        "run_cancelled": KindRule(terminal=True, status="cancelled"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One thing that happened in a run.
+
+    Bodies that the row of the run is made from: ``run_started`` has ``target``, ``input``,
+    ``trace_id``, ``pid``, ``host``; ``run_completed`` has ``output``; ``run_failed`` and
+    ``run_cancelled`` have ``error`` and ``reason``; ``invocation_completed`` and
+    ``invocation_failed`` have ``usage`` (``input_tokens``, ``output_tokens``) and, when nobody
+    knows the price, ``unpriced: true``. Every other key is kept as it is.
+
+    Attributes:
+        run_id: the run it belongs to.
+        kind: what happened, a key of ``KINDS``.
+        op: the operation it happened to; ``started`` and ``completed`` of one call share it.
+        body: the details, JSON data.
+        at: when, in seconds since the Unix epoch.
+        cost_nano_usd: what it cost; counted into the run for outcomes of invocations.
+        terminal: whether it is the outcome of ``op``. None means as ``KINDS`` says; False is for
+            a failure that the same operation will try again.
+    """
+
+    run_id: str
+    kind: Kind
+    op: str
+    body: Mapping[str, Any]
+    at: float
+    cost_nano_usd: int = 0
+    terminal: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A record as it was committed.
+
+    Attributes:
+        seq: its place in the run, from 1, without a gap.
+        at: seconds since the Unix epoch.
+        kind: a key of ``KINDS``.
+        op: the operation it happened to.
+        body: JSON data.
+        cost_nano_usd: what it cost.
+    """
+
+    seq: int
+    at: float
+    kind: str
+    op: str
+    body: dict[str, Any]
+    cost_nano_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run, summed up. Each fact is from the first record that brought it.
+
+    Attributes:
+        run_id: the run.
+        trace_id: its trace, 32 hex digits.
+        target: the agent or workflow that was run; empty until ``run_started`` is committed.
+        status: where it stands.
+        started_at: seconds since the Unix epoch.
+        ended_at: the same; None while it runs.
+        input: what it was given; JSON data.
+        output: what it answered; None unless it completed.
+        error: the reason of a failure, one line.
+        reason: the class of a failure, e.g. ``deadline``.
+        calls: model calls that have an outcome.
+        errors: those of them that failed.
+        unpriced_calls: those of them whose price nobody knows.
+        input_tokens: prompt tokens of all calls.
+        output_tokens: generated tokens of all calls.
+        cost_nano_usd: the priced calls together; None when there were only unpriced ones, or when
+            the priced ones were free.
+        pid: the process that started it.
+        host: the machine that started it.
+    """
+
+    run_id: str
+    trace_id: str
+    target: str
+    status: RunStatus
+    started_at: float
+    ended_at: float | None
+    input: Any
+    output: Any
+    error: str | None
+    reason: str | None
+    calls: int
+    errors: int
+    unpriced_calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_nano_usd: int | None
+    pid: int | None
+    host: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalStatistics:
+    """What a journal did so far; ``appended == committed + refused + pending``.
+
+    Attributes:
+        appended: records taken from callers.
+        committed: records that are durable.
+        refused: records left out, each with a logged error: a second outcome of one operation.
+        pending: records that wait for their commit.
+        batches: commits.
+        largest_batch: the most records in one commit.
+        bytes_written: bytes of the committed bodies, as JSON.
+        failed: why the writer cannot write at the moment; None while all is well.
+    """
+
+    appended: int = 0
+    committed: int = 0
+    refused: int = 0
+    pending: int = 0
+    batches: int = 0
+    largest_batch: int = 0
+    bytes_written: int = 0
+    failed: str | None = None
+
+    def __str__(self) -> str:
+        """Return the counts as a ``repr`` shows them."""
+        counts = f"{self.committed} committed, {self.pending} pending, {self.refused} refused"
+        return f"{counts}, {self.batches} batches" + (
+            f", failing: {self.failed}" if self.failed else ""
+        )

@@ -1,0 +1,125 @@
+"""The tables, and how a file gets them. ``user_version`` counts the steps that it has taken.
+
+The input and the output of a run are not in its row: they are in the bodies of the records that
+``started_seq`` and ``ended_seq`` name. The row changes with every group, a body never.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Literal
+
+from runtime.journal.faults import JournalUnusable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Synchronous = Literal["full", "normal"]
+
+BUSY_TIMEOUT_MS = 1000  # our own writers queue at a lock; this is for readers and foreign tools
+
+# Written by a later version, which resumes runs and fences their former owners: epoch, owner,
+# lease_until, code, attempt. They are here so that its files and these are the same.
+_STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE run (
+            run_id TEXT PRIMARY KEY,
+            status TEXT NOT NULL,
+            epoch INTEGER NOT NULL DEFAULT 1,
+            owner TEXT,
+            lease_until REAL,
+            code TEXT,
+            next_seq INTEGER NOT NULL,
+            started_seq INTEGER,
+            ended_seq INTEGER,
+            trace_id TEXT NOT NULL,
+            target TEXT NOT NULL,
+            started_at REAL NOT NULL,
+            ended_at REAL,
+            error TEXT,
+            reason TEXT,
+            calls INTEGER NOT NULL,
+            errors INTEGER NOT NULL,
+            unpriced_calls INTEGER NOT NULL,
+            input_tokens INTEGER NOT NULL,
+            output_tokens INTEGER NOT NULL,
+            cost_nano_usd INTEGER NOT NULL,
+            pid INTEGER,
+            host TEXT
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX run_started_at ON run (started_at)",
+        """
+        CREATE TABLE journal (
+            run_id TEXT NOT NULL,
+            seq INTEGER NOT NULL,
+            epoch INTEGER NOT NULL DEFAULT 1,
+            at REAL NOT NULL,
+            kind TEXT NOT NULL,
+            op TEXT NOT NULL,
+            attempt INTEGER NOT NULL DEFAULT 1,
+            terminal INTEGER NOT NULL,
+            cost_nano_usd INTEGER NOT NULL,
+            body TEXT,
+            sha256 BLOB REFERENCES blob,
+            PRIMARY KEY (run_id, seq),
+            CHECK ((body IS NULL) <> (sha256 IS NULL))
+        ) WITHOUT ROWID
+        """,
+        "CREATE UNIQUE INDEX one_outcome ON journal (run_id, op) WHERE terminal = 1",
+        "CREATE TABLE blob (sha256 BLOB PRIMARY KEY, data TEXT NOT NULL)",
+    ),
+)
+VERSION = len(_STEPS)
+
+
+def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
+    """Open a journal's file for writing, for the thread that calls.
+
+    Args:
+        path: the file; it is created where there is none.
+        synchronous: ``full`` syncs every commit to the disk, ``normal`` only checkpoints.
+
+    Raises:
+        JournalUnusable: a newer version wrote it, or another program did.
+        sqlite3.Error: it cannot be opened or written.
+    """
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+    try:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("BEGIN IMMEDIATE")
+        _upgrade(connection, path)
+        connection.execute("COMMIT")
+        _use_write_ahead_log(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
+    mode: str = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":
+        raise JournalUnusable(
+            f"journal {path} is on a file system without shared memory, so readers and the writer "
+            "would block each other; choose a local disk with --db"
+        )
+
+
+def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise JournalUnusable(
+            f"journal {path} has schema {version}, this version of the runtime knows schemas up "
+            f"to {VERSION}; install a newer version, or choose another file with --db"
+        )
+    if version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise JournalUnusable(
+            f"journal {path} is the database of another program; choose another file with --db"
+        )
+    for statement in (statement for step in _STEPS[version:] for statement in step):
+        connection.execute(statement)
+    # Written even when it is the same: this is what fails on a file that may only be read.
+    connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -1,0 +1,214 @@
+"""The default journal: one SQLite file, written by one thread in groups, read beside it.
+
+An ``append`` is a few microseconds on the event loop. A ``flush`` costs one commit, which it
+shares with everybody who flushes at the same moment.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, get_args
+
+import anyio
+
+from runtime.journal.backlog import Backlog
+from runtime.journal.bell import Bell
+from runtime.journal.entry import encode
+from runtime.journal.faults import JournalFailed, JournalUnusable, describe
+from runtime.journal.reader import Reader
+from runtime.journal.records import JournalStatistics
+from runtime.journal.schema import Synchronous
+from runtime.journal.store import Store
+from runtime.journal.writer import Writer
+
+if TYPE_CHECKING:
+    import os
+
+    from runtime.journal.records import EventRow, Record, RunRow, RunStatus
+
+_CHECKPOINT_BYTES = 64 * 1024 * 1024
+_END_S = 5.0  # what the thread may still take when nothing is left to write
+
+
+class SqliteJournal:
+    """A ``Journal`` in a SQLite file that several processes may share.
+
+    ``append`` may be called from any thread, all else from the event loop that opened it.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        synchronous: Synchronous,
+        high_water: int,
+        give_up_s: float,
+        checkpoint_bytes: int,
+    ) -> None:
+        """Prepare everything; ``open`` is the door, as it also starts the writer."""
+        self._path = file = Path(path).resolve()  # one file has one lock, by whatever link
+        opener = partial(Store, file, synchronous=synchronous, checkpoint_bytes=checkpoint_bytes)
+        self._backlog = Backlog()
+        self._bell = Bell()
+        self._writer = Writer(opener, self._backlog, self._bell)
+        self._reader = Reader(file)
+        self._high_water = high_water
+        self._low_water = max(1, high_water // 2)
+        self._give_up_s = give_up_s
+        self._closed = False
+        self._ended = anyio.Event()
+
+    @classmethod
+    async def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        synchronous: Synchronous = "full",
+        high_water: int = 10_000,
+        give_up_s: float = 30.0,
+        checkpoint_bytes: int = _CHECKPOINT_BYTES,
+    ) -> Self:
+        """Open a journal, and create its file and folder where there are none.
+
+        Args:
+            path: the file; beside it there will be ``-wal``, ``-shm`` and ``-lock``.
+            synchronous: ``full`` survives a power cut; ``normal`` only the death of the process,
+                and saves the sync of each commit.
+            high_water: from how many waiting records on ``room`` makes its callers wait.
+            give_up_s: how many seconds a group may wait for a writer that cannot write before
+                ``room``, ``flush`` and ``close`` raise.
+            checkpoint_bytes: above which length the write-ahead log is emptied.
+
+        Raises:
+            JournalUnusable: the file cannot be a journal; the error says what to do.
+            ValueError: an option has a value that makes no sense.
+        """
+        if synchronous not in get_args(Synchronous):
+            raise ValueError(f"synchronous must be full or normal, got {synchronous!r}")
+        if high_water < 1 or give_up_s <= 0:
+            raise ValueError("high_water must be at least 1, give_up_s above 0")
+        journal = cls(
+            path,
+            synchronous=synchronous,
+            high_water=high_water,
+            give_up_s=give_up_s,
+            checkpoint_bytes=checkpoint_bytes,
+        )
+        try:
+            await journal._start()
+        except BaseException:
+            journal._backlog.close()  # a thread that opens its file after all then ends at once
+            raise
+        return journal
+
+    async def _start(self) -> None:
+        self._writer.start()
+        with anyio.move_on_after(self._give_up_s):
+            await self._bell.until(self._writer.opened.done)
+        if not self._writer.opened.done():
+            raise JournalUnusable(
+                f"journal {self._path}: another process has kept {self._path}-lock for "
+                f"{self._give_up_s:g} s; end that process, or choose another file with --db"
+            )
+        self._writer.opened.result()
+
+    def __repr__(self) -> str:
+        return f"<SqliteJournal {self._path} [{self.statistics()}]>"
+
+    @property
+    def _pending(self) -> int:
+        return self._backlog.appended - self._writer.progress.settled
+
+    def append(self, record: Record) -> None:
+        """Take a record; see ``Journal``."""
+        self._backlog.put(encode(record))
+
+    async def room(self) -> None:
+        """Wait while ``high_water`` records wait, until less than half of it do."""
+        self._check_open()
+        self._patience_left()
+        if self._pending < self._high_water:
+            return
+        while (surplus := self._pending - self._low_water + 1) > 0:
+            await self._until_settled(self._writer.progress.settled + surplus)
+
+    async def flush(self) -> None:
+        """Return when all that was appended before is committed; see ``Journal``."""
+        self._check_open()
+        await self._until_settled(self._backlog.appended)
+
+    async def _until_settled(self, count: int) -> None:
+        while self._writer.progress.settled < count:
+            with anyio.move_on_after(self._patience_left()):
+                await self._bell.until(
+                    lambda: self._writer.progress.settled >= count or self._writer.ended
+                )
+
+    def _patience_left(self) -> float:
+        left = self._give_up_s - self._writer.stalled_s()
+        if left <= 0 or (self._writer.ended and self._pending):
+            raise self._failure() from self._writer.error
+        return left
+
+    def _failure(self) -> JournalFailed:
+        if self._writer.error is not None:
+            why = describe(self._path, self._writer.error)
+        else:
+            why = f"journal {self._path}: no answer; another process may keep {self._path}-lock"
+        return JournalFailed(f"{why} ({self._pending} records are not committed)")
+
+    async def close(self) -> None:
+        """Flush, stop the writer, let go of the file; see ``Journal``.
+
+        A cancelled caller still gets all this: every wait in it is bounded.
+        """
+        with anyio.CancelScope(shield=True):
+            if self._closed:
+                await self._ended.wait()
+                return
+            self._closed = True
+            self._backlog.close()
+            with suppress(JournalFailed):
+                await self._until_settled(self._backlog.appended)
+            self._writer.stop()
+            with anyio.move_on_after(min(_END_S, self._give_up_s)):
+                await self._bell.until(lambda: self._writer.ended)
+            self._ended.set()
+            if self._pending:
+                raise self._failure() from self._writer.error
+
+    def statistics(self) -> JournalStatistics:
+        """Return what was done so far; see ``Journal``."""
+        done, error = self._writer.progress, self._writer.error
+        appended = self._backlog.appended
+        return JournalStatistics(
+            appended=appended,
+            committed=done.settled - done.refused,
+            refused=done.refused,
+            pending=appended - done.settled,
+            batches=done.batches,
+            largest_batch=done.largest_batch,
+            bytes_written=done.bytes_written,
+            failed=None if error is None else describe(self._path, error),
+        )
+
+    async def run(self, run_id: str) -> RunRow | None:
+        """Return a run; see ``Journal``."""
+        self._check_open()
+        return await self._reader.run(run_id)
+
+    async def runs(self, *, limit: int = 20, status: RunStatus | None = None) -> list[RunRow]:
+        """Return the newest runs; see ``Journal``."""
+        self._check_open()
+        return await self._reader.runs(limit, status)
+
+    async def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRow]:
+        """Return a run's events; see ``Journal``."""
+        self._check_open()
+        return await self._reader.events(run_id, after, limit)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise JournalFailed("the journal is closed")

@@ -1,0 +1,199 @@
+"""The database, as the one thread sees that owns it.
+
+SQLite up to 3.51.2 can corrupt a file when two connections write or checkpoint it at the same
+moment (the WAL-reset bug), and its busy handler has no queue: two processes that write one file
+wait for seconds. So every commit and every checkpoint happens under an exclusive lock on
+``FILE-lock``, SQLite's own checkpoints are off, and several processes may share one file safely.
+Readers never checkpoint: they open the file with ``mode=ro``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from runtime.journal.faults import JournalUnusable, describe
+from runtime.journal.fold import COLUMNS, RunState, values_of
+from runtime.journal.lock import FileLock
+from runtime.journal.schema import BUSY_TIMEOUT_MS, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from runtime.journal.entry import Entry
+    from runtime.journal.schema import Synchronous
+
+_LARGEST_INLINE = 64 * 1024  # bytes; longer bodies are kept once, by their hash
+_MOST_STATES = 10_000
+_CHECKPOINT_WAIT_MS = 100
+
+# A record's own fault, never the disk's: it is left out, and the others go on.
+_RECORD_FAULTS = (sqlite3.IntegrityError, sqlite3.DataError)
+
+_INSERT = """
+    INSERT INTO journal (run_id, seq, at, kind, op, terminal, cost_nano_usd, body, sha256)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_KEEP = "INSERT OR IGNORE INTO blob (sha256, data) VALUES (?, ?)"
+_LOAD = f"SELECT {', '.join(COLUMNS)} FROM run WHERE run_id = ?"  # noqa: S608  # our own columns
+_SAVE = (
+    f"INSERT INTO run ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608  # our own columns
+    f"ON CONFLICT (run_id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])}"
+)
+
+_Row = tuple[str, int, float, str, str, bool, int, str | None, bytes | None]
+
+
+class Store:
+    """One connection that writes one file. Everything here belongs to one thread."""
+
+    def __init__(self, path: Path, *, synchronous: Synchronous, checkpoint_bytes: int) -> None:
+        """Open the file, and create it and its folder where there are none.
+
+        Args:
+            path: the file, absolute.
+            synchronous: ``full`` survives a power cut, ``normal`` only the death of the process.
+            checkpoint_bytes: the length of the write-ahead log above which it is emptied.
+
+        Raises:
+            JournalUnusable: it cannot be a journal; the error says what to do.
+        """
+        self._wal = path.with_name(f"{path.name}-wal")
+        self._checkpoint_bytes = self._next_checkpoint = checkpoint_bytes
+        self._states: dict[str, RunState] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise JournalUnusable(f"journal {path} is a folder; name a file in it with --db")
+            self._lock = FileLock(path.with_name(f"{path.name}-lock"))
+            self._connection = self._connect(path, synchronous)
+        except (OSError, sqlite3.Error) as error:
+            raise JournalUnusable(describe(path, error)) from error
+
+    def _connect(self, path: Path, synchronous: Synchronous) -> sqlite3.Connection:
+        try:
+            with self._lock:
+                return connect(path, synchronous)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def commit(self, group: Sequence[Entry]) -> list[Entry]:
+        """Write a group in one transaction and return the records that were left out.
+
+        Raises:
+            sqlite3.Error: the file cannot be written; nothing of the group is.
+            OSError: the lock cannot be had.
+        """
+        with self._lock:
+            try:
+                with self._transaction():
+                    self._insert(group)
+            except _RECORD_FAULTS:
+                # Either one record is at fault, or another process has written one of these runs,
+                # so that its next number is taken: what was known of the runs is read afresh.
+                with self._transaction():
+                    return self._insert_singly(group)
+        return []
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._states.clear()  # they were counted ahead of what is in the file
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        if len(self._states) > _MOST_STATES:
+            self._states.clear()
+
+    def _insert(self, entries: Sequence[Entry]) -> None:
+        states: dict[str, RunState] = {}
+        large: dict[bytes, str] = {}
+        rows: list[_Row] = []
+        for entry in entries:
+            state = states.setdefault(entry.run_id, self._state(entry))
+            rows.append(_row(entry, state.take(entry.at, entry.facts), large))
+        self._connection.executemany(_INSERT, rows)
+        if large:
+            self._connection.executemany(_KEEP, large.items())
+        self._connection.executemany(_SAVE, map(values_of, states.values()))
+
+    def _insert_singly(self, entries: Sequence[Entry]) -> list[Entry]:
+        refused = []
+        for entry in entries:
+            try:
+                self._insert([entry])
+            except _RECORD_FAULTS:
+                self._states.pop(entry.run_id)  # it has counted a record that is not there
+                refused.append(entry)
+        return refused
+
+    def _state(self, entry: Entry) -> RunState:
+        state = self._states.get(entry.run_id)
+        if state is None:
+            row = self._connection.execute(_LOAD, (entry.run_id,)).fetchone()
+            state = RunState(*row) if row else RunState.first(entry.run_id, entry.at)
+            self._states[entry.run_id] = state
+        return state
+
+    def checkpoint_if_large(self) -> None:
+        """Empty the write-ahead log when it is long.
+
+        Raises:
+            sqlite3.Error: the file cannot be written.
+            OSError: the lock cannot be had.
+        """
+        size = 0
+        with suppress(FileNotFoundError):
+            size = self._wal.stat().st_size
+        if size < self._next_checkpoint:
+            return
+        with self._lock:
+            busy = self._checkpoint()
+        # A reader that stays would cost every group this wait: let the log grow first.
+        self._next_checkpoint = self._checkpoint_bytes + (size if busy else 0)
+
+    def _checkpoint(self) -> bool:
+        # Look first: a connection that has not seen the last commit of another process mistakes
+        # its own old view for a reader in the way, and waits for it.
+        execute = self._connection.execute
+        execute("PRAGMA data_version").fetchone()
+        execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT_MS}")  # everybody waits for this one
+        try:
+            return bool(execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+        finally:
+            execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+    def close(self) -> None:
+        """Empty the write-ahead log, and let go of file and lock. Never raises for the disk."""
+        with self._lock:
+            with suppress(sqlite3.Error):  # the log stays, and the next one to open reads it
+                self._checkpoint()
+            self._connection.close()
+        self._lock.close()
+
+
+def _row(entry: Entry, seq: int, large: dict[bytes, str]) -> _Row:
+    body: str | None = entry.text
+    digest: bytes | None = None
+    if entry.size > _LARGEST_INLINE:
+        body, digest = None, hashlib.sha256(entry.text.encode()).digest()
+        large[digest] = entry.text
+    return (
+        entry.run_id,
+        seq,
+        entry.at,
+        entry.kind,
+        entry.op,
+        entry.terminal,
+        entry.cost_nano_usd,
+        body,
+        digest,
+    )
