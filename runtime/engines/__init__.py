@@ -1,0 +1,28 @@
+"""Where Delegations are run: the seam between the pipeline and the machines.
+
+In reading order: ``engine`` (what an engine must do), ``gate`` and ``place`` (how many bodies run
+at once), ``work`` (one Delegation on its way), ``actors`` (who carries it), ``local`` (this
+process). Nothing above an engine may assume that a Delegation's body runs in this process: what is
+handed over and answered is data.
+"""
+
+from runtime.engines.engine import Capacity, Engine
+from runtime.engines.gate import Gate
+from runtime.engines.local import EngineStatistics, LocalEngine
+from runtime.engines.place import Place
+from runtime.engines.work import Ending, Pending, Work, WorkFailed, any_done, new_pending
+
+__all__ = [
+    "Capacity",
+    "Ending",
+    "Engine",
+    "EngineStatistics",
+    "Gate",
+    "LocalEngine",
+    "Pending",
+    "Place",
+    "Work",
+    "WorkFailed",
+    "any_done",
+    "new_pending",
+]

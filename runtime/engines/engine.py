@@ -1,0 +1,71 @@
+"""What an engine must do. ``LocalEngine`` does it with actors of this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from runtime.backoff import Backoff
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from runtime.engines.work import Ending, Work
+    from runtime.messages import Delegation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """How much of one agent an engine runs.
+
+    Attributes:
+        concurrency: how many bodies run at once.
+        queue: how many Delegations wait for their turn before senders have to wait.
+        max_restarts: how often a crashed body is started again.
+        backoff: how long to wait before that.
+        per: ``delegation``, or how long one actor lives that keeps its state.
+    """
+
+    concurrency: int = 1_000
+    queue: int = 1_000
+    max_restarts: int = 1
+    backoff: Backoff = field(default_factory=Backoff)
+    per: Literal["delegation", "run", "process"] = "delegation"
+
+
+class Engine(Protocol):
+    """Runs Delegations, supervised."""
+
+    async def serve(
+        self,
+        agent: str,
+        capacity: Capacity,
+        perform: Callable[[Work], Awaitable[Any]],
+        make: Callable[[], Any] | None = None,
+    ) -> None:
+        """Run ``perform`` for each Delegation to ``agent``; idempotent.
+
+        Args:
+            agent: its slug.
+            capacity: its limits.
+            perform: does the work; an exception is a crash.
+            make: makes the object that keeps the state of an agent that has one.
+        """
+        ...
+
+    def submit(self, delegation: Delegation) -> Work:
+        """Hand a Delegation over; ``work.outcome`` is the future of what became of it."""
+        ...
+
+    def room(self, agent: str) -> asyncio.Future[None] | None:
+        """Return None when the agent's queue has room, else a future of that."""
+        ...
+
+    def cancel(self, work: Work, ending: Ending) -> None:
+        """End a piece of work now, wherever it is."""
+        ...
+
+    async def forget_run(self, run_id: str) -> None:
+        """Stop the actors that kept state for a run."""
+        ...

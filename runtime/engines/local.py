@@ -1,0 +1,245 @@
+"""The engine of one process: a supervisor per agent, an actor per Delegation.
+
+    root (one_for_one)
+      agents/<slug> (simple_one_for_one)    one Worker per Delegation, or one Resident per run
+
+Handing a Delegation over is a synchronous call: it finds the agent's supervisor and, if the gate
+has room, starts the child; no hop, no global queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import anyio
+
+from runtime.actors import (
+    ActorError,
+    ActorRef,
+    ChildSpec,
+    Mailbox,
+    Supervisor,
+    SupervisorRef,
+)
+from runtime.engines.actors import Resident, Worker
+from runtime.engines.gate import Gate
+from runtime.engines.place import Place
+from runtime.engines.work import Ending, Work, WorkFailed, crash
+from runtime.errors import UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from runtime.actors import SupervisorStatistics
+    from runtime.engines.engine import Capacity
+    from runtime.messages import Delegation
+
+SHUTDOWN_S = 5.0  # what a running body gets to end by itself when the process stops
+
+
+class Served:
+    """One agent on this node: its supervisor, its gate, its line, its residents."""
+
+    def __init__(self, slug: str, capacity: Capacity, supervisor: SupervisorRef) -> None:
+        self.slug = slug
+        self.capacity = capacity
+        self.supervisor = supervisor
+        self.gate = Gate(capacity.concurrency)
+        self.residents: dict[str, ActorRef] = {}
+        self.senders: deque[asyncio.Future[None]] = deque()
+
+    def call_sender(self) -> None:
+        """Let the next sender in line know that there is room."""
+        while self.senders and self.gate.waiting < self.capacity.queue:
+            sender = self.senders.popleft()
+            if not sender.done():
+                sender.set_result(None)
+                return
+
+
+class EngineStatistics(NamedTuple):
+    """A snapshot of one agent on this node."""
+
+    agent: str
+    running: int
+    waiting: int
+    residents: int
+    supervision: SupervisorStatistics
+
+
+class LocalEngine:
+    """Runs every Delegation in this process.
+
+    Args:
+        root: the supervisor under which the agents' supervisors stand.
+    """
+
+    def __init__(self, root: SupervisorRef) -> None:
+        self._root = root
+        self._served: dict[str, Served] = {}
+        self._lock = anyio.Lock()
+
+    def __repr__(self) -> str:
+        running = sum(served.gate.inside for served in self._served.values())
+        waiting = sum(served.gate.waiting for served in self._served.values())
+        return f"<LocalEngine [{len(self._served)} agents, {running} running, {waiting} waiting]>"
+
+    async def serve(
+        self,
+        agent: str,
+        capacity: Capacity,
+        perform: Callable[[Work], Awaitable[Any]],
+        make: Callable[[], Any] | None = None,
+    ) -> None:
+        """Start the agent's supervisor unless it is there."""
+        async with self._lock:
+            if agent in self._served:
+                return
+            start = partial(Resident, perform, make) if make else partial(Worker, perform)
+            spec = ChildSpec(
+                f"agents/{agent}",
+                _supervisor(agent, capacity, start),
+                type="supervisor",
+                keep_address=True,
+            )
+            supervisor = cast("SupervisorRef", await self._root.start_child(spec))
+            self._served[agent] = Served(agent, capacity, supervisor)
+
+    def submit(self, delegation: Delegation) -> Work:
+        """Start the Delegation's actor, or stand it in line."""
+        served = self._find(delegation.sag_id)
+        work = Work(delegation)
+        work.outcome.add_done_callback(partial(self._settled, work))
+        if delegation.deadline is not None:
+            late = Ending("deadline", "its deadline passed")
+            loop = asyncio.get_running_loop()
+            work.timer = loop.call_at(delegation.deadline, self.cancel, work, late)
+        if served.capacity.per == "delegation":
+            served.gate.enter(partial(self._launch, served, work))
+        else:
+            self._ask_resident(served, work)
+        return work
+
+    def room(self, agent: str) -> asyncio.Future[None] | None:
+        """Return None when the agent's line has room, else a future of that."""
+        served = self._find(agent)
+        if served.gate.waiting < served.capacity.queue and not served.senders:
+            return None
+        sender: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        served.senders.append(sender)
+        return sender
+
+    def cancel(self, work: Work, ending: Ending) -> None:
+        """End a piece of work now: in the line, in its actor, or in a resident's mailbox."""
+        if work.ending is not None:
+            return
+        work.ending = ending
+        served = self._find(work.delegation.sag_id)
+        if work.ref is None:
+            work.end()
+        elif served.capacity.per == "delegation":
+            served.supervisor.dismiss(work.ref)
+        else:
+            if isinstance(work.ref.actor, Resident):
+                work.ref.actor.interrupt(work)
+            work.end()
+
+    async def forget_run(self, run_id: str) -> None:
+        """Stop the residents of a run, each after what it does now."""
+        for served in self._served.values():
+            resident = served.residents.pop(run_id, None) if served.capacity.per == "run" else None
+            if resident is not None:
+                await served.supervisor.terminate_child(resident)
+
+    def statistics(self) -> list[EngineStatistics]:
+        """Return a snapshot of every agent that was served."""
+        return [
+            EngineStatistics(
+                agent=served.slug,
+                running=served.gate.inside,
+                waiting=served.gate.waiting,
+                residents=len(served.residents),
+                supervision=served.supervisor.supervision(),
+            )
+            for served in self._served.values()
+            if served.supervisor.actor is not None
+        ]
+
+    def _find(self, agent: str) -> Served:
+        served = self._served.get(agent)
+        if served is None:
+            raise UnknownName(f"agent {agent} is not served here")
+        return served
+
+    # --- an actor per Delegation -----------------------------------------------------------------
+
+    def _launch(self, served: Served, work: Work) -> bool:
+        served.call_sender()
+        if work.outcome.done():
+            return False
+        work.place = Place(served.gate, inside=True)
+        try:
+            work.ref = served.supervisor.spawn(work)
+        except ActorError as error:
+            work.outcome.set_exception(WorkFailed("killed", str(error), error))
+            return False
+        work.ref.monitor(work.down)
+        return True
+
+    # --- an actor that keeps its state -----------------------------------------------------------
+
+    def _ask_resident(self, served: Served, work: Work) -> None:
+        key = work.delegation.run_id if served.capacity.per == "run" else ""
+        resident = served.residents.get(key)
+        if resident is None or not resident.alive:
+            try:
+                resident = served.supervisor.spawn()
+            except ActorError as error:
+                work.outcome.set_exception(WorkFailed("killed", str(error), error))
+                return
+            served.residents[key] = resident
+        work.ref = resident
+        resident.ask(work).add_done_callback(partial(_relay, work))
+
+    def _settled(self, work: Work, outcome: asyncio.Future[Any]) -> None:
+        if work.timer is not None:
+            work.timer.cancel()
+        if outcome.cancelled():
+            self.cancel(work, Ending("cancelled", "its caller gave it up"))
+
+
+def _relay(work: Work, reply: asyncio.Future[Any]) -> None:
+    """Turn a resident's reply into the work's outcome."""
+    error = None if reply.cancelled() else reply.exception()
+    if work.outcome.done():
+        return
+    if error is None:
+        work.answer(None if reply.cancelled() else reply.result())
+    elif isinstance(error, ActorError):
+        work.outcome.set_exception(WorkFailed("killed", str(error), error))
+    else:
+        work.outcome.set_exception(crash(error))
+
+
+def _supervisor(
+    agent: str, capacity: Capacity, start: Callable[..., Any]
+) -> Callable[[], Supervisor]:
+    template = ChildSpec(
+        agent,
+        start,
+        restart="transient",
+        shutdown=SHUTDOWN_S,
+        keep_address=True,
+        max_restarts=capacity.max_restarts,
+        mailbox=partial(Mailbox, capacity.queue),
+    )
+    return partial(
+        Supervisor,
+        (template,),
+        strategy="simple_one_for_one",
+        backoff=capacity.backoff,
+        max_children=max(100_000, capacity.concurrency),
+    )

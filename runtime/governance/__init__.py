@@ -1,0 +1,5 @@
+"""Whether a step may be taken and whether it can be paid: pure functions on data.
+
+In reading order: ``policy`` (Allow or Deny, before each call), ``cost`` (what tokens cost, in
+integer nano-USD), ``budget`` (reserve the worst case, settle what it was).
+"""

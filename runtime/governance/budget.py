@@ -1,0 +1,61 @@
+"""A budget: ``spent + reserved <= limit`` at every instant, at any concurrency. Pure integers.
+
+The worst case of a call is reserved before it and settled after it. A call that fits only when
+others have settled is told to wait for them (None); one that cannot fit any more is refused.
+"""
+
+from __future__ import annotations
+
+from runtime.errors import BudgetExceeded
+from runtime.governance.cost import usd
+
+
+class Budget:
+    """What one run may spend, in nano-USD.
+
+    Attributes:
+        limit: the most; None for no limit.
+        spent: what was settled.
+        reserved: the worst cases of calls that are under way.
+        source: who set the limit, for the error's text.
+    """
+
+    __slots__ = ("limit", "reserved", "source", "spent")
+
+    def __init__(self, limit: int | None, source: str = "") -> None:
+        self.limit = limit
+        self.spent = 0
+        self.reserved = 0
+        self.source = source
+
+    def __repr__(self) -> str:
+        limit = "none" if self.limit is None else f"${usd(self.limit):.6f}"
+        return (
+            f"<Budget {limit} [${usd(self.spent):.6f} spent, ${usd(self.reserved):.6f} reserved]>"
+        )
+
+    @property
+    def left(self) -> int | None:
+        """What is neither spent nor reserved; None without a limit."""
+        return None if self.limit is None else self.limit - self.spent - self.reserved
+
+    def reserve(self, amount: int) -> bool:
+        """Reserve ``amount``; return False when it fits only if others settle lower.
+
+        Raises:
+            BudgetExceeded: it does not fit whatever the others settle at.
+        """
+        if self.limit is None or self.spent + self.reserved + amount <= self.limit:
+            self.reserved += amount
+            return True
+        if self.reserved == 0 or self.spent + amount > self.limit:
+            raise BudgetExceeded(
+                f"the run's budget is ${usd(self.limit):.6f}{self.source}, ${usd(self.spent):.6f}"
+                f" is spent, and the next call may cost ${usd(amount):.6f}"
+            )
+        return False
+
+    def settle(self, reserved: int, actual: int) -> None:
+        """Replace a reservation by what was really spent."""
+        self.reserved -= reserved
+        self.spent += actual

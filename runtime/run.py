@@ -1,0 +1,178 @@
+"""One run: its identity, its money, its counts, and the log that journal and screen share."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from runtime.identity import trace_id_of
+from runtime.journal import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otel import Span
+    from runtime.governance.budget import Budget
+    from runtime.journal import Journal
+    from runtime.journal.records import Kind
+    from runtime.messages import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """What the one who started the run wants asked, above the catalog and below the code.
+
+    Attributes:
+        provider: the provider to ask instead of the catalog's.
+        model: the model to ask instead of the catalog's.
+    """
+
+    provider: str | None = None
+    model: str | None = None
+
+
+@dataclass(slots=True)
+class Totals:
+    """What was asked of models: counts, tokens, nano-USD.
+
+    Attributes:
+        calls: model calls that came to an end.
+        errors: those that failed.
+        unpriced: those whose price nobody knows.
+        input_tokens: prompt tokens.
+        output_tokens: generated tokens.
+        cost: nano-USD of the priced calls.
+    """
+
+    calls: int = 0
+    errors: int = 0
+    unpriced: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: int = 0
+
+    def add_call(self, usage: Usage | None, cost: int | None, *, failed: bool = False) -> None:
+        """Count one model call; a cost of None is unknown."""
+        self.calls += 1
+        self.errors += failed
+        self.unpriced += cost is None
+        self.cost += cost or 0
+        if usage is not None:
+            self.input_tokens += usage.input_tokens
+            self.output_tokens += usage.output_tokens
+
+    def add(self, other: Totals) -> None:
+        """Count what somebody else counted."""
+        self.calls += other.calls
+        self.errors += other.errors
+        self.unpriced += other.unpriced
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.cost += other.cost
+
+    @property
+    def known_cost(self) -> int | None:
+        """The cost in nano-USD; None when no call had a price."""
+        return None if self.unpriced and self.unpriced == self.calls else self.cost
+
+
+class Run:
+    """One run while it lasts.
+
+    Attributes:
+        id: its name.
+        trace_id: its trace, 128 bits.
+        target: the workflow or agent that was started.
+        budget: what it may spend.
+        overrides: what its starter wants asked.
+        totals: what was asked of models so far.
+        span: the root span.
+        listener: called with every record, for the screen; None calls nobody.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        target: str,
+        *,
+        budget: Budget,
+        overrides: Overrides,
+        journal: Journal,
+        clock: Callable[[], float],
+        listener: Callable[[Record], None] | None = None,
+    ) -> None:
+        self.id = run_id
+        self.trace_id = trace_id_of(run_id)
+        self.target = target
+        self.budget = budget
+        self.overrides = overrides
+        self.totals = Totals()
+        self.journal = journal
+        self.span: Span | None = None
+        self.listener = listener
+        self._clock = clock
+        self._operations: dict[str, int] = {}
+        self._tasks: dict[str, int] = {}
+        self._settled: anyio.Event | None = None
+        self._bodies = 0
+        self._quiet: anyio.Event | None = None
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id} {self.target} {self.totals} {self.budget!r}>"
+
+    def record(self, kind: Kind, op: str, body: Mapping[str, Any], cost: int = 0) -> None:
+        """Note that something happened: in the journal, and for whoever listens."""
+        record = Record(self.id, kind, op, body, self._clock(), cost)
+        self.journal.append(record)
+        if self.listener is not None:
+            self.listener(record)
+
+    def settle(self, reserved: int, actual: int) -> None:
+        """Replace a reservation by what was really spent, and let those know who wait for that."""
+        self.budget.settle(reserved, actual)
+        if self._settled is not None:
+            self._settled.set()
+            self._settled = None
+
+    async def next_settlement(self) -> None:
+        """Wait until some call has settled."""
+        if self._settled is None:
+            self._settled = anyio.Event()
+        await self._settled.wait()
+
+    def body_began(self) -> None:
+        """Count a body that runs."""
+        self._bodies += 1
+
+    def body_ended(self) -> None:
+        """Count it out again."""
+        self._bodies -= 1
+        if self._bodies == 0 and self._quiet is not None:
+            self._quiet.set()
+
+    async def quiet(self) -> None:
+        """Wait until no body of this run runs any more."""
+        while self._bodies:
+            self._quiet = anyio.Event()
+            await self._quiet.wait()
+
+    def operation(self, parent: str, kind: str, content: Any) -> str:
+        """Return the id of a step: what it is and under whom, and the how-manieth of that content.
+
+        It is made from the content and not from a counter over the run, because branches that run
+        side by side come in another order the next time.
+        """
+        canonical = json.dumps(content, sort_keys=True, default=str, separators=(",", ":"))
+        digest = sha256(canonical.encode()).hexdigest()[:16]
+        key = f"{parent}/{kind}:{digest}" if parent else f"{kind}:{digest}"
+        count = self._operations[key] = self._operations.get(key, 0) + 1
+        return f"{key}:{count}"
+
+    def task_id(self, agent: str) -> str:
+        """Return a short name for a new task of ``agent``, unique in this run."""
+        count = self._tasks[agent] = self._tasks.get(agent, 0) + 1
+        return f"{agent}-{count}"

@@ -1,0 +1,208 @@
+"""Types from hints: what a function wants, what it answers, and JSON in between.
+
+Hints are read once, when an agent or skill is defined. A function with one structured parameter
+(a pydantic model, a dataclass, a mapping, a list) takes the whole input as that parameter; any
+other takes an object with a field per parameter, as ``def hello(ctx, name: str = "world")`` does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic.errors import PydanticUserError
+from pydantic_core import PydanticSerializationError
+
+from runtime.errors import ConfigurationError, InvalidInput, InvalidOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+STRUCTURED_ORIGINS = (dict, list, tuple, set, frozenset, Mapping)
+
+
+class Signature:
+    """What one function takes and gives, as validators.
+
+    Attributes:
+        parameters: the parameters that come from the input, without a leading context.
+        input_schema: the JSON Schema of the input.
+        output_schema: the JSON Schema of the output.
+    """
+
+    __slots__ = ("_fields", "_input", "_output", "_owner", "parameters")
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        owner: str,
+        skip: int,
+        local_names: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Read the hints of ``function``, leaving out its first ``skip`` parameters.
+
+        Raises:
+            ConfigurationError: a hint cannot be resolved, or is no type; the message says where.
+        """
+        self._owner = owner
+        parameters = list(inspect.signature(function).parameters.values())[skip:]
+        hints = _hints(function, [p.name for p in parameters], owner, local_names or {})
+        self.parameters = tuple(
+            p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        )
+        try:
+            self._fields = not self._takes_whole_input(hints)
+            self._input = self._input_adapter(hints, function.__name__)
+            self._output: TypeAdapter[Any] = TypeAdapter(hints.get("return", Any))
+        except PydanticUserError as error:
+            raise ConfigurationError(f"{owner} ({_where(function)}): {error}") from error
+
+    def _takes_whole_input(self, hints: Mapping[str, Any]) -> bool:
+        if len(self.parameters) != 1:
+            return False
+        return _is_structured(hints.get(self.parameters[0].name, Any))
+
+    def _input_adapter(self, hints: Mapping[str, Any], name: str) -> TypeAdapter[Any]:
+        if not self._fields:
+            return TypeAdapter(hints.get(self.parameters[0].name, Any))
+        fields: dict[str, Any] = {
+            p.name: (hints.get(p.name, Any), ... if p.default is p.empty else p.default)
+            for p in self.parameters
+        }
+        config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+        return TypeAdapter(create_model(f"{name}_input", __config__=config, **fields))
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the input."""
+        return self._input.json_schema()
+
+    @property
+    def output_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the output."""
+        return self._output.json_schema()
+
+    def arguments(self, value: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the validated arguments for an input.
+
+        Raises:
+            InvalidInput: the input has another type; the message names every wrong field.
+        """
+        try:
+            checked = self._input.validate_python(self._as_fields(value))
+        except ValidationError as error:
+            raise InvalidInput(f"input of {self._owner}: {explain(error)}") from error
+        if not self._fields:
+            return (checked,), {}
+        return (), {p.name: getattr(checked, p.name) for p in self.parameters}
+
+    def _as_fields(self, value: Any) -> Any:
+        if not self._fields:
+            return value
+        if value is None:
+            return {}
+        single = len(self.parameters) == 1
+        return {self.parameters[0].name: value} if single and not _is_mapping(value) else value
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Return the input that a call with ``args`` and ``kwargs`` means.
+
+        Raises:
+            InvalidInput: too many arguments, or one given twice.
+        """
+        if not self._fields:
+            if len(args) == 1 and not kwargs:
+                return args[0]
+            return dict(kwargs)
+        names = [p.name for p in self.parameters]
+        if len(args) > len(names) or set(names[: len(args)]) & set(kwargs):
+            raise InvalidInput(f"{self._owner} takes ({', '.join(names)})")
+        return dict(zip(names, args, strict=False)) | dict(kwargs)
+
+    def output(self, value: Any) -> tuple[Any, Any]:
+        """Return the answer as the declared type and as JSON data.
+
+        Raises:
+            InvalidOutput: the answer has another type, or is no JSON.
+        """
+        try:
+            checked = self._output.validate_python(value)
+            return checked, self._output.dump_python(checked, mode="json")
+        except ValidationError as error:
+            raise InvalidOutput(f"output of {self._owner}: {explain(error)}") from error
+        except PydanticSerializationError as error:
+            raise InvalidOutput(f"output of {self._owner} is no JSON: {error}") from error
+
+    def restore(self, data: Any) -> Any:
+        """Return JSON data that ``output`` made as the declared type."""
+        return self._output.validate_python(data)
+
+
+def to_json(value: Any) -> Any:
+    """Return a value as JSON data: models, dataclasses, dates and the like are dumped.
+
+    Raises:
+        InvalidInput: it cannot be.
+    """
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    try:
+        return ANYTHING.dump_python(value, mode="json")
+    except PydanticSerializationError as error:
+        raise InvalidInput(f"not JSON: {error}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """Return a validation error as one line that names each field."""
+    faults = [
+        f"{'.'.join(str(part) for part in fault['loc']) or 'value'}: {fault['msg']}"
+        for fault in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    return "; ".join(faults)
+
+
+def _hints(
+    function: Callable[..., Any], names: list[str], owner: str, local_names: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Resolve the hints of the named parameters and of the return; others may be unresolvable."""
+    annotations = inspect.get_annotations(function)
+    wanted = {name: annotations[name] for name in (*names, "return") if name in annotations}
+    namespace = getattr(inspect.unwrap(function), "__globals__", {})
+    try:
+        return typing.get_type_hints(
+            SimpleNamespace(__annotations__=wanted), namespace, dict(local_names), True
+        )
+    except (NameError, TypeError, SyntaxError) as error:
+        raise ConfigurationError(
+            f"{owner} ({_where(function)}): a type hint cannot be read: {error};"
+            " import its name at run time, not only under TYPE_CHECKING"
+        ) from error
+
+
+def _where(function: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else repr(function)
+
+
+def _is_structured(hint: Any) -> bool:
+    if hint is Any:
+        return True
+    origin = typing.get_origin(hint) or hint
+    if not isinstance(origin, type):
+        return False
+    return (
+        issubclass(origin, (BaseModel, *STRUCTURED_ORIGINS))
+        or dataclasses.is_dataclass(origin)
+        or typing.is_typeddict(origin)
+    )
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping | BaseModel) or dataclasses.is_dataclass(value)

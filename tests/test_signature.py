@@ -1,0 +1,102 @@
+"""Types from hints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from runtime.errors import InvalidInput, InvalidOutput
+from runtime.signature import Signature, to_json
+
+
+class Box(BaseModel):
+    size: int
+    label: str = "plain"
+
+
+@dataclass
+class Pair:
+    left: int
+    right: int
+
+
+def takes_box(box: Box) -> Box: ...  # type: ignore[empty-body]  # only its hints are looked at
+def takes_pair(pair: Pair) -> list[date]: ...  # type: ignore[empty-body]  # likewise
+def takes_fields(name: str, times: int = 1) -> str: ...  # type: ignore[empty-body]  # likewise
+def takes_one(n: int) -> int: ...  # type: ignore[empty-body]  # likewise
+def takes_nothing() -> None: ...
+def takes_anything(x): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201  # an author may leave hints out
+
+
+def signature(function: Any) -> Signature:
+    return Signature(function, owner="it", skip=0)
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "arguments"),
+    [
+        (takes_box, {"size": 1}, ((Box(size=1),), {})),
+        (takes_box, Box(size=2), ((Box(size=2),), {})),
+        (takes_pair, {"left": 1, "right": 2}, ((Pair(1, 2),), {})),
+        (takes_fields, {"name": "a"}, ((), {"name": "a", "times": 1})),
+        (takes_one, 3, ((), {"n": 3})),
+        (takes_one, {"n": "3"}, ((), {"n": 3})),
+        (takes_nothing, None, ((), {})),
+        (takes_anything, [1, {"a": None}], (([1, {"a": None}],), {})),
+    ],
+)
+def test_an_input_becomes_typed_arguments(function: Any, given: Any, arguments: Any) -> None:
+    assert signature(function).arguments(given) == arguments
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "message"),
+    [
+        (takes_box, {"bogus": 1}, "input of it: size: Field required"),
+        (takes_fields, {"nam": "a"}, "name: Field required; nam: Extra inputs are not permitted"),
+        (takes_one, "x", "n: Input should be a valid integer"),
+        (takes_nothing, {"a": 1}, "a: Extra inputs are not permitted"),
+        (takes_pair, {"left": 1}, "right: Field required"),
+    ],
+)
+def test_a_wrong_input_names_every_wrong_field(function: Any, given: Any, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        signature(function).arguments(given)
+
+
+def test_a_call_becomes_an_input() -> None:
+    both = signature(takes_fields)
+    assert both.bind(("a",), {"times": 2}) == {"name": "a", "times": 2}
+    assert signature(takes_box).bind((), {"size": 1}) == {"size": 1}
+    with pytest.raises(InvalidInput, match=r"it takes \(name, times\)"):
+        both.bind((1, 2, 3), {})
+    with pytest.raises(InvalidInput, match=r"it takes \(name, times\)"):
+        both.bind(("a",), {"name": "b"})
+
+
+def test_an_output_is_both_the_type_and_json() -> None:
+    value, data = signature(takes_pair).output(["2026-11-22"])
+    assert (value, data) == ([date(2026, 11, 22)], ["2026-11-22"])
+    assert signature(takes_pair).restore(data) == value
+    with pytest.raises(InvalidOutput, match="output of it: 0: "):
+        signature(takes_pair).output(["never"])
+
+
+def test_what_is_no_json_is_refused() -> None:
+    assert to_json({"box": Box(size=1), "when": date(2026, 1, 2)}) == {
+        "box": {"size": 1, "label": "plain"},
+        "when": "2026-01-02",
+    }
+    with pytest.raises(InvalidInput, match="not JSON"):
+        to_json(object())
+
+
+def test_schemas_come_from_the_hints() -> None:
+    schema = signature(takes_fields).input_schema
+    assert schema["required"] == ["name"]
+    assert schema["properties"]["times"]["default"] == 1
+    assert signature(takes_box).output_schema["properties"]["size"]["type"] == "integer"
