@@ -127,18 +127,22 @@ def running_collector() -> Iterator[Collector]:
     with Collector() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield server
-        server.answering.set()
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.answering.set()
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager
 def heard_lines() -> Iterator[Lines]:
     handler = Lines()
     logging.getLogger().addHandler(handler)
-    yield handler
-    logging.getLogger().removeHandler(handler)
+    try:
+        yield handler
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def one_span(tracing: Tracing, name: str = "invoke_workflow digest") -> None:

@@ -1,0 +1,422 @@
+"""What a running agent may do: ask a model, use a skill, delegate, log; and what it may know.
+
+notes = await ctx.use(search, "actors")                    # a skill: checked, journalled
+plan = await ctx.ask("Split ...", returns=Plan)            # a model: routed, budgeted
+one = await ctx.delegate(writer, plan)                     # Result; never raises for the child
+many = await ctx.fan_out(writer, plan.parts)               # list[Result] in input order
+some = await ctx.map(writer, plan.parts, concurrency=8)    # the same, eight at a time
+fastest = await ctx.first([writer, editor], plan)          # the first success; the rest ends
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
+
+import anyio
+
+from runtime.engines import any_done
+from runtime.errors import Cancelled
+from runtime.governance.cost import usd
+from runtime.messages import Message
+from runtime.signature import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from runtime.activation import Activation
+    from runtime.agent import Agent, Skill
+    from runtime.engines import Pending
+    from runtime.messages import Delegation, Result
+
+logger = logging.getLogger("runtime.agents")
+T = TypeVar("T")
+Prompt: TypeAlias = "str | Sequence[Message]"
+DEFAULT_CONCURRENCY = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What an agent asks a model.
+
+    Attributes:
+        messages: the turns, oldest first.
+        returns: the type of the answer; ``str`` for plain text.
+        model: a tier, ``provider/model`` or a model's name; None leaves it to agent and catalog.
+        provider: the provider to ask.
+        system: the system prompt.
+        max_output_tokens: the most that may be generated; None for the agent's limit.
+        temperature: None leaves it to the model.
+    """
+
+    messages: tuple[Message, ...]
+    returns: Any = str
+    model: str | None = None
+    provider: str | None = None
+    system: str | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How a Delegation is sent.
+
+    Attributes:
+        deadline: the seconds it gets; None for as many as its sender has.
+        context: hints for the runtime and the agent.
+        task_id: what to call it; None for a name of its own.
+    """
+
+    deadline: float | None
+    context: Mapping[str, Any]
+    task_id: str | None = None
+
+
+class Services(Protocol):
+    """What a context hands its wishes to."""
+
+    async def ask(self, activation: Activation, question: Question) -> Any:
+        """Ask a model and return the answer as ``question.returns``."""
+        ...
+
+    def skill(self, skill: Skill | str) -> Skill:
+        """Return a skill by its name."""
+        ...
+
+    async def use(
+        self, context: Context, activation: Activation, skill: Skill | str, payload: Any
+    ) -> Any:
+        """Run a skill and return what it returns."""
+        ...
+
+    async def send(
+        self,
+        activation: Activation,
+        agent: Agent | str | Delegation,
+        payload: Any,
+        how: Sending,
+    ) -> Pending:
+        """Hand a Delegation over once there is room; the future is that of its ``Result``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetView:
+    """What the run may still spend, in USD; None where there is no limit."""
+
+    limit_usd: float | None
+    spent_usd: float
+    reserved_usd: float
+    left_usd: float | None
+
+
+class Context:
+    """What a running agent may do.
+
+    Attributes:
+        run_id: the run.
+        task_id: the Delegation that is being worked on.
+        agent: the agent's slug.
+        hints: the Delegation's ``context``, as its sender gave it.
+    """
+
+    def __init__(self, activation: Activation, services: Services) -> None:
+        self._activation = activation
+        self._services = services
+        self.run_id = activation.delegation.run_id
+        self.task_id = activation.delegation.task_id
+        self.agent = activation.agent.name
+        self.hints = activation.delegation.context
+
+    def __repr__(self) -> str:
+        return f"<Context {self.agent}/{self.task_id} of run {self.run_id}>"
+
+    # --- what it may know ------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float:
+        """The seconds that are left; infinity without a deadline."""
+        deadline = self._activation.delegation.deadline
+        return math.inf if deadline is None else max(0.0, deadline - anyio.current_time())
+
+    @property
+    def budget(self) -> BudgetView:
+        """What the run may still spend."""
+        budget = self._activation.run.budget
+        return BudgetView(
+            limit_usd=None if budget.limit is None else usd(budget.limit),
+            spent_usd=usd(budget.spent),
+            reserved_usd=usd(budget.reserved),
+            left_usd=None if budget.left is None else usd(budget.left),
+        )
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of the run so far, of prompts and answers together."""
+        totals = self._activation.run.totals
+        return totals.input_tokens + totals.output_tokens
+
+    @property
+    def body(self) -> Callable[..., Any]:
+        """The function or class of the agent."""
+        return self._activation.agent.body
+
+    @property
+    def cost_usd(self) -> float:
+        """What the run has cost so far, in USD, without calls whose price nobody knows."""
+        return usd(self._activation.run.totals.cost)
+
+    def log(self, event: str, /, **fields: Any) -> None:
+        """Note something in the run's journal and in the log; ``fields`` are JSON data."""
+        self.log_fields(event, fields)
+
+    def log_fields(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Note something whose fields have any names; see ``log``."""
+        self._check()
+        note = {"event": event, "task": self.task_id, "fields": to_json(fields)}
+        self._activation.run.record("log", self._activation.delegation.op, note)
+        logger.info(event, extra={"agent": self.agent, "task_id": self.task_id, "fields": fields})
+
+    # --- what it may do --------------------------------------------------------------------------
+
+    @overload
+    async def ask(
+        self,
+        prompt: Prompt,
+        /,
+        *,
+        returns: type[T],
+        model: str | None = None,
+        provider: str | None = None,
+        system: str | None = None,
+        max_output_tokens: int | None = None,
+        temperature: float | None = None,
+    ) -> T: ...
+    @overload
+    async def ask(
+        self,
+        prompt: Prompt,
+        /,
+        *,
+        model: str | None = None,
+        provider: str | None = None,
+        system: str | None = None,
+        max_output_tokens: int | None = None,
+        temperature: float | None = None,
+    ) -> str: ...
+    async def ask(
+        self,
+        prompt: Prompt,
+        /,
+        *,
+        returns: Any = str,
+        model: str | None = None,
+        provider: str | None = None,
+        system: str | None = None,
+        max_output_tokens: int | None = None,
+        temperature: float | None = None,
+    ) -> Any:
+        """Ask a model and return its answer.
+
+        Args:
+            prompt: the text, or the turns of a conversation.
+            returns: the type of the answer; ``str`` for plain text.
+            model: a tier, ``provider/model`` or a model's name; None for the agent's own.
+            provider: the provider to ask; None for the model's.
+            system: the system prompt.
+            max_output_tokens: the most that may be generated; None for the agent's limit.
+            temperature: None leaves it to the model.
+
+        Raises:
+            ProviderError: the call failed; the subclass says how.
+            InvalidOutput: the answer is not what ``returns`` says.
+            PolicyDenied: a rule forbids asking that model.
+            BudgetExceeded: what it may cost does not fit into the run's budget.
+            UnknownName: no such model or provider is in the catalog.
+        """
+        self._check()
+        question = Question(
+            messages=(Message("user", prompt),) if isinstance(prompt, str) else tuple(prompt),
+            returns=returns,
+            model=model,
+            provider=provider,
+            system=system,
+            max_output_tokens=max_output_tokens,
+            temperature=temperature,
+        )
+        return await self._services.ask(self._activation, question)
+
+    async def use(self, skill: Skill | str, /, *args: Any, **kwargs: Any) -> Any:
+        """Run a skill and return what it returns.
+
+        Raises:
+            InvalidInput: the arguments are not what the skill declares.
+            InvalidOutput: its answer is not what it declares.
+            UnknownName: there is no such skill.
+            PolicyDenied: the catalog does not let this agent use it.
+            Exception: what the skill raised.
+        """
+        found = self._services.skill(skill)
+        return await self.use_payload(found, found.signature.bind(args, kwargs))
+
+    async def use_payload(self, skill: Skill | str, payload: Any) -> Any:
+        """Run a skill on one input, as JSON data or of its declared type; see ``use``."""
+        self._check()
+        return await self._services.use(self, self._activation, skill, payload)
+
+    async def delegate(
+        self,
+        agent: Agent | str | Delegation,
+        payload: Any = None,
+        /,
+        *,
+        deadline: float | None = None,
+        context: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+    ) -> Result[Any]:
+        """Hand work to another agent and wait for its Result; never raises for the child.
+
+        Args:
+            agent: a decorated agent, a slug, or a whole ``Delegation``.
+            payload: its input: what its hints say, or JSON data.
+            deadline: the seconds it gets; never more than are left here.
+            context: hints for it, e.g. ``{"preferred_model": "gpt-4o"}``.
+            task_id: what to call this piece of work; None for a name of its own.
+
+        Raises:
+            UnknownName: there is no such agent.
+            PolicyDenied: the catalog does not let this agent delegate to it.
+            InvalidInput: the payload is no JSON.
+        """
+        how = Sending(deadline, context or {}, task_id)
+        return (await self._gather([await self._send(agent, payload, how)]))[0]
+
+    async def fan_out(
+        self,
+        agent: Agent | str,
+        payloads: Iterable[Any],
+        /,
+        *,
+        deadline: float | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> list[Result[Any]]:
+        """Delegate every payload at once; the Results are in input order.
+
+        As many bodies run side by side as the agent's concurrency allows; ``map`` bounds it
+        further. Raises only what ``delegate`` raises.
+        """
+        how = Sending(deadline, context or {})
+        return await self._gather(await self._send_all((agent, one, how) for one in payloads))
+
+    async def map(
+        self,
+        agent: Agent | str,
+        payloads: Iterable[Any],
+        /,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        deadline: float | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> list[Result[Any]]:
+        """Delegate every payload, at most ``concurrency`` at a time; Results in input order."""
+        if concurrency < 1:
+            raise ValueError(f"concurrency is at least 1, not {concurrency}")
+        how = Sending(deadline, context or {})
+        numbered = enumerate(payloads)
+        results: dict[int, Result[Any]] = {}
+
+        async def work() -> None:
+            for number, payload in numbered:
+                results[number] = await self._await(await self._send(agent, payload, how))
+
+        async with self._activation.waiting():
+            try:
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(concurrency):
+                        tasks.start_soon(work)
+            except ExceptionGroup as group:
+                raise _first_leaf(group) from None
+        return [results[number] for number in range(len(results))]
+
+    async def first(
+        self,
+        agents: Agent | str | Sequence[Agent | str],
+        payload: Any = None,
+        /,
+        *,
+        deadline: float | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Result[Any]:
+        """Delegate one payload to several agents: the first success; the rest is ended.
+
+        Without any success it is the last failure.
+
+        Raises:
+            ValueError: there is nobody to delegate to.
+        """
+        how = Sending(deadline, context or {})
+        racers = tuple(agents) if isinstance(agents, list | tuple) else (agents,)
+        if not racers:
+            raise ValueError("first needs at least one agent")
+        pending = await self._send_all((racer, payload, how) for racer in racers)
+        try:
+            async with self._activation.waiting():
+                while True:
+                    done = await any_done(pending)
+                    result: Result[Any] = await self._await(done)
+                    pending.remove(done)
+                    if result.ok or not pending:
+                        return result
+        finally:
+            _cancel(pending)
+
+    # --- how -------------------------------------------------------------------------------------
+
+    async def _send(self, agent: Agent | str | Delegation, payload: Any, how: Sending) -> Pending:
+        self._check()
+        return await self._services.send(self._activation, agent, payload, how)
+
+    async def _send_all(self, wishes: Iterable[tuple[Agent | str, Any, Sending]]) -> list[Pending]:
+        pending: list[Pending] = []
+        try:
+            for wish in wishes:
+                pending.append(await self._send(*wish))  # noqa: PERF401  # those sent must be known when one fails
+        except BaseException:
+            _cancel(pending)
+            raise
+        return pending
+
+    async def _gather(self, pending: list[Pending]) -> list[Result[Any]]:
+        """Wait for all of them; when that is cancelled, all end."""
+        try:
+            async with self._activation.waiting():
+                return [await self._await(future) for future in pending]
+        except BaseException:
+            _cancel(pending)
+            raise
+
+    async def _await(self, future: Pending) -> Result[Any]:
+        try:
+            result: Result[Any] = await future
+        finally:
+            self._activation.children.discard(future)
+        return result
+
+    def _check(self) -> None:
+        if self._activation.cancelled:
+            raise Cancelled(f"{self.agent}/{self.task_id} is over; its context can do nothing more")
+
+
+def _cancel(pending: Iterable[Pending]) -> None:
+    for future in pending:
+        future.cancel()
+
+
+def _first_leaf(group: ExceptionGroup[Exception]) -> Exception:
+    error: Exception = group
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

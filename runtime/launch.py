@@ -1,0 +1,297 @@
+"""The composition root: a catalog becomes a running system.
+
+    async with running("catalog") as system:
+        outcome = await system.run("digest", {"path": "docs"})
+
+The command line, the tests and the benchmarks all come in here. Agents and providers are reached
+by their names, never by import.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import anyio
+
+from otel import configure_tracing
+from runtime.accounts import Accounts, accounts_spec
+from runtime.actors import Supervisor, actor_system
+from runtime.catalog import (
+    Catalog,
+    ModelEntry,
+    ProviderEntry,
+    RoutingFile,
+    find_targets,
+    load_catalog,
+    profile_of,
+)
+from runtime.definitions import load_directory
+from runtime.directory import suggest
+from runtime.dispatch import Dispatcher
+from runtime.engines import LocalEngine
+from runtime.errors import ConfigurationError, UnknownName
+from runtime.governance.policy import run_limit
+from runtime.journal import MemoryJournal
+from runtime.models import Models
+from runtime.skills import Skills
+from runtime.workflow import RunOptions, RunOutcome, Workflows
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from otel import Tracing
+    from runtime.actors import ActorSystem, SupervisorRef, SystemStatistics
+    from runtime.agent import Agent
+    from runtime.directory import Directory
+    from runtime.engines import EngineStatistics
+    from runtime.journal import Journal, JournalStatistics
+
+BESIDE = ("agents", "providers", "otel")
+ROOT_INTENSITY = 5  # restarts of whole sub-trees in five seconds before the system gives up
+WATCHDOG_S = 2.0
+
+
+class Statistics(NamedTuple):
+    """A snapshot of a system: its actors, its agents, its journal."""
+
+    actors: SystemStatistics
+    agents: list[EngineStatistics]
+    journal: JournalStatistics
+
+
+class System:
+    """A running system; made by ``running``.
+
+    Attributes:
+        catalog: what it runs by.
+        directory: its agents and skills.
+        journal: what was done.
+        tracing: where its spans go.
+        actors: its actors.
+    """
+
+    def __init__(
+        self, ground: Ground, *, actors: ActorSystem, engine: LocalEngine, workflows: Workflows
+    ) -> None:
+        self.catalog, self.directory, self.journal, self.tracing, self._environ = ground
+        self.actors = actors
+        self._engine = engine
+        self._workflows = workflows
+
+    def __repr__(self) -> str:
+        return f"<System {self.directory!r} {self._engine!r} {self.actors!r}>"
+
+    async def run(
+        self, target: Agent | str, payload: Any = None, options: RunOptions | None = None
+    ) -> RunOutcome:
+        """Run a workflow or an agent, and return what came of it. Cancelling it ends the run.
+
+        Args:
+            target: a workflow's or agent's name, or a decorated agent.
+            payload: its input; None for the workflow's own, or for none.
+            options: how; None for the workflow's own limits.
+
+        Raises:
+            UnknownName: there is no such workflow, agent, provider or model.
+            ConfigurationError: a key or address of the provider is missing.
+        """
+        name, agent, payload, options = self._resolve(target, payload, options or RunOptions())
+        return await self._workflows.run(name, agent, payload, options)
+
+    def statistics(self) -> Statistics:
+        """Return a snapshot of the system."""
+        agents = self._engine.statistics()
+        return Statistics(self.actors.statistics(), agents, self.journal.statistics())
+
+    def _resolve(
+        self, target: Agent | str, payload: Any, options: RunOptions
+    ) -> tuple[str, str, Any, RunOptions]:
+        """Fill in what the workflow and the environment say."""
+        workflow = self.catalog.workflows.get(target) if isinstance(target, str) else None
+        wishes = (options, workflow)
+        name = target if isinstance(target, str) else target.name
+        known = [*self.catalog.workflows, *self.directory.agents]
+        if isinstance(target, str) and workflow is None and target not in self.directory.agents:
+            raise UnknownName(f"no workflow or agent {target!r}{suggest(target, known)}")
+        slug = self.directory.slug(workflow.agent if workflow is not None else target)
+        if payload is None and workflow is not None and workflow.input is not None:
+            payload = dict(workflow.input)
+        environ = self._environ
+        resolved = RunOptions(
+            run_id=options.run_id,
+            provider=options.provider
+            or environ.get("MAGSAG_PROVIDER")
+            or (workflow.provider if workflow else None),
+            model=options.model
+            or environ.get("MAGSAG_MODEL")
+            or (workflow.model if workflow else None),
+            budget_usd=_first(getattr(wish, "budget_usd", None) for wish in wishes),
+            deadline_s=_first(getattr(wish, "deadline_s", None) for wish in wishes),
+            listener=options.listener,
+            argv=options.argv,
+        )
+        self._check(resolved)
+        return name, slug, payload, resolved
+
+    def _check(self, options: RunOptions) -> None:
+        """Refuse an unknown provider or model before anything runs."""
+        providers, routing = self.catalog.providers, self.catalog.routing
+        if options.provider is not None:
+            entry = providers.get(options.provider)
+            if entry is None:
+                raise UnknownName(
+                    f"no provider {options.provider!r}{suggest(options.provider, providers)}"
+                )
+            profile_of(options.provider, entry, self._environ)
+        model = options.model
+        if model is None or model in routing.tiers:
+            return
+        offered = find_targets(model, providers)
+        if options.provider is not None:
+            bare = model.removeprefix(f"{options.provider}/")
+            if not providers[options.provider].offers(bare):
+                raise UnknownName(
+                    f"provider {options.provider!r} does not offer {model!r}"
+                    f"{suggest(bare, providers[options.provider].models)}"
+                )
+        elif not offered:
+            raise UnknownName(
+                f"no tier or model {model!r}; write provider/model, or list it in"
+                " catalog/providers.yaml"
+            )
+
+
+@asynccontextmanager
+async def running(
+    catalog: Catalog | Path | str | None = None,
+    *,
+    agents: Iterable[Agent] = (),
+    journal: Journal | None = None,
+    environ: Mapping[str, str] | None = None,
+    tracing: Tracing | None = None,
+) -> AsyncIterator[System]:
+    """Open a system; on leaving, stop its actors in order and flush journal and spans.
+
+    Args:
+        catalog: a folder or a loaded catalog; None for one with nothing but the echo provider.
+        agents: agents that the catalog does not name.
+        journal: where to note everything; None for memory. It is closed on leaving.
+        environ: the environment; None for the process's.
+        tracing: where spans go; None as ``OTEL_*`` say.
+
+    Raises:
+        CatalogFaults: something in the catalog is wrong.
+        ConfigurationError: the workspace is not complete, or a setting is wrong.
+    """
+    check_workspace()
+    environ = os.environ if environ is None else environ
+    loaded = open_catalog(catalog)
+    directory = load_directory(loaded)
+    for agent in agents:
+        directory.slug(agent)
+    tracing = tracing if tracing is not None else configure_tracing(environ)
+    journal = journal if journal is not None else MemoryJournal()
+    try:
+        async with actor_system(watchdog_s=WATCHDOG_S) as actors:
+            ground = Ground(loaded, directory, journal, tracing, environ)
+            yield await _compose(ground, actors)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await tracing.shutdown()
+            await journal.close()
+
+
+class Ground(NamedTuple):
+    """What a system stands on before its actors live."""
+
+    catalog: Catalog
+    directory: Directory
+    journal: Journal
+    tracing: Tracing
+    environ: Mapping[str, str]
+
+
+async def _compose(ground: Ground, actors: ActorSystem) -> System:
+    catalog, directory, journal, tracing, environ = ground
+    providers = importlib.import_module("providers")
+    spec = accounts_spec(providers.provider_actor)
+    root = await actors.supervise(lambda: Supervisor((spec,), intensity=ROOT_INTENSITY))
+    supervisor = cast("SupervisorRef", root.child("providers"))
+    accounts = Accounts(supervisor, lambda name: profile_of(name, catalog.providers[name], environ))
+    price_of = lru_cache(lambda p, m: providers.price_of(p, m, catalog.prices))
+    models = Models(catalog, tracing, price_of, accounts.invoke)
+    timeouts = {s.name: s.timeout_s for s in catalog.skills.values() if s.timeout_s is not None}
+    skills = Skills(directory, tracing, timeouts)
+    engine = LocalEngine(root)
+    dispatcher = Dispatcher(directory, engine, tracing, models=models, skills=skills)
+    workflows = Workflows(dispatcher, journal, tracing, run_limit(catalog.policies))
+    return System(ground, actors=actors, engine=engine, workflows=workflows)
+
+
+def open_catalog(catalog: Catalog | Path | str | None) -> Catalog:
+    """Return a catalog, loaded; its workspace goes on the import path.
+
+    Raises:
+        CatalogFaults: something in it is wrong.
+    """
+    if catalog is None:
+        return echo_catalog()
+    loaded = catalog if isinstance(catalog, Catalog) else load_catalog(Path(catalog))
+    # Ours first, so that a folder of the same name in somebody's workspace cannot hide them.
+    for name in BESIDE[1:]:
+        importlib.import_module(name)
+    if str(loaded.root) not in sys.path:
+        sys.path.insert(0, str(loaded.root))
+    return loaded
+
+
+def echo_catalog() -> Catalog:
+    """Return a catalog without agents, with the models that are in this process."""
+    models = {"echo-1": ModelEntry(), "extract-1": ModelEntry()}
+    tiers = {
+        "fast": {"echo": "extract-1"},
+        "careful": {"echo": "extract-1"},
+        "echo": {"echo": "echo-1"},
+    }
+    return Catalog(
+        root=Path.cwd(),
+        agents={},
+        skills={},
+        workflows={},
+        routing=RoutingFile(name="default", provider="echo", tiers=tiers, default="echo"),
+        routings={},
+        providers={"echo": ProviderEntry(dialect="echo", models=models)},
+        prices={},
+        policies=(),
+    )
+
+
+def check_workspace() -> None:
+    """Check that the packages beside ``runtime`` are ours and not somebody else's.
+
+    Raises:
+        ConfigurationError: one is missing, or another distribution's is found first.
+    """
+    home = Path(__file__).resolve().parent.parent
+    for name in BESIDE:
+        if not (home / name / "__init__.py").is_file():
+            raise ConfigurationError(
+                f"{home / name} is missing; run from a complete checkout of the workspace"
+            )
+    for name in BESIDE[1:]:
+        found = importlib.import_module(name).__file__
+        if found is None or Path(found).resolve().parent.parent != home:
+            raise ConfigurationError(
+                f"another distribution's {name!r} is found first, at {found};"
+                " run `python -m runtime` from the workspace's root"
+            )
+
+
+def _first(values: Iterable[Any]) -> Any:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,270 @@
+"""One run from its start to its end: root span, journal, budget, deadline, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from otel.attributes import invoke_workflow_end, invoke_workflow_start, span_name
+from otel.conventions import INVOKE_WORKFLOW
+from runtime.errors import (
+    BudgetExceeded,
+    Cancelled,
+    ConfigurationError,
+    InvalidInput,
+    PolicyDenied,
+    RuntimeFault,
+)
+from runtime.governance.budget import Budget
+from runtime.governance.cost import NANO, usd
+from runtime.identity import new_run_id
+from runtime.messages import Delegation
+from runtime.run import Overrides, Run
+from runtime.signature import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from decimal import Decimal
+
+    from otel import Tracing
+    from runtime.dispatch import Dispatcher
+    from runtime.governance.policy import RunLimit
+    from runtime.journal import Journal, Kind, Record
+    from runtime.messages import Result
+
+DEFAULT_DEADLINE_S = 3_600.0  # nothing runs for ever because nobody said for how long
+EXIT_CODES = {
+    fault.reason: fault.exit_code
+    for fault in (BudgetExceeded, Cancelled, ConfigurationError, InvalidInput, PolicyDenied)
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a run is started.
+
+    Attributes:
+        run_id: its name; None for a new UUIDv7.
+        provider: the provider to ask instead of the catalog's.
+        model: the model to ask instead of the catalog's.
+        budget_usd: what it may cost at most; None leaves it to workflow and policies.
+        deadline_s: the seconds it gets; None leaves it to the workflow, and to an hour in the end.
+        listener: called with every record of the run.
+        argv: the command line, for the journal.
+    """
+
+    run_id: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    budget_usd: Decimal | float | None = None
+    deadline_s: float | None = None
+    listener: Callable[[Record], None] | None = None
+    argv: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """What came of a run; ``as_json`` is what ``--json`` prints.
+
+    Attributes:
+        run_id: its name.
+        trace_id: its trace, 32 hex digits.
+        status: ``completed``, ``failed`` or ``cancelled``.
+        output: the agent's answer as JSON data; None unless it completed.
+        error: one line; None when it completed.
+        reason: the class of the failure; None when it completed.
+        usage: ``calls, errors, input_tokens, output_tokens``.
+        cost_usd: what it cost; None when no call had a known price.
+        unpriced_calls: calls whose price nobody knows.
+        duration_s: how long it took.
+        value: the answer as the agent's declared type.
+    """
+
+    run_id: str
+    trace_id: str
+    status: str
+    output: Any
+    error: str | None
+    reason: str | None
+    usage: Mapping[str, int]
+    cost_usd: float | None
+    unpriced_calls: int
+    duration_s: float
+    value: Any = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it completed."""
+        return self.status == "completed"
+
+    @property
+    def exit_code(self) -> int:
+        """What ``python -m runtime run`` ends with."""
+        return 0 if self.ok else EXIT_CODES.get(self.reason or "", 2)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {
+            "run_id": self.run_id,
+            "status": self.status,
+            "output": self.output,
+            "error": self.error,
+            "reason": self.reason,
+            "usage": dict(self.usage),
+            "cost_usd": self.cost_usd,
+            "unpriced_calls": self.unpriced_calls,
+            "duration_s": self.duration_s,
+            "trace_id": self.trace_id,
+        }
+
+
+class Workflows:
+    """Runs workflows.
+
+    Args:
+        dispatcher: carries the Delegations.
+        journal: where everything is noted.
+        tracing: where spans come from.
+        run_limit: what policies let a run cost; None for no such policy.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        journal: Journal,
+        tracing: Tracing,
+        run_limit: RunLimit | None,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._journal = journal
+        self._tracing = tracing
+        self._run_limit = run_limit
+
+    async def run(self, target: str, agent: str, payload: Any, options: RunOptions) -> RunOutcome:
+        """Run an agent at the root of a new run, and return what came of it; cancelling ends it.
+
+        Args:
+            target: the workflow's or agent's name, for people.
+            agent: the slug of the agent to start.
+            payload: its input.
+            options: how.
+        """
+        run = Run(
+            options.run_id or new_run_id(time.time_ns() // 1_000_000),
+            target,
+            budget=self._budget(options),
+            overrides=Overrides(provider=options.provider, model=options.model),
+            journal=self._journal,
+            clock=_wall_clock,
+            listener=options.listener,
+        )
+        started = anyio.current_time()
+        attributes = invoke_workflow_start(target, run_id=run.id)
+        name = span_name(INVOKE_WORKFLOW, target)
+        run.span = self._tracing.start(name, trace_id=run.trace_id, attributes=attributes)
+        given = to_json(payload)
+        run.record("run_started", "", _started(run, given, options))
+        root = Delegation(
+            run.task_id(agent),
+            agent,
+            given,
+            run_id=run.id,
+            op=run.operation("", agent, None),
+            deadline=started + (options.deadline_s or DEFAULT_DEADLINE_S),
+            traceparent=run.span.traceparent,
+        )
+        try:
+            result = await self._dispatcher.run_root(run, root)
+        except BaseException as error:
+            self._finish(run, started, *_ended_by(error))
+            raise
+        return self._conclude(run, started, result)
+
+    def _budget(self, options: RunOptions) -> Budget:
+        limit, source = None, ""
+        if options.budget_usd is not None:
+            limit = int(options.budget_usd * NANO)
+        if self._run_limit is not None and (limit is None or self._run_limit.amount < limit):
+            limit, source = self._run_limit.amount, f" ({self._run_limit.source})"
+        return Budget(limit, source)
+
+    def _conclude(self, run: Run, started: float, result: Result[Any]) -> RunOutcome:
+        cost, totals = run.totals.known_cost, run.totals
+        status = "completed" if result.ok else "failed"
+        if result.reason == "cancelled":
+            status = "cancelled"
+        outcome = RunOutcome(
+            run_id=run.id,
+            trace_id=f"{run.trace_id:032x}",
+            status=status,
+            output=result.output if result.ok else None,
+            error=result.error,
+            reason=result.reason,
+            usage={
+                "calls": totals.calls,
+                "errors": totals.errors,
+                "input_tokens": totals.input_tokens,
+                "output_tokens": totals.output_tokens,
+            },
+            cost_usd=None if cost is None else usd(cost),
+            unpriced_calls=totals.unpriced,
+            duration_s=round(anyio.current_time() - started, 6),
+            value=result.value,
+        )
+        self._finish(run, started, result.reason, result.error, output=outcome.output)
+        return outcome
+
+    def _finish(
+        self,
+        run: Run,
+        started: float,
+        reason: str | None,
+        error: str | None,
+        output: Any = None,
+    ) -> None:
+        body = {"duration_s": round(anyio.current_time() - started, 6)}
+        if reason is None:
+            run.record("run_completed", "", body | {"output": output})
+        else:
+            kind: Kind = "run_cancelled" if reason == "cancelled" else "run_failed"
+            run.record(kind, "", body | {"error": error, "reason": reason})
+        totals = run.totals
+        if run.span is not None:
+            run.span.set(
+                invoke_workflow_end(
+                    calls=totals.calls,
+                    input_tokens=totals.input_tokens,
+                    output_tokens=totals.output_tokens,
+                    cost_nano_usd=totals.known_cost,
+                )
+            )
+            run.span.end(error_type=reason, message=error)
+
+
+def _ended_by(error: BaseException) -> tuple[str, str]:
+    """Return the reason and the text of what ended a run from outside."""
+    if isinstance(error, anyio.get_cancelled_exc_class() | KeyboardInterrupt):
+        return "cancelled", "it was cancelled"
+    reason = error.reason if isinstance(error, RuntimeFault) else "crashed"
+    return reason, f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def _started(run: Run, payload: Any, options: RunOptions) -> dict[str, Any]:
+    return {
+        "target": run.target,
+        "input": payload,
+        "trace_id": f"{run.trace_id:032x}",
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "argv": list(options.argv),
+        "budget_nano_usd": run.budget.limit,
+    }
+
+
+def _wall_clock() -> float:
+    return time.time_ns() / 1e9
