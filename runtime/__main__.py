@@ -1,0 +1,11 @@
+"""``python -m runtime``."""
+
+from __future__ import annotations
+
+import sys
+
+from runtime.cli.main import main
+from runtime.cli.streams import leave
+
+if __name__ == "__main__":
+    leave(main(sys.argv[1:]))

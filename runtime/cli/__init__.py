@@ -1,0 +1,20 @@
+"""The command line: ``python -m runtime ...``. A result goes to stdout, all else to stderr.
+
+In reading order:
+
+- ``main``: the table of commands, and what a process ends with
+- ``lazy``: a group that imports a command when it is called, so that ``--help`` is quick
+- ``failures``: an exception becomes lines and an exit code
+- ``streams``: writing where the reader may have left; leaving while threads still run
+- ``options``, ``places``, ``payload``: what is typed, and where journal and catalog are
+- ``run``, on top of ``execution`` (one run), ``interrupts`` (Ctrl-C), ``logs``, ``report`` (what
+  came of it), ``progress`` (the tree of agents as data) and ``screen`` (the same on a terminal)
+- ``listing`` and ``catalog``, on top of ``contents`` and ``checks``: what there is, and whether it
+  is right
+- ``runs`` and ``show``, on top of ``run_table`` and ``run_page``, ``history`` (the journal, read),
+  ``story`` (a run as a tree of delegations), ``liveness`` and ``text``
+- ``scaffold``, ``templates``: a first agent
+
+What a command needs to say its ``--help`` is in the module of its name; what it needs to work is
+imported when it is called.
+"""

@@ -1,0 +1,166 @@
+"""One run from the command line: open the journal and the catalog, run, and close everything."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from runtime.cli.interrupts import Interrupts
+from runtime.cli.logs import log_to
+from runtime.cli.places import catalog_folder, journal_path
+from runtime.cli.report import outcome_of, report
+from runtime.cli.streams import prints_to_stderr
+from runtime.errors import Cancelled, ConfigurationError
+from runtime.identity import new_run_id
+from runtime.journal import MemoryJournal, SqliteJournal
+from runtime.launch import check_workspace, open_catalog, running
+from runtime.workflow import RunOptions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from decimal import Decimal
+
+    from runtime.cli.options import Session
+    from runtime.cli.screen import Screen
+    from runtime.journal import Journal
+    from runtime.launch import System
+    from runtime.workflow import RunOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What ``run`` was asked to do.
+
+    Attributes:
+        session: the call of the command line.
+        target: the workflow's or agent's name.
+        payload: its input; None for the workflow's own, or for none.
+        provider: the provider to ask instead of the catalog's.
+        model: the model to ask instead of the catalog's.
+        budget_usd: what it may cost at most.
+        deadline_s: the seconds it gets.
+        run_id: its name; None for a new one.
+        database: what ``--db`` says.
+        catalog: what ``--catalog`` says.
+        as_json: whether one JSON object is wanted.
+        quiet: whether only errors are wanted besides the result.
+        verbose: whether the log of what goes well is wanted.
+        live: whether the tree of agents is to be shown.
+    """
+
+    session: Session
+    target: str
+    payload: Any
+    provider: str | None
+    model: str | None
+    budget_usd: Decimal | None
+    deadline_s: float | None
+    run_id: str | None
+    database: str | None
+    catalog: Path | None
+    as_json: bool
+    quiet: bool
+    verbose: bool
+    live: bool
+
+
+def execute(order: Order) -> int:
+    """Carry out a run, print what came of it, and return the exit code.
+
+    Raises:
+        RuntimeFault: it could not begin, or its journal could not be written.
+        TelemetryMisconfigured: an ``OTEL_*`` variable cannot be understood.
+    """
+    execution = Execution(order)
+    try:
+        with prints_to_stderr():
+            return anyio.run(execution.carry_out).exit_code
+    finally:
+        if execution.outcome is not None:
+            kept = execution.database is not None
+            report(execution.outcome, as_json=order.as_json, quiet=order.quiet, kept=kept)
+
+
+class Execution:
+    """A run under way.
+
+    Attributes:
+        database: the journal's file; None for memory.
+        outcome: what came of the run, as soon as that is known.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self.database = journal_path(order.database, os.environ, Path.cwd())
+        self.outcome: RunOutcome | None = None
+
+    async def carry_out(self) -> RunOutcome:
+        """Run and return what came of it; it is in ``outcome`` even where closing then fails."""
+        order, interrupts = self._order, Interrupts()
+        screen = _screen(order.target) if order.live else None
+        stream = None if screen is None else screen.log
+        log_to(stream, order.session, verbose=order.verbose, quiet=order.quiet)
+        async with interrupts.watched(), self._system() as system:
+            options = await self._options(system.journal, screen)
+            async with screen.shown() if screen is not None else nullcontext():
+                with interrupts.scope:
+                    self.outcome = await system.run(order.target, order.payload, options)
+            if self.outcome is None:
+                self.outcome = await _cancelled(system.journal, options)
+            return self.outcome
+
+    @asynccontextmanager
+    async def _system(self) -> AsyncIterator[System]:
+        check_workspace()
+        catalog = open_catalog(catalog_folder(self._order.catalog, Path.cwd()))
+        journal = await _open(self.database)
+        try:
+            async with running(catalog, journal=journal) as system:
+                yield system
+        finally:
+            with anyio.CancelScope(shield=True):
+                await journal.close()  # where `running` did not come to it; twice does no harm
+
+    async def _options(self, journal: Journal, screen: Screen | None) -> RunOptions:
+        order = self._order
+        run_id = order.run_id or new_run_id(time.time_ns() // 1_000_000)
+        earlier = await journal.run(run_id)
+        if earlier is not None:
+            raise ConfigurationError(
+                f"run {run_id} is in the journal already, {earlier.status}; choose another"
+                f" --run-id, or read it with python -m runtime show {run_id}"
+            )
+        return RunOptions(
+            run_id=run_id,
+            provider=order.provider,
+            model=order.model,
+            budget_usd=order.budget_usd,
+            deadline_s=order.deadline_s,
+            listener=None if screen is None else screen.take,
+            argv=order.session.argv,
+        )
+
+
+async def _cancelled(journal: Journal, options: RunOptions) -> RunOutcome:
+    """Return what a run came to that a signal has ended."""
+    await journal.flush()
+    row = await journal.run(options.run_id or "")
+    if row is None:
+        raise Cancelled("cancelled before the run began")
+    return outcome_of(row)
+
+
+async def _open(database: Path | None) -> Journal:
+    return MemoryJournal() if database is None else await SqliteJournal.open(database)
+
+
+def _screen(title: str) -> Screen:
+    from runtime.cli.screen import Screen  # noqa: PLC0415  # rich: only where a terminal is
+
+    return Screen(title)

@@ -1,0 +1,125 @@
+"""The journal, read from beside: no writer, no lock, and no file where there is none."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtime.cli.liveness import LOST, status_of
+from runtime.cli.places import MEMORY, journal_path
+from runtime.cli.text import utc_time
+from runtime.errors import ConfigurationError, UnknownName
+from runtime.governance.cost import usd
+from runtime.journal.reader import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from runtime.journal import EventRow, RunRow, RunStatus
+
+SEARCHED = 1_000  # the newest runs: where prefixes, lost runs and similar names are looked for
+PAGE = 1_000
+
+
+class History:
+    """What a journal's file remembers.
+
+    Args:
+        database: what ``--db`` says.
+
+    Raises:
+        ConfigurationError: it says ``:memory:``, which ends with its process.
+    """
+
+    def __init__(self, database: str | None) -> None:
+        path = journal_path(database, os.environ, Path.cwd())
+        if path is None:
+            raise ConfigurationError(f"--db {MEMORY} keeps nothing to look at; name a file")
+        self.path = path
+        self._reader = Reader(path.resolve()) if path.is_file() else None
+
+    async def runs(self, limit: int, status: str | None) -> list[RunRow]:
+        """Return the newest runs, newest first.
+
+        Args:
+            limit: the most rows.
+            status: only those that stand there, ``lost`` included; None for all.
+
+        Raises:
+            JournalFailed: they cannot be read.
+        """
+        if self._reader is None:
+            return []
+        if status not in ("running", LOST):  # those two are told apart here, not in the journal
+            known: RunStatus | None = status  # type: ignore[assignment]  # click checked the word
+            return await self._reader.runs(limit, known)
+        running = await self._reader.runs(max(limit, SEARCHED), "running")
+        return [row for row in running if status_of(row) == status][:limit]
+
+    async def find(self, name: str) -> RunRow:
+        """Return a run by its id, or by the beginning of it.
+
+        Raises:
+            UnknownName: no run begins so, or several do.
+            JournalFailed: it cannot be read.
+        """
+        if self._reader is None:
+            raise UnknownName(f"no run {name!r}: there is no journal {self.path} yet; see --db")
+        if (exact := await self._reader.run(name)) is not None:
+            return exact
+        newest = await self._reader.runs(SEARCHED, None)
+        found = [row for row in newest if row.run_id.startswith(name)]
+        if len(found) != 1:
+            raise UnknownName(_unclear(name, found, newest))
+        return found[0]
+
+    async def events(self, run_id: str) -> AsyncIterator[EventRow]:
+        """Yield a run's events in their order, a page at a time.
+
+        Raises:
+            JournalFailed: they cannot be read.
+        """
+        after = 0
+        while self._reader is not None:
+            page = await self._reader.events(run_id, after, PAGE)
+            for event in page:
+                yield event
+            if len(page) < PAGE:
+                return
+            after = page[-1].seq
+
+
+def _unclear(name: str, found: list[RunRow], newest: list[RunRow]) -> str:
+    if found:
+        return f"{len(found)} runs begin with {name!r}; write more of the run id"
+    near = difflib.get_close_matches(name, [row.run_id for row in newest], n=1)
+    advice = f"did you mean {near[0]!r}?" if near else "python -m runtime runs lists them"
+    return f"no run {name!r}; {advice}"
+
+
+def run_json(row: RunRow) -> dict[str, Any]:
+    """Return a run as ``runs --json`` and ``show --json`` print it.
+
+    ``started_at`` is ISO 8601 in UTC, ``duration_s`` is null until the run is over, ``cost_usd``
+    is null when nobody knows the price of any call.
+    """
+    return {
+        "run_id": row.run_id,
+        "trace_id": row.trace_id,
+        "target": row.target,
+        "status": status_of(row),
+        "error": row.error,
+        "reason": row.reason,
+        "started_at": utc_time(row.started_at),
+        "duration_s": None if row.ended_at is None else round(row.ended_at - row.started_at, 3),
+        "usage": {
+            "calls": row.calls,
+            "errors": row.errors,
+            "input_tokens": row.input_tokens,
+            "output_tokens": row.output_tokens,
+        },
+        "cost_usd": None if row.cost_nano_usd is None else usd(row.cost_nano_usd),
+        "unpriced_calls": row.unpriced_calls,
+    }

@@ -1,0 +1,112 @@
+"""What came of a run, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from runtime.cli.streams import emit, emit_json, say
+from runtime.cli.text import duration, money, one_line, plural
+from runtime.governance.cost import NANO
+from runtime.identity import trace_id_of
+from runtime.workflow import RunOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runtime.journal import RunRow
+
+NEXT_STEPS: Mapping[str, str] = {
+    "budget": "give it more with --budget-usd, or less to do",
+    "cancelled": "start it again when it suits",
+    "crashed": "run it again with --debug to see where",
+    "deadline": "give it more time with --deadline SECONDS",
+    "denied": "change the policy or the agent's entry in the catalog, or choose another --model",
+    "invalid_input": "correct --input",
+    "invalid_output": "choose another --model, or correct the agent",
+    "provider": "try again, or choose another --provider",
+    "rate_limit": "try again later, or choose another --provider",
+}
+
+
+def readable(output: Any) -> str:
+    """Return an output as people read it.
+
+    A text stays as it is. Of an object with a text in its field ``report``, or with one in
+    ``text`` as its only field, that text is shown. Everything else is indented JSON.
+    """
+    if isinstance(output, dict):
+        text = output.get("report") or (output.get("text") if len(output) == 1 else None)
+        output = text if isinstance(text, str) else output
+    if isinstance(output, str):
+        return output
+    return json.dumps(output, indent=2, ensure_ascii=False)
+
+
+def report(outcome: RunOutcome, *, as_json: bool, quiet: bool, kept: bool) -> None:
+    """Print what came of a run: the result to stdout, the rest to stderr.
+
+    Args:
+        outcome: what came of it.
+        as_json: print one JSON object instead of the output.
+        quiet: leave the summary out.
+        kept: whether the journal outlives the process, so that ``show`` finds the run.
+    """
+    if as_json:
+        emit_json(outcome.as_json())
+    elif outcome.ok:
+        emit(readable(outcome.output))
+    if not outcome.ok:
+        say(error_line(outcome, kept=kept))
+    if not as_json and not quiet:
+        say(summary(outcome))
+
+
+def error_line(outcome: RunOutcome, *, kept: bool) -> str:
+    """Return why a run failed and what to do, on one line."""
+    steps = [NEXT_STEPS.get(outcome.reason or "", "")]
+    if kept and outcome.reason != "invalid_input":
+        steps.append(f"python -m runtime show {outcome.run_id} tells what was done")
+    reason = one_line(outcome.error or outcome.reason or outcome.status).rstrip(".")
+    return "; ".join(["error: " + reason, *filter(None, steps)])
+
+
+def summary(outcome: RunOutcome) -> str:
+    """Return one line with the run's names, its status and what it took."""
+    usage = outcome.usage
+    tokens = usage["input_tokens"] + usage["output_tokens"]
+    cost = None if outcome.cost_usd is None else round(outcome.cost_usd * NANO)
+    facts = [
+        plural(usage["calls"], "call"),
+        f"{tokens:,} tokens",
+        money(cost, outcome.unpriced_calls),
+        duration(outcome.duration_s),
+    ]
+    return f"run {names(outcome.run_id, outcome.trace_id)} {outcome.status}: {', '.join(facts)}"
+
+
+def names(run_id: str, trace_id: str) -> str:
+    """Return a run's id, and its trace's where that is not the same in other clothes."""
+    return run_id if run_id.replace("-", "") == trace_id else f"{run_id} (trace {trace_id})"
+
+
+def outcome_of(row: RunRow) -> RunOutcome:
+    """Return what the journal says came of a run that is over."""
+    ended = row.started_at if row.ended_at is None else row.ended_at
+    return RunOutcome(
+        run_id=row.run_id,
+        trace_id=row.trace_id or f"{trace_id_of(row.run_id):032x}",
+        status=row.status,
+        output=row.output,
+        error=row.error,
+        reason=row.reason,
+        usage={
+            "calls": row.calls,
+            "errors": row.errors,
+            "input_tokens": row.input_tokens,
+            "output_tokens": row.output_tokens,
+        },
+        cost_usd=None if row.cost_nano_usd is None else row.cost_nano_usd / NANO,
+        unpriced_calls=row.unpriced_calls,
+        duration_s=round(ended - row.started_at, 6),
+    )

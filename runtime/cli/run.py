@@ -1,0 +1,79 @@
+"""``run``: run a workflow or an agent."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime.cli.options import (
+    Positive,
+    RunId,
+    Session,
+    catalog_option,
+    db_option,
+    debug_option,
+    json_option,
+)
+from runtime.cli.payload import read_payload
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+    from pathlib import Path
+
+
+@debug_option
+@click.command()
+@click.argument("target")
+@click.option("--input", "given", metavar="JSON|@FILE|-", help="Its input; - reads stdin.")
+@click.option("--provider", metavar="P", help="Ask this provider. [env: MAGSAG_PROVIDER]")
+@click.option("--model", metavar="M", help="Ask this tier or model. [env: MAGSAG_MODEL]")
+@click.option("--budget-usd", type=Positive("USD"), help="What it may cost at most.")
+@click.option("--deadline", type=Positive("SECONDS"), help="The seconds it gets.")
+@click.option("--run-id", type=RunId(), help="Its name; by default a new UUIDv7.")
+@db_option
+@catalog_option
+@json_option
+@click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors.")
+@click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too.")
+@click.pass_obj
+def run(
+    session: Session,
+    /,
+    *,
+    target: str,
+    given: str | None,
+    budget_usd: Decimal | None,
+    deadline: Decimal | None,
+    db: str | None,
+    catalog: Path | None,
+    **choices: Any,
+) -> int:
+    """Run a workflow or an agent, TARGET, and print what it answers.
+
+    A text is printed as it is. Of an object with a text in its field "report", or with one in
+    "text" as its only field, that text is printed. Everything else is printed as indented JSON.
+    --json prints one object instead, with everything in it: run_id, status,
+    output, error, reason, usage {calls, errors, input_tokens, output_tokens}, cost_usd,
+    unpriced_calls, duration_s, trace_id.
+
+    The first Ctrl-C ends the run in order, the second one kills it.
+    """
+    if choices["quiet"] and choices["verbose"]:
+        raise click.UsageError("--quiet and --verbose exclude each other")
+    payload = read_payload(given)
+    from runtime.cli.execution import Order, execute  # noqa: PLC0415  # 0.4 s, not for --help
+
+    order = Order(
+        session=session,
+        target=target,
+        payload=payload,
+        budget_usd=budget_usd,
+        deadline_s=None if deadline is None else float(deadline),
+        database=db,
+        catalog=catalog,
+        live=sys.stderr.isatty() and not choices["quiet"],
+        **choices,
+    )
+    return execute(order)
