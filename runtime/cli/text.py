@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MINUTE = 60
 HOUR = 3_600
 THOUSAND = 1_000
+LONGEST_LINE = 400  # characters of JSON data on a page for people
 TIMES = "\N{MULTIPLICATION SIGN}"
 _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 _ESCAPED = {code: f"\\u{code:04x}" for code in (*range(127, 160), 0x2028, 0x2029)}
@@ -26,8 +27,11 @@ def one_line(text: str) -> str:
 
 
 def json_line(data: Any) -> str:
-    """Return JSON data on one line; control characters are escaped."""
-    return json.dumps(data, ensure_ascii=False).translate(_ESCAPED)
+    """Return JSON data on one line, cut where it is long; control characters are escaped."""
+    line = json.dumps(data, ensure_ascii=False).translate(_ESCAPED)
+    if len(line) <= LONGEST_LINE:
+        return line
+    return f"{line[:LONGEST_LINE]}... ({len(line):,} characters, --json has all)"
 
 
 def duration(seconds: float) -> str:
