@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import anyio
+
+from runtime.errors import Cancelled, RuntimeFault
 from runtime.run import Totals
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from otel import Span
     from runtime.agent import Agent, Limits
     from runtime.engines import Pending, Place
@@ -25,17 +30,21 @@ class Activation:
         span: its ``invoke_agent`` span.
         totals: what it and those below it asked of models.
         children: the delegations that it waits for; cancelled when it ends.
+        calls: what its worker thread has running on the event loop; cancelled when it ends.
         places: its places at the gates, left while it waits for its delegations.
-        cancelled: whether the body is over, so that a thread that still runs is refused.
+        ending: whether the body is being ended, so that it can begin nothing more.
+        over: whether it has ended, so that a thread that still runs is refused.
     """
 
     __slots__ = (
         "_waits",
         "agent",
-        "cancelled",
+        "calls",
         "children",
         "delegation",
+        "ending",
         "limits",
+        "over",
         "places",
         "run",
         "span",
@@ -59,8 +68,10 @@ class Activation:
         self.span = span
         self.totals = Totals()
         self.children: set[Pending] = set()
+        self.calls: set[anyio.CancelScope] = set()
         self.places: list[Place] = [place] if place is not None else []
-        self.cancelled = False
+        self.ending = False
+        self.over = False
         self._waits = 0
 
     def waiting(self) -> Waiting:
@@ -75,22 +86,62 @@ class Activation:
                 place.leave()
 
     async def resume(self) -> None:
-        """Come back to the gates, ahead of those who have not begun."""
+        """Come back to the gates, ahead of those who have not begun.
+
+        A body of which another branch still waits stays outside: what that branch waits for may
+        need the very place.
+        """
         self._waits -= 1
         for place in self.places:
+            if self._waits:
+                return
             await place.come_back()
 
     def give_up_waiting(self) -> None:
-        """The wait was cancelled: the body is about to end and needs no place for it."""
+        """The wait was cancelled, the body runs on to end or to do without: count it now."""
         self._waits -= 1
+        if self._waits or self.ending:
+            return
+        for place in self.places:
+            place.retake()
+
+    def check(self) -> None:
+        """Refuse to begin anything for a body that is being ended.
+
+        Raises:
+            Cancelled: it is.
+        """
+        if self.ending:
+            who = f"{self.agent.name}/{self.delegation.task_id}"
+            raise Cancelled(f"{who} is over; its context can do nothing more")
+
+    def call_off(self, futures: Iterable[Pending]) -> None:
+        """End delegations that nobody waits for any more."""
+        for future in futures:
+            self.children.discard(future)
+            future.cancel()
+
+    def interrupt(self) -> None:
+        """The body is being ended: so is all that it has under way."""
+        self.ending = True
+        self.call_off(tuple(self.children))
+        for call in tuple(self.calls):
+            call.cancel()
 
     def close(self) -> None:
-        """The body is over: nothing that it started outlives it."""
-        self.cancelled = True
-        for child in tuple(self.children):
-            child.cancel()
-        for place in self.places[1:]:
-            place.abandon()  # the first one is the engine's, which knows when the actor is gone
+        """The body is over: nothing that it started outlives it, and its context is of no use."""
+        self.over = True
+        self.interrupt()
+
+    def reason_of(self, error: BaseException) -> str:
+        """Return the short word for what ended a step of this body."""
+        if isinstance(error, RuntimeFault):
+            return error.reason
+        if not isinstance(error, anyio.get_cancelled_exc_class()):
+            return type(error).__name__
+        deadline = self.delegation.deadline
+        late = deadline is not None and anyio.current_time() >= deadline
+        return "deadline" if late else "cancelled"
 
 
 class Waiting:

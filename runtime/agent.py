@@ -20,7 +20,7 @@ import inspect
 import re
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
 from runtime.backoff import Backoff
 from runtime.errors import ConfigurationError
@@ -202,6 +202,7 @@ def make_skill(
 ) -> Skill:
     """Return the skill that a function defines; see ``skill``."""
     name = name or kebab(function.__name__)
+    _check_answers(function, f"skill {name}")
     first = next(iter(inspect.signature(function).parameters), "")
     wants_context = first == "ctx"
     signature = Signature(
@@ -232,8 +233,11 @@ def make_agent(
     function = getattr(body, "run", None) if is_class else body
     if function is None:
         raise ConfigurationError(f"agent {name}: class {body.__name__} has no method run")
+    if per not in (None, *get_args(Per)):
+        raise ConfigurationError(f"agent {name}: per is delegation, run or process, not {per!r}")
     if per is not None and per != "delegation" and not is_class:
         raise ConfigurationError(f"agent {name}: per={per!r} needs a class, which keeps the state")
+    _check_answers(function, f"agent {name}")
     leading = 2 if is_class else 1
     if len(inspect.signature(function).parameters) < leading:
         raise ConfigurationError(f"agent {name}: its first parameter is the context")
@@ -256,6 +260,7 @@ def classic_agent(function: Callable[..., Any], role: Role, name: str) -> Agent:
     Raises:
         ConfigurationError: it does not take a payload.
     """
+    _check_answers(function, f"agent {name}")
     parameters = inspect.signature(function).parameters
     if next(iter(parameters), None) is None:
         raise ConfigurationError(f"agent {name}: {function.__name__} takes no payload")
@@ -272,6 +277,11 @@ def classic_agent(function: Callable[..., Any], role: Role, name: str) -> Agent:
         signature=Signature(contract, owner=name, skip=0),
         description=first_line(function.__doc__),
     )
+
+
+def _check_answers(function: Callable[..., Any], owner: str) -> None:
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(f"{owner}: it yields, but an answer is returned")
 
 
 def _decorate(

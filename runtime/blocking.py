@@ -18,7 +18,7 @@ from runtime.engines import Gate, Place
 from runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from runtime.activation import Activation
     from runtime.agent import Agent, Role, Skill
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 THREADS = 40  # bodies in threads per role that run at once
+READABLE = ("deadline", "budget", "cost_usd", "tokens")
 
 
 class BlockingContext:
@@ -43,8 +44,8 @@ class BlockingContext:
         return f"<Blocking{repr(self._context)[1:]}"
 
     def __getattr__(self, name: str) -> Any:
-        """Read ``deadline``, ``budget`` and ``cost_usd`` on the event loop."""
-        if name not in ("deadline", "budget", "cost_usd"):
+        """Read ``deadline``, ``budget``, ``cost_usd`` and ``tokens`` on the event loop."""
+        if name not in READABLE:
             raise AttributeError(f"BlockingContext has no attribute {name!r}")
         return wait_sync(getattr, self._context, name)
 
@@ -54,42 +55,44 @@ class BlockingContext:
 
     def ask(self, prompt: Any, /, **options: Any) -> Any:
         """Ask a model and return its answer; see ``Context.ask``."""
-        return wait(self._context.ask, prompt, **options)
+        return wait(self._context, self._context.ask, prompt, **options)
 
     def use(self, skill: Skill | str, /, *args: Any, **kwargs: Any) -> Any:
         """Run a skill and return what it returns; see ``Context.use``."""
-        return wait(self._context.use, skill, *args, **kwargs)
+        return wait(self._context, self._context.use, skill, *args, **kwargs)
 
     def delegate(
         self, agent: Agent | str | Delegation, payload: Any = None, /, **options: Any
     ) -> Result[Any]:
         """Hand work to another agent and wait for its Result; see ``Context.delegate``."""
-        return wait(self._context.delegate, agent, payload, **options)
+        return wait(self._context, self._context.delegate, agent, payload, **options)
 
     def fan_out(self, agent: Agent | str, payloads: Any, /, **options: Any) -> list[Result[Any]]:
         """Delegate every payload at once; see ``Context.fan_out``."""
-        return wait(self._context.fan_out, agent, list(payloads), **options)
+        return wait(self._context, self._context.fan_out, agent, list(payloads), **options)
 
     def map(self, agent: Agent | str, payloads: Any, /, **options: Any) -> list[Result[Any]]:
         """Delegate every payload, some at a time; see ``Context.map``."""
-        return wait(self._context.map, agent, list(payloads), **options)
+        return wait(self._context, self._context.map, agent, list(payloads), **options)
 
     def first(self, agents: Any, payload: Any = None, /, **options: Any) -> Result[Any]:
         """Delegate one payload to several agents; see ``Context.first``."""
-        return wait(self._context.first, agents, payload, **options)
+        return wait(self._context, self._context.first, agents, payload, **options)
 
 
-def wait(function: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any) -> T:
+def wait(context: Context, function: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
     """Run a coroutine function on the event loop from a worker thread, and return its result.
 
     Raises:
+        Cancelled: the body that this thread runs is being ended.
         ConfigurationError: this is not a worker thread; waiting here would stop the event loop.
         Exception: what the function raised.
     """
     try:
-        return anyio.from_thread.run(partial(function, *args, **kwargs))
+        return anyio.from_thread.run(partial(context.for_thread, function, *args, **kwargs))
     except (RuntimeError, anyio.NoEventLoopError) as error:
-        raise _explained(error) from error
+        _explain(error)
+        raise
 
 
 def wait_sync(function: Callable[..., T], *args: Any) -> T:
@@ -97,16 +100,17 @@ def wait_sync(function: Callable[..., T], *args: Any) -> T:
     try:
         return anyio.from_thread.run_sync(function, *args)
     except (RuntimeError, anyio.NoEventLoopError) as error:
-        raise _explained(error) from error
+        _explain(error)
+        raise
 
 
-def _explained(error: Exception) -> Exception:
-    if "worker thread" not in str(error):
-        return error
-    return ConfigurationError(
-        "this call waits, and an async function must not wait on the event loop;"
-        " await the method of the same name with _async, or make the agent a plain def"
-    )
+def _explain(error: Exception) -> None:
+    """Say what to do when it was the wrong thread; any other error is the function's own."""
+    if "worker thread" in str(error):
+        raise ConfigurationError(
+            "this call waits, and an async function must not wait on the event loop;"
+            " await the method of the same name with _async, or make the agent a plain def"
+        ) from error
 
 
 class Threads:
@@ -127,7 +131,11 @@ class Threads:
         """
         place = Place(self._gates[activation.agent.role])
         activation.places.append(place)
-        await place.take()
+        try:
+            await place.take()
+        except BaseException:
+            place.abandon()
+            raise
         body = _Body(function, place)
         try:
             return await anyio.to_thread.run_sync(

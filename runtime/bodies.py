@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +52,11 @@ class Bodies:
             args: its input, by position.
             kwargs: its input, by name.
         """
-        body = activation.agent.body if state is None else state.run
-        style = self._styles[activation.agent.style]
+        agent = activation.agent
+        if state is None and inspect.isclass(agent.body):
+            state = agent.body()  # per="delegation": an object for each
+        body = agent.body if state is None else state.run
+        style = self._styles[agent.style]
         return await style(body, context, activation, args, kwargs)
 
     async def _async(

@@ -34,7 +34,7 @@ class ClassicSkills:
 
     def invoke(self, skill_id: str, payload: Mapping[str, Any]) -> Any:
         """Run a skill and wait for what it returns; for plain agents."""
-        return wait(self.invoke_async, skill_id, payload)
+        return wait(self._context, self.invoke_async, skill_id, payload)
 
     async def invoke_async(self, skill_id: str, payload: Mapping[str, Any]) -> Any:
         """Run a skill and return what it returns."""
@@ -49,7 +49,7 @@ class ClassicRunner:
 
     def invoke_sag(self, delegation: Delegation) -> Result[Any]:
         """Delegate and wait for the Result; for plain agents."""
-        return wait(self.invoke_sag_async, delegation)
+        return wait(self._context, self.invoke_sag_async, delegation)
 
     async def invoke_sag_async(self, delegation: Delegation) -> Result[Any]:
         """Delegate and return the Result; never raises for the agent's failure."""
@@ -59,7 +59,7 @@ class ClassicRunner:
         self, slug: str, payload: Mapping[str, Any], context: Mapping[str, Any] | None = None
     ) -> Any:
         """Run a MAG and wait for its output; for plain agents."""
-        return wait(self.invoke_mag_async, slug, payload, context)
+        return wait(self._context, self.invoke_mag_async, slug, payload, context)
 
     async def invoke_mag_async(
         self, slug: str, payload: Mapping[str, Any], context: Mapping[str, Any] | None = None

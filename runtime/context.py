@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
 
 import anyio
+import anyio.lowlevel
 
-from runtime.engines import any_done
+from runtime.engines import any_done, first_leaf
 from runtime.errors import Cancelled
 from runtime.governance.cost import usd
 from runtime.messages import Message
 from runtime.signature import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from runtime.activation import Activation
     from runtime.agent import Agent, Skill
@@ -35,6 +36,7 @@ logger = logging.getLogger("runtime.agents")
 T = TypeVar("T")
 Prompt: TypeAlias = "str | Sequence[Message]"
 DEFAULT_CONCURRENCY = 16
+BURST = 50  # delegations sent in one turn of the event loop; then everybody else has a turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +176,12 @@ class Context:
         self.log_fields(event, fields)
 
     def log_fields(self, event: str, fields: Mapping[str, Any]) -> None:
-        """Note something whose fields have any names; see ``log``."""
-        self._check()
+        """Note something whose fields have any names; see ``log``.
+
+        A body that is being ended may still note what it does about it.
+        """
+        if self._activation.over:
+            self._activation.check()
         note = {"event": event, "task": self.task_id, "fields": to_json(fields)}
         self._activation.run.record("log", self._activation.delegation.op, note)
         logger.info(event, extra={"agent": self.agent, "task_id": self.task_id, "fields": fields})
@@ -237,7 +243,7 @@ class Context:
             BudgetExceeded: what it may cost does not fit into the run's budget.
             UnknownName: no such model or provider is in the catalog.
         """
-        self._check()
+        self._activation.check()
         question = Question(
             messages=(Message("user", prompt),) if isinstance(prompt, str) else tuple(prompt),
             returns=returns,
@@ -264,7 +270,7 @@ class Context:
 
     async def use_payload(self, skill: Skill | str, payload: Any) -> Any:
         """Run a skill on one input, as JSON data or of its declared type; see ``use``."""
-        self._check()
+        self._activation.check()
         return await self._services.use(self, self._activation, skill, payload)
 
     async def delegate(
@@ -328,17 +334,20 @@ class Context:
         numbered = enumerate(payloads)
         results: dict[int, Result[Any]] = {}
 
-        async def work() -> None:
+        async def work(others: int) -> None:
             for number, payload in numbered:
-                results[number] = await self._await(await self._send(agent, payload, how))
+                future = await self._send(agent, payload, how)
+                if others:  # one worker a payload, not one for each that there might be
+                    tasks.start_soon(work, others - 1)
+                    others = 0
+                results[number] = await self._await(future)
 
         async with self._activation.waiting():
             try:
                 async with anyio.create_task_group() as tasks:
-                    for _ in range(concurrency):
-                        tasks.start_soon(work)
+                    tasks.start_soon(work, concurrency - 1)
             except ExceptionGroup as group:
-                raise _first_leaf(group) from None
+                raise first_leaf(group) from None
         return [results[number] for number in range(len(results))]
 
     async def first(
@@ -358,7 +367,7 @@ class Context:
             ValueError: there is nobody to delegate to.
         """
         how = Sending(deadline, context or {})
-        racers = tuple(agents) if isinstance(agents, list | tuple) else (agents,)
+        racers: list[Any] = list(agents) if isinstance(agents, list | tuple) else [agents]
         if not racers:
             raise ValueError("first needs at least one agent")
         pending = await self._send_all((racer, payload, how) for racer in racers)
@@ -371,21 +380,40 @@ class Context:
                     if result.ok or not pending:
                         return result
         finally:
-            _cancel(pending)
+            self._activation.call_off(pending)
 
     # --- how -------------------------------------------------------------------------------------
 
+    async def for_thread(
+        self, function: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any
+    ) -> T:
+        """Run a coroutine function for a worker thread of the body; it ends with the body.
+
+        Raises:
+            Cancelled: the body is being ended.
+        """
+        self._activation.check()
+        with anyio.CancelScope() as scope:
+            self._activation.calls.add(scope)
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                self._activation.calls.discard(scope)
+        raise Cancelled(f"{self.agent}/{self.task_id} was ended while it waited")
+
     async def _send(self, agent: Agent | str | Delegation, payload: Any, how: Sending) -> Pending:
-        self._check()
+        self._activation.check()
         return await self._services.send(self._activation, agent, payload, how)
 
     async def _send_all(self, wishes: Iterable[tuple[Agent | str, Any, Sending]]) -> list[Pending]:
         pending: list[Pending] = []
         try:
-            for wish in wishes:
-                pending.append(await self._send(*wish))  # noqa: PERF401  # those sent must be known when one fails
+            for number, wish in enumerate(wishes, 1):
+                if number % BURST == 0:
+                    await anyio.lowlevel.checkpoint()
+                pending.append(await self._send(*wish))
         except BaseException:
-            _cancel(pending)
+            self._activation.call_off(pending)
             raise
         return pending
 
@@ -395,7 +423,7 @@ class Context:
             async with self._activation.waiting():
                 return [await self._await(future) for future in pending]
         except BaseException:
-            _cancel(pending)
+            self._activation.call_off(pending)
             raise
 
     async def _await(self, future: Pending) -> Result[Any]:
@@ -404,19 +432,3 @@ class Context:
         finally:
             self._activation.children.discard(future)
         return result
-
-    def _check(self) -> None:
-        if self._activation.cancelled:
-            raise Cancelled(f"{self.agent}/{self.task_id} is over; its context can do nothing more")
-
-
-def _cancel(pending: Iterable[Pending]) -> None:
-    for future in pending:
-        future.cancel()
-
-
-def _first_leaf(group: ExceptionGroup[Exception]) -> Exception:
-    error: Exception = group
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import json
 import sys
 import zlib
 from functools import partial
@@ -18,6 +19,7 @@ from runtime.agent import Agent, Limits, Skill, classic_agent, kebab, make_agent
 from runtime.catalog import CatalogFaults, fields_to_model, split_entrypoint
 from runtime.directory import Directory
 from runtime.errors import ConfigurationError
+from runtime.signature import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +71,7 @@ def _add_skill(directory: Directory, catalog: Catalog, entry: SkillEntry) -> Non
         raise ConfigurationError(f"{entry.entrypoint} is no skill but {_kind(found)}")
     description = entry.description or skill.description
     named = dataclasses.replace(skill, name=entry.name, description=description)
-    directory.add_skill(named)
+    directory.add_skill(named, alias=skill)
 
 
 def _add_agent(directory: Directory, catalog: Catalog, entry: AgentEntry) -> None:
@@ -100,10 +102,19 @@ def _prompt_agent(entry: AgentEntry) -> Agent:
     prompt, system = entry.prompt or "", entry.system
 
     async def body(ctx: Context, fields: Any) -> Any:
-        return await ctx.ask(prompt.format(**dict(fields)), returns=gives, system=system)
+        filled = prompt.format(**{name: in_prompt(value) for name, value in fields})
+        return await ctx.ask(filled, returns=gives, system=system)
 
     body.__annotations__ = {"fields": takes, "return": gives}
     return make_agent(body, entry.role, name=entry.name)
+
+
+def in_prompt(value: Any) -> Any:
+    """Return a field as a prompt shows it: text and numbers as they are, all else as JSON."""
+    data = to_json(value)
+    if isinstance(data, str) or (isinstance(data, int | float) and not isinstance(data, bool)):
+        return data
+    return json.dumps(data, ensure_ascii=False)
 
 
 def limits_of(entry: AgentEntry) -> Limits:

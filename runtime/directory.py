@@ -30,7 +30,8 @@ class Directory:
     def __init__(self) -> None:
         self.agents: dict[str, Entry] = {}
         self.skills: dict[str, Skill] = {}
-        self._slugs: dict[int, str] = {}
+        self._slugs: dict[Agent, str] = {}
+        self._aliases: dict[Skill, Skill] = {}
 
     def __repr__(self) -> str:
         return f"<Directory [{len(self.agents)} agents, {len(self.skills)} skills]>"
@@ -44,11 +45,13 @@ class Directory:
             alias: the object that its code knows it by, if that is another one.
         """
         self.agents[agent.name] = Entry(agent, limits)
-        self._slugs[id(alias if alias is not None else agent)] = agent.name
+        self._slugs[alias if alias is not None else agent] = agent.name
 
-    def add_skill(self, skill: Skill) -> None:
-        """Add a skill."""
+    def add_skill(self, skill: Skill, *, alias: Skill | None = None) -> None:
+        """Add a skill, and the object that its code knows it by, if that is another one."""
         self.skills[skill.name] = skill
+        if alias is not None:
+            self._aliases[alias] = skill
 
     def slug(self, agent: Agent | str) -> str:
         """Return the slug of an agent; one that is new gets the default limits.
@@ -65,7 +68,7 @@ class Directory:
             raise ConfigurationError(
                 f"{agent!r} is no agent; decorate it with @sag or @mag, or name one of the catalog"
             )
-        known = self._slugs.get(id(agent))
+        known = self._slugs.get(agent)
         if known is not None:
             return known
         if agent.name in self.agents:
@@ -80,7 +83,7 @@ class Directory:
             UnknownName: there is no such skill.
         """
         if isinstance(skill, Skill):
-            return skill
+            return self._aliases.get(skill, skill)
         found = self.skills.get(skill)
         if found is None:
             raise UnknownName(f"no skill {skill!r}{suggest(skill, self.skills)}")

@@ -1,9 +1,9 @@
 """The one pipeline of a Delegation.
 
     send     (at the caller, synchronous once there is room)
-             who -> may it -> input -> deadline -> journal "sent" -> engine
+             who -> may it -> room -> deadline -> input -> journal "sent" -> engine
     perform  (in the agent's actor)
-             journal "started" -> span -> body -> output
+             span -> journal "started" -> body -> output
     conclude (at the caller, when the engine has an outcome)
              journal "completed" or "failed" -> Result
 
@@ -23,8 +23,15 @@ from otel.conventions import INVOKE_AGENT
 from runtime.activation import Activation
 from runtime.bodies import Bodies
 from runtime.context import Context, Sending
-from runtime.engines import Capacity, Pending, Work, WorkFailed, new_pending
-from runtime.errors import DelegationCycle, DelegationFailed, PolicyDenied, RuntimeFault
+from runtime.engines import Capacity, Pending, Work, WorkFailed, first_leaf, new_pending
+from runtime.errors import (
+    DelegationCycle,
+    DelegationFailed,
+    InvalidInput,
+    InvalidOutput,
+    PolicyDenied,
+    RuntimeFault,
+)
 from runtime.governance.cost import usd
 from runtime.messages import Delegation, Result
 from runtime.run import Totals
@@ -84,6 +91,7 @@ class Dispatcher:
         self._skills = skills
         self._bodies = Bodies(directory)
         self._runs: dict[str, Run] = {}
+        self._served: set[str] = set()
 
     # --- runs ------------------------------------------------------------------------------------
 
@@ -131,12 +139,29 @@ class Dispatcher:
         slug = self._directory.slug(agent)
         _check_allowed(activation, slug)
         entry = await self._serve(slug)
-        room = self._engine.room(slug)
-        if room is not None:
+        given, context = to_json(payload), to_json(dict(how.context))
+        how = Sending(how.deadline, context, how.task_id)
+        await activation.run.journal.room()
+        # A cycle is refused without standing in line: it would wait for itself there, too.
+        ancestors = _ancestors(activation)
+        room = None if _cycle(entry, ancestors) else self._engine.room(slug)
+        if room is None:
+            return self._hand_over(activation, entry, given, how)
+        sent: list[Pending] = []
+        try:
             async with activation.waiting():
                 await room
-        await activation.run.journal.room()
-        delegation = _addressed(activation, entry, to_json(payload), how)
+                sent.append(self._hand_over(activation, entry, given, how))
+        except BaseException:
+            activation.call_off(sent)
+            raise
+        return sent[0]
+
+    def _hand_over(
+        self, activation: Activation, entry: Entry, payload: Any, how: Sending
+    ) -> Pending:
+        activation.check()
+        delegation = _addressed(activation, entry, payload, how)
         pending = self._submit(activation.run, activation, entry, delegation)
         activation.children.add(pending)
         return pending
@@ -146,6 +171,8 @@ class Dispatcher:
     async def _serve(self, slug: str) -> Entry:
         entry = self._directory.agents[self._directory.slug(slug)]
         agent, limits = entry
+        if slug in self._served:
+            return entry
         capacity = Capacity(
             concurrency=limits.concurrency,
             queue=limits.mailbox,
@@ -155,6 +182,7 @@ class Dispatcher:
         )
         make = agent.body if agent.per != "delegation" else None
         await self._engine.serve(slug, capacity, self._perform, make)
+        self._served.add(slug)
         return entry
 
     def _submit(
@@ -162,15 +190,13 @@ class Dispatcher:
     ) -> Pending:
         """Check, note and hand over; whatever is wrong becomes a failed Result."""
         sent = _Sent(run, activation, entry, delegation, anyio.current_time(), new_pending())
-        try:
-            entry.agent.signature.arguments(delegation.input)
-            _check_depth(entry, delegation)
-        except RuntimeFault as fault:
-            run.record("delegation_sent", delegation.op, _envelope(delegation, str(fault)))
+        arguments, fault = _checked(entry, delegation)
+        fault = _note_sent(run, delegation, fault)
+        if fault is not None:
             self._conclude(sent, Answer(None, {}, Totals(), fault.reason, str(fault)))
             return sent.pending
-        run.record("delegation_sent", delegation.op, _envelope(delegation))
         work = self._engine.submit(delegation)
+        work.arguments = arguments
         work.outcome.add_done_callback(partial(self._answered, sent, work))
         sent.pending.add_done_callback(lambda done: done.cancelled() and work.outcome.cancel())
         return sent.pending
@@ -198,12 +224,10 @@ class Dispatcher:
             "tokens": totals.input_tokens + totals.output_tokens,
             "cost_usd": None if cost is None else usd(cost),
         }
-        note = {"task": delegation.task_id, "metrics": metrics}
-        if answer.reason is None:
-            sent.run.record("delegation_completed", delegation.op, note | {"output": answer.output})
-        else:
-            why = {"error": answer.error, "reason": answer.reason}
-            sent.run.record("delegation_failed", delegation.op, note | why)
+        try:
+            answer = _noted(sent, answer, metrics)
+        except RuntimeFault as fault:  # the journal's: who waits must hear of it all the same
+            answer = Answer(None, {}, totals, fault.reason, str(fault))
         if not sent.pending.done():
             sent.pending.set_result(_result(delegation.task_id, answer, metrics))
 
@@ -218,14 +242,14 @@ class Dispatcher:
             run, entry.agent, entry.limits, delegation=delegation, span=span, place=work.place
         )
         note = {"agent": delegation.sag_id, "task": delegation.task_id, "attempt": work.attempts}
-        run.record("delegation_started", delegation.op, note)
+        work.body = activation
         run.body_began()
         try:
+            run.record("delegation_started", delegation.op, note)
             with span.attached():
                 answer = await self._answer(activation, work)
         except BaseException as error:
-            reason = work.ending.reason if work.ending is not None else "crashed"
-            span.end(error_type=reason, message=f"{type(error).__name__}: {error}")
+            span.end(error_type=_ended_by(work, error), message=f"{type(error).__name__}: {error}")
             raise
         finally:
             activation.close()
@@ -236,14 +260,25 @@ class Dispatcher:
     async def _answer(self, activation: Activation, work: Work) -> Answer:
         """Run the body; a failure on purpose is an answer, too."""
         agent, context = activation.agent, Context(activation, self)
+        place = work.place
         try:
-            args, kwargs = agent.signature.arguments(activation.delegation.input)
+            if place is not None and not place.inside:
+                await place.come_back()  # it crashed, and waited for its restart outside
+            checked, work.arguments = work.arguments, None
+            args, kwargs = checked or agent.signature.arguments(activation.delegation.input)
             answer = await self._bodies.run(context, activation, work.state, args, kwargs)
             value, output = agent.signature.output(answer)
-        except RuntimeFault as fault:
+        except Exception as error:
+            fault = _on_purpose(error)
+            if fault is None:
+                if place is not None:
+                    place.leave()  # others may run until this one is started again
+                raise
             return Answer(None, {}, activation.totals, _reason(fault), str(fault))
-        except SystemExit as exit_:
-            text = f"the agent called exit({exit_.code!r})"
+        except (anyio.get_cancelled_exc_class(), KeyboardInterrupt):
+            raise
+        except BaseException as exit_:  # noqa: BLE001  # an agent may end itself, never the process
+            text = f"the agent raised {exit_!r}"
             return Answer(None, {}, activation.totals, "exited", text)
         return Answer(value, output, activation.totals)
 
@@ -278,16 +313,15 @@ def _addressed(activation: Activation, entry: Entry, payload: Any, how: Sending)
     ends = [now + s for s in (how.deadline, entry.limits.deadline_s) if s is not None]
     if above.deadline is not None:
         ends.append(above.deadline)
-    context = to_json(dict(how.context))
     return Delegation(
         how.task_id or run.task_id(slug),
         slug,
         payload,
-        context,
+        how.context,
         run_id=run.id,
-        op=run.operation(above.op, slug, [payload, context]),
+        op=run.operation(above.op, slug, [payload, how.context]),
         parent=above.task_id,
-        ancestors=(*above.ancestors, above.sag_id),
+        ancestors=_ancestors(activation),
         deadline=min(ends, default=None),
         traceparent=activation.span.traceparent,
     )
@@ -302,14 +336,71 @@ def _check_allowed(activation: Activation, slug: str) -> None:
         )
 
 
-def _check_depth(entry: Entry, delegation: Delegation) -> None:
-    if entry.agent.per != "delegation" and delegation.sag_id in delegation.ancestors:
-        raise DelegationCycle(f"{delegation.sag_id} would wait for itself: it is busy further up")
-    if len(delegation.ancestors) >= MAX_DEPTH:
-        raise DelegationCycle(f"{MAX_DEPTH} agents wait for one another already")
+def _ancestors(activation: Activation) -> tuple[str, ...]:
+    above = activation.delegation
+    return (*above.ancestors, above.sag_id)
 
 
-def _envelope(delegation: Delegation, error: str | None = None) -> Mapping[str, Any]:
+def _cycle(entry: Entry, ancestors: tuple[str, ...]) -> str | None:
+    """Return why a Delegation would never come to its turn; None when it may."""
+    if entry.agent.per != "delegation" and entry.agent.name in ancestors:
+        return f"{entry.agent.name} would wait for itself: it is busy further up"
+    if len(ancestors) >= MAX_DEPTH:
+        return f"{MAX_DEPTH} agents wait for one another already"
+    return None
+
+
+def _checked(entry: Entry, delegation: Delegation) -> tuple[Any, RuntimeFault | None]:
+    """Return the arguments that an input means, or what is wrong with it."""
+    cycle = _cycle(entry, delegation.ancestors)
+    if cycle is not None:
+        return None, DelegationCycle(cycle)
+    try:
+        return entry.agent.signature.arguments(delegation.input), None
+    except InvalidInput as fault:
+        return None, fault
+
+
+def _note_sent(run: Run, delegation: Delegation, fault: RuntimeFault | None) -> RuntimeFault | None:
+    """Note a Delegation and what is wrong with it; return that, also if it only shows now."""
+    try:
+        run.record("delegation_sent", delegation.op, _envelope(delegation, fault))
+    except (TypeError, ValueError) as error:
+        return InvalidInput(f"input of {delegation.sag_id} is no JSON: {error}")
+    return fault
+
+
+def _noted(sent: _Sent, answer: Answer, metrics: Mapping[str, Any]) -> Answer:
+    """Note the outcome of a Delegation; an answer that the journal cannot hold is a failure."""
+    op, note = sent.delegation.op, {"task": sent.delegation.task_id, "metrics": metrics}
+    if answer.reason is None:
+        try:
+            sent.run.record("delegation_completed", op, note | {"output": answer.output})
+        except (TypeError, ValueError) as error:
+            text = f"output of {sent.delegation.sag_id} is no JSON: {error}"
+            answer = Answer(None, {}, answer.totals, InvalidOutput.reason, text)
+        else:
+            return answer
+    why = {"error": answer.error, "reason": answer.reason}
+    sent.run.record("delegation_failed", op, note | why)
+    return answer
+
+
+def _on_purpose(error: Exception) -> RuntimeFault | None:
+    """Return the fault that a body failed with; None for a crash, also one among faults."""
+    if isinstance(error, ExceptionGroup) and error.split(RuntimeFault)[1] is not None:
+        return None
+    leaf = first_leaf(error)
+    return leaf if isinstance(leaf, RuntimeFault) else None
+
+
+def _ended_by(work: Work, error: BaseException) -> str:
+    if work.ending is not None:
+        return work.ending.reason
+    return "crashed" if isinstance(error, Exception) else "killed"
+
+
+def _envelope(delegation: Delegation, fault: RuntimeFault | None) -> Mapping[str, Any]:
     note = {
         "agent": delegation.sag_id,
         "task": delegation.task_id,
@@ -317,7 +408,7 @@ def _envelope(delegation: Delegation, error: str | None = None) -> Mapping[str, 
         "input": delegation.input,
         "context": delegation.context,
     }
-    return note if error is None else note | {"error": error}
+    return note if fault is None else note | {"error": str(fault)}
 
 
 def _reason(fault: RuntimeFault) -> str:

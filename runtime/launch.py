@@ -104,6 +104,10 @@ class System:
         name, agent, payload, options = self._resolve(target, payload, options or RunOptions())
         return await self._workflows.run(name, agent, payload, options)
 
+    async def close(self) -> None:
+        """Begin no more runs and end those that are under way; ``running`` does it on leaving."""
+        await self._workflows.close()
+
     def statistics(self) -> Statistics:
         """Return a snapshot of the system."""
         agents = self._engine.statistics()
@@ -197,10 +201,19 @@ async def running(
         directory.slug(agent)
     tracing = tracing if tracing is not None else configure_tracing(environ)
     journal = journal if journal is not None else MemoryJournal()
+    exit_: BaseException | None = None
     try:
         async with actor_system(watchdog_s=WATCHDOG_S) as actors:
             ground = Ground(loaded, directory, journal, tracing, environ)
-            yield await _compose(ground, actors)
+            system = await _compose(ground, actors)
+            try:
+                yield system
+            except (KeyboardInterrupt, SystemExit) as error:
+                exit_ = error  # raised below, as itself and not as a group
+            finally:
+                await system.close()
+        if exit_ is not None:
+            raise exit_
     finally:
         with anyio.CancelScope(shield=True):
             await tracing.shutdown()

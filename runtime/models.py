@@ -9,21 +9,25 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError, create_model
+from pydantic.errors import PydanticUserError
 
 from otel.attributes import span_name
 from otel.chat_attributes import chat_end, chat_start
 from otel.conventions import CHAT
 from runtime.errors import (
     BudgetExceeded,
+    ConfigurationError,
     DeadlineExceeded,
     InvalidOutput,
+    MalformedResponse,
     PolicyDenied,
     ProviderError,
-    RuntimeFault,
+    Timeout,
 )
 from runtime.governance.cost import cost_of, worst_case
 from runtime.governance.policy import check
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
     from runtime.run import Run
 
 FENCE = re.compile(r"^\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
-CERTAINLY_FREE = (ProviderError,)  # the provider said no: nothing was generated
+NOT_YET_SENT = ("connect", "queue")  # stages of a call in which nothing can have been generated
 TOKEN_COUNTS = tuple(field.name for field in dataclasses.fields(Usage))
 NOTHING_SAID = Usage()
 
@@ -55,7 +59,6 @@ class Models:
         tracing: where spans come from.
         price_of: the price of a provider's model; None when nobody knows it.
         invoke: hands a request to its provider's actor.
-        overrides: what the environment wishes.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Models:
 
         Raises:
             UnknownName: there is no such model.
+            ConfigurationError: the type of the answer has no JSON Schema.
             PolicyDenied: a rule forbids asking it.
             BudgetExceeded: what it may cost does not fit.
             ProviderError: the call failed.
@@ -84,7 +88,7 @@ class Models:
         denial = check(self._catalog.policies, target.model, activation.limits.data_class)
         if denial is not None:
             raise PolicyDenied(str(denial))
-        answer = AnswerType(question.returns)
+        answer = answer_type(question.returns)
         request = _request(activation, question, target, answer)
         reply = await self._call(activation, request)
         return answer.parse(reply.text, f"{target.provider}/{target.model}")
@@ -103,18 +107,23 @@ class Models:
     async def _call(self, activation: Activation, request: ModelRequest) -> ModelReply:
         run = activation.run
         price = self._price_of(request.provider, request.model)
-        reserved = await _reserve(run, request, price)
         content = {"model": f"{request.provider}/{request.model}", "request": _fingerprint(request)}
         op = run.operation(activation.delegation.op, "chat", content)
+        reserved = await _reserve(run, request, price)
+        try:
+            run.record("invocation_started", op, _started(request, reserved))
+        except BaseException:
+            run.settle(reserved, 0)
+            raise
         span = self._start_span(activation, request)
-        run.record("invocation_started", op, _started(request, reserved), 0)
         try:
             with span.attached():
                 reply = await self._invoke(request)
         except BaseException as error:
             # What a call that was cut off has cost is not known: its worst case stays spent.
-            run.settle(reserved, 0 if isinstance(error, CERTAINLY_FREE) else reserved)
-            _failed(activation, op, span, error)
+            free = _certainly_free(error)
+            run.settle(reserved, 0 if free else reserved)
+            _failed(activation, op, span, error, free=free)
             raise
         usage = reply.usage
         cost = cost_of(usage, price) if usage is not None and price is not None else None
@@ -151,12 +160,16 @@ class AnswerType:
 
     def __init__(self, returns: Any) -> None:
         self.schema: dict[str, Any] | None = None
-        self._wrapped = not (isinstance(returns, type) and issubclass(returns, BaseModel))
+        self._wrapped = not _is_object(returns)
         self._adapter: TypeAdapter[Any] | None = None
-        if returns is not str:
+        if returns is str:
+            return
+        try:
             wrapper = create_model("Answer", answer=(returns, ...)) if self._wrapped else returns
             self._adapter = TypeAdapter(wrapper)
             self.schema = self._adapter.json_schema()
+        except (PydanticUserError, TypeError) as error:
+            raise ConfigurationError(f"no model can answer with {returns!r}: {error}") from error
 
     def parse(self, text: str, model: str) -> Any:
         """Return the answer as its type.
@@ -172,6 +185,32 @@ class AnswerType:
         except ValidationError as error:
             raise InvalidOutput(f"answer of {model}: {explain(error)}") from error
         return answer.answer if self._wrapped else answer
+
+
+def _is_object(returns: Any) -> bool:
+    """Whether the type is an object in JSON by itself: a pydantic model, but for a root model."""
+    return (
+        isinstance(returns, type)
+        and issubclass(returns, BaseModel)
+        and not issubclass(returns, RootModel)
+    )
+
+
+@lru_cache(maxsize=256)
+def _hashable_answer_type(returns: Any) -> AnswerType:
+    return AnswerType(returns)
+
+
+def answer_type(returns: Any) -> AnswerType:
+    """Return what a type means as an answer; making it costs a millisecond, so it is kept.
+
+    Raises:
+        ConfigurationError: no JSON Schema can be made of it.
+    """
+    try:
+        return _hashable_answer_type(returns)
+    except TypeError:  # e.g. Annotated with something that has no hash
+        return AnswerType(returns)
 
 
 def _request(
@@ -227,7 +266,6 @@ def _completed(
         "request_id": reply.request_id,
         "warnings": list(reply.warnings),
     }
-    activation.run.record("invocation_completed", op, body, cost or 0)
     span.set(
         chat_end(
             response_id=reply.response_id,
@@ -242,20 +280,32 @@ def _completed(
         )
     )
     span.end()
+    activation.run.record("invocation_completed", op, body, cost or 0)
 
 
-def _failed(activation: Activation, op: str, span: Span, error: BaseException) -> None:
-    reason = error.reason if isinstance(error, RuntimeFault) else type(error).__name__
+def _certainly_free(error: BaseException) -> bool:
+    """Whether the provider said no, so that nothing was generated."""
+    if isinstance(error, Timeout):
+        return error.stage in NOT_YET_SENT
+    if isinstance(error, MalformedResponse):
+        return False
+    return isinstance(error, ProviderError | ConfigurationError)
+
+
+def _failed(
+    activation: Activation, op: str, span: Span, error: BaseException, *, free: bool
+) -> None:
+    reason = activation.reason_of(error)
+    span.end(error_type=_error_type(error, reason), message=str(error))
     for totals in (activation.totals, activation.run.totals):
         totals.add_call(None, 0, failed=True)
     body = {
         "task": activation.delegation.task_id,
         "error": str(error),
         "reason": reason,
-        "billed": "no" if isinstance(error, CERTAINLY_FREE) else "unknown",
+        "billed": "no" if free else "unknown",
     }
     activation.run.record("invocation_failed", op, body)
-    span.end(error_type=_error_type(error), message=str(error))
 
 
 def _fingerprint(request: ModelRequest) -> dict[str, Any]:
@@ -283,9 +333,9 @@ def _tokens(usage: Usage | None) -> dict[str, int | None]:
     return {name: getattr(counts, name) for name in TOKEN_COUNTS}
 
 
-def _error_type(error: BaseException) -> str:
+def _error_type(error: BaseException, reason: str) -> str:
     if isinstance(error, ProviderError) and error.code:
         return error.code
     if isinstance(error, DeadlineExceeded):
         return "timeout"
-    return type(error).__name__
+    return type(error).__name__ if isinstance(error, Exception) else reason

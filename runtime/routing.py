@@ -45,12 +45,27 @@ def choose(
         UnknownName: there is no such provider, tier or model, or the provider does not offer it.
     """
     model = next((wish.model for wish in wishes if wish.model), routing.default)
-    provider = next((wish.provider for wish in wishes if wish.provider), None)
+    provider = _provider(wishes, model, routing, providers)
     if provider is not None and provider not in providers:
         raise UnknownName(f"no provider {provider!r}; the catalog has {_names(providers)}")
     if model in routing.tiers:
         return _of_tier(model, provider or routing.provider, routing, chosen=provider is not None)
     return _named(model, provider, providers)
+
+
+def _provider(
+    wishes: tuple[Wish, ...],
+    model: str,
+    routing: RoutingFile,
+    providers: Mapping[str, ProviderEntry],
+) -> str | None:
+    """Return the provider that is wished; a wish weaker than the model's must not contradict it."""
+    wish = next((wish for wish in wishes if wish.model or wish.provider), Wish())
+    if wish.provider or model in routing.tiers:
+        return next((wish.provider for wish in wishes if wish.provider), None)
+    weaker = next((wish.provider for wish in wishes if wish.provider), None)
+    offering = {target.provider for target in find_targets(model, providers)}
+    return None if offering and weaker not in offering else weaker
 
 
 def _of_tier(tier: str, provider: str, routing: RoutingFile, *, chosen: bool) -> Target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from runtime.journal import Journal
     from runtime.journal.records import Kind
     from runtime.messages import Usage
+
+logger = logging.getLogger("runtime.run")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +128,22 @@ class Run:
         return f"<Run {self.id} {self.target} {self.totals} {self.budget!r}>"
 
     def record(self, kind: Kind, op: str, body: Mapping[str, Any], cost: int = 0) -> None:
-        """Note that something happened: in the journal, and for whoever listens."""
+        """Note that something happened: in the journal, and for whoever listens.
+
+        Raises:
+            TypeError: the body is no JSON.
+            ValueError: a number or a text in it cannot be stored.
+            JournalFailed: the journal is closed.
+        """
         record = Record(self.id, kind, op, body, self._clock(), cost)
         self.journal.append(record)
-        if self.listener is not None:
+        if self.listener is None:
+            return
+        try:
             self.listener(record)
+        except Exception:
+            self.listener = None  # a screen that fails must not fail the run
+            logger.exception("the listener failed, it hears no more", extra={"run_id": self.id})
 
     def settle(self, reserved: int, actual: int) -> None:
         """Replace a reservation by what was really spent, and let those know who wait for that."""

@@ -11,10 +11,11 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Mapping
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from inspect import Parameter
+from types import SimpleNamespace, UnionType
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticSerializationError
 
@@ -23,7 +24,9 @@ from runtime.errors import ConfigurationError, InvalidInput, InvalidOutput
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+NO_SILENT_NULLS = ConfigDict(ser_json_inf_nan="constants")  # NaN is no JSON, so it is refused
+ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=NO_SILENT_NULLS)
+FIELDS = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 STRUCTURED_ORIGINS = (dict, list, tuple, set, frozenset, Mapping)
 
 
@@ -60,8 +63,8 @@ class Signature:
         try:
             self._fields = not self._takes_whole_input(hints)
             self._input = self._input_adapter(hints, function.__name__)
-            self._output: TypeAdapter[Any] = TypeAdapter(hints.get("return", Any))
-        except PydanticUserError as error:
+            self._output: TypeAdapter[Any] = _output_adapter(hints.get("return", Any))
+        except (PydanticUserError, TypeError) as error:
             raise ConfigurationError(f"{owner} ({_where(function)}): {error}") from error
 
     def _takes_whole_input(self, hints: Mapping[str, Any]) -> bool:
@@ -73,11 +76,10 @@ class Signature:
         if not self._fields:
             return TypeAdapter(hints.get(self.parameters[0].name, Any))
         fields: dict[str, Any] = {
-            p.name: (hints.get(p.name, Any), ... if p.default is p.empty else p.default)
-            for p in self.parameters
+            f"field_{number}": (hints.get(p.name, Any), _field(p))
+            for number, p in enumerate(self.parameters)
         }
-        config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-        return TypeAdapter(create_model(f"{name}_input", __config__=config, **fields))
+        return TypeAdapter(create_model(f"{name}_input", __config__=FIELDS, **fields))
 
     @property
     def input_schema(self) -> dict[str, Any]:
@@ -99,13 +101,21 @@ class Signature:
             checked = self._input.validate_python(self._as_fields(value))
         except ValidationError as error:
             raise InvalidInput(f"input of {self._owner}: {explain(error)}") from error
-        if not self._fields:
-            return (checked,), {}
-        return (), {p.name: getattr(checked, p.name) for p in self.parameters}
+        values = vars(checked).values() if self._fields else (checked,)
+        args, kwargs = [], {}
+        for parameter, argument in zip(self.parameters, values, strict=True):
+            if parameter.kind is parameter.KEYWORD_ONLY or (
+                self._fields and parameter.kind is not parameter.POSITIONAL_ONLY
+            ):
+                kwargs[parameter.name] = argument
+            else:
+                args.append(argument)
+        return tuple(args), kwargs
 
     def _as_fields(self, value: Any) -> Any:
         if not self._fields:
-            return value
+            default = self.parameters[0].default
+            return default if value is None and default is not Parameter.empty else value
         if value is None:
             return {}
         single = len(self.parameters) == 1
@@ -117,13 +127,15 @@ class Signature:
         Raises:
             InvalidInput: too many arguments, or one given twice.
         """
-        if not self._fields:
-            if len(args) == 1 and not kwargs:
-                return args[0]
-            return dict(kwargs)
         names = [p.name for p in self.parameters]
         if len(args) > len(names) or set(names[: len(args)]) & set(kwargs):
             raise InvalidInput(f"{self._owner} takes ({', '.join(names)})")
+        if not self._fields:
+            if args and kwargs:
+                raise InvalidInput(f"{self._owner} takes ({', '.join(names)})")
+            if args or kwargs.keys() == set(names):
+                return args[0] if args else kwargs[names[0]]
+            return dict(kwargs) or None
         return dict(zip(names, args, strict=False)) | dict(kwargs)
 
     def output(self, value: Any) -> tuple[Any, Any]:
@@ -137,7 +149,7 @@ class Signature:
             return checked, self._output.dump_python(checked, mode="json")
         except ValidationError as error:
             raise InvalidOutput(f"output of {self._owner}: {explain(error)}") from error
-        except PydanticSerializationError as error:
+        except (PydanticSerializationError, ValueError) as error:
             raise InvalidOutput(f"output of {self._owner} is no JSON: {error}") from error
 
     def restore(self, data: Any) -> Any:
@@ -155,7 +167,7 @@ def to_json(value: Any) -> Any:
         return value
     try:
         return ANYTHING.dump_python(value, mode="json")
-    except PydanticSerializationError as error:
+    except (ValueError, RecursionError) as error:  # also what contains itself
         raise InvalidInput(f"not JSON: {error}") from error
 
 
@@ -191,10 +203,30 @@ def _where(function: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else repr(function)
 
 
+def _output_adapter(hint: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(hint, config=NO_SILENT_NULLS)
+    except PydanticUserError as error:
+        if error.code != "type-adapter-config-unused":
+            raise
+        return TypeAdapter(hint)  # it brings a configuration of its own
+
+
+def _field(parameter: Parameter) -> Any:
+    """Return the field of a parameter, by its own name, which pydantic may keep for itself."""
+    default = ... if parameter.default is Parameter.empty else parameter.default
+    return Field(default, alias=parameter.name)
+
+
 def _is_structured(hint: Any) -> bool:
-    if hint is Any:
+    """Whether a parameter of that type takes the whole input; an optional one does, too."""
+    if hint is Any or hint is object:
         return True
     origin = typing.get_origin(hint) or hint
+    if origin is Annotated:
+        return _is_structured(typing.get_args(hint)[0])
+    if origin in (typing.Union, UnionType):
+        return any(_is_structured(each) for each in typing.get_args(hint))
     if not isinstance(origin, type):
         return False
     return (

@@ -10,17 +10,19 @@ import anyio.to_thread
 
 from otel.attributes import execute_tool_end, execute_tool_start, span_name
 from otel.conventions import EXECUTE_TOOL
-from runtime.errors import DeadlineExceeded, PolicyDenied, RuntimeFault
+from runtime.blocking import BlockingContext
+from runtime.errors import DeadlineExceeded, InvalidOutput, PolicyDenied
 from runtime.signature import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel import Span, Tracing
+    from otel import Tracing
     from runtime.activation import Activation
     from runtime.agent import Skill
     from runtime.context import Context
     from runtime.directory import Directory
+    from runtime.run import Run
 
 THREADS = 40  # plain skills that run at once; they are short, and never wait for one another
 
@@ -69,29 +71,30 @@ class Skills:
             task_id=delegation.task_id,
         )
         name = span_name(EXECUTE_TOOL, found.name)
-        span = self._tracing.start(name, parent=activation.span, attributes=attributes)
         run.record("skill_started", op, {"skill": found.name, "input": given})
+        span = self._tracing.start(name, parent=activation.span, attributes=attributes)
         try:
             with span.attached():
                 value, output = await self._call(context, found, payload)
+            _completed(run, op, found, output)
+            span.set(execute_tool_end())
+            span.end()
         except BaseException as error:
-            _failed(run, op, span, error)
+            reason = activation.reason_of(error)
+            span.end(error_type=reason, message=str(error))
+            run.record("skill_failed", op, {"error": str(error), "reason": reason})
             raise
-        run.record("skill_completed", op, {"output": output})
-        span.set(execute_tool_end())
-        span.end()
         return value
 
     async def _call(self, context: Context, skill: Skill, payload: Any) -> tuple[Any, Any]:
         args, kwargs = skill.signature.arguments(payload)
         if skill.wants_context:
-            args = (context, *args)
+            given = BlockingContext(context) if skill.style == "thread" else context
+            args = (given, *args)
         timeout = self._timeouts.get(skill.name)
-        with anyio.move_on_after(timeout) as scope:
+        with anyio.move_on_after(timeout):
             return skill.signature.output(await self._run(skill, args, kwargs))
-        if scope.cancelled_caught:
-            raise DeadlineExceeded(f"skill {skill.name} took longer than its {timeout:g} s")
-        raise AssertionError  # the scope either returns or was cancelled
+        raise DeadlineExceeded(f"skill {skill.name} took longer than its {timeout:g} s")
 
     async def _run(self, skill: Skill, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if skill.style == "async":
@@ -116,7 +119,8 @@ def _check_allowed(activation: Activation, skill: Skill) -> None:
         )
 
 
-def _failed(run: Any, op: str, span: Span, error: BaseException) -> None:
-    reason = error.reason if isinstance(error, RuntimeFault) else type(error).__name__
-    run.record("skill_failed", op, {"error": str(error), "reason": reason})
-    span.end(error_type=reason, message=str(error))
+def _completed(run: Run, op: str, skill: Skill, output: Any) -> None:
+    try:
+        run.record("skill_completed", op, {"output": output})
+    except (TypeError, ValueError) as error:
+        raise InvalidOutput(f"output of skill {skill.name} is no JSON: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     from runtime.journal import Journal, Kind, Record
     from runtime.messages import Result
 
+CLOSE_S = 5.0  # what runs that are under way get to end when the system stops
 DEFAULT_DEADLINE_S = 3_600.0  # nothing runs for ever because nobody said for how long
+logger = logging.getLogger("runtime.run")
 EXIT_CODES = {
     fault.reason: fault.exit_code
     for fault in (BudgetExceeded, Cancelled, ConfigurationError, InvalidInput, PolicyDenied)
@@ -140,6 +143,9 @@ class Workflows:
         tracing: Tracing,
         run_limit: RunLimit | None,
     ) -> None:
+        self._under_way: dict[str, anyio.CancelScope] = {}
+        self._closed = False
+        self._idle = anyio.Event()
         self._dispatcher = dispatcher
         self._journal = journal
         self._tracing = tracing
@@ -153,9 +159,46 @@ class Workflows:
             agent: the slug of the agent to start.
             payload: its input.
             options: how.
+
+        Raises:
+            InvalidInput: the payload is no JSON.
+            ConfigurationError: there is a run of that id already.
+            Cancelled: the system is being stopped.
+            JournalFailed: the journal cannot be written.
         """
+        run_id = options.run_id or new_run_id(time.time_ns() // 1_000_000)
+        if self._closed:
+            raise Cancelled(f"the system is being stopped; run {run_id} was not begun")
+        if run_id in self._under_way:
+            raise ConfigurationError(f"run {run_id} is under way already; choose another run id")
+        with anyio.CancelScope() as scope:
+            self._under_way[run_id] = scope
+            try:
+                if options.run_id and await self._journal.run(run_id) is not None:
+                    raise ConfigurationError(f"run {run_id} is in the journal already")
+                return await self._run(run_id, target, agent, payload, options)
+            finally:
+                del self._under_way[run_id]
+                if not self._under_way:
+                    self._idle.set()
+        raise Cancelled(f"run {run_id} was ended, as the system is being stopped")
+
+    async def close(self) -> None:
+        """Begin no more runs, end those that are under way, and wait for their last records."""
+        self._closed = True
+        with anyio.move_on_after(CLOSE_S, shield=True):
+            while self._under_way:
+                self._idle = anyio.Event()
+                for scope in self._under_way.values():
+                    scope.cancel()
+                await self._idle.wait()
+
+    async def _run(
+        self, run_id: str, target: str, agent: str, payload: Any, options: RunOptions
+    ) -> RunOutcome:
+        given = to_json(payload)
         run = Run(
-            options.run_id or new_run_id(time.time_ns() // 1_000_000),
+            run_id,
             target,
             budget=self._budget(options),
             overrides=Overrides(provider=options.provider, model=options.model),
@@ -167,21 +210,24 @@ class Workflows:
         attributes = invoke_workflow_start(target, run_id=run.id)
         name = span_name(INVOKE_WORKFLOW, target)
         run.span = self._tracing.start(name, trace_id=run.trace_id, attributes=attributes)
-        given = to_json(payload)
-        run.record("run_started", "", _started(run, given, options))
+        limit = options.deadline_s
         root = Delegation(
             run.task_id(agent),
             agent,
             given,
             run_id=run.id,
             op=run.operation("", agent, None),
-            deadline=started + (options.deadline_s or DEFAULT_DEADLINE_S),
+            deadline=started + (DEFAULT_DEADLINE_S if limit is None else limit),
             traceparent=run.span.traceparent,
         )
         try:
+            run.record("run_started", "", _started(run, given, options))
             result = await self._dispatcher.run_root(run, root)
         except BaseException as error:
-            self._finish(run, started, *_ended_by(error))
+            try:
+                self._finish(run, started, *_ended_by(error))
+            except RuntimeFault:  # the journal's: what ended the run is what its caller must hear
+                logger.exception("the end of a run is not in the journal", extra={"run_id": run_id})
             raise
         return self._conclude(run, started, result)
 
@@ -227,12 +273,6 @@ class Workflows:
         error: str | None,
         output: Any = None,
     ) -> None:
-        body = {"duration_s": round(anyio.current_time() - started, 6)}
-        if reason is None:
-            run.record("run_completed", "", body | {"output": output})
-        else:
-            kind: Kind = "run_cancelled" if reason == "cancelled" else "run_failed"
-            run.record(kind, "", body | {"error": error, "reason": reason})
         totals = run.totals
         if run.span is not None:
             run.span.set(
@@ -244,6 +284,12 @@ class Workflows:
                 )
             )
             run.span.end(error_type=reason, message=error)
+        body = {"duration_s": round(anyio.current_time() - started, 6)}
+        if reason is None:
+            run.record("run_completed", "", body | {"output": output})
+        else:
+            kind: Kind = "run_cancelled" if reason == "cancelled" else "run_failed"
+            run.record(kind, "", body | {"error": error, "reason": reason})
 
 
 def _ended_by(error: BaseException) -> tuple[str, str]:

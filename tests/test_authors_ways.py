@@ -337,3 +337,63 @@ async def test_plain_skills_run_in_threads_and_their_mistakes_reach_the_agent() 
     outcome = await run(main)
     assert outcome.output[1] == "nowhere"
     assert outcome.output[0] != threading.main_thread().name
+
+
+def test_a_prompt_shows_lists_objects_and_truth_as_json() -> None:
+    from runtime.definitions import in_prompt  # noqa: PLC0415
+
+    shown = [
+        in_prompt(each) for each in (["a", "ä"], {"k": None}, True, None, "plain", 3, Point(x=1))
+    ]
+    assert shown == ['["a", "ä"]', '{"k": null}', "true", "null", "plain", 3, '{"x": 1, "y": 0}']
+
+
+def test_a_skill_that_the_catalog_renames_is_found_by_its_object() -> None:
+    import dataclasses  # noqa: PLC0415
+
+    from runtime.directory import Directory  # noqa: PLC0415
+
+    directory, named = Directory(), dataclasses.replace(add, name="sum-up")
+    directory.add_skill(named, alias=add)
+    assert directory.skill(add) is directory.skill("sum-up") is named
+
+
+@pytest.mark.real_time
+async def test_a_thread_that_outlives_its_body_keeps_its_place_until_it_ends() -> None:
+    from runtime.blocking import Threads, wait_sync  # noqa: PLC0415
+    from runtime.engines import Gate  # noqa: PLC0415
+
+    release, begun = threading.Event(), anyio.Event()
+
+    @sag
+    def stubborn(ctx: BlockingContext) -> None:
+        wait_sync(begun.set)
+        release.wait(20)
+
+    async with running(agents=(stubborn,), environ={}) as system:
+        threads = system._workflows._dispatcher._bodies._threads
+        assert isinstance(threads, Threads)
+        gate = threads._gates["sag"]
+        assert isinstance(gate, Gate)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(system.run, stubborn)
+            await begun.wait()
+            tasks.cancel_scope.cancel()
+        assert gate.inside == 1
+        release.set()
+        with anyio.fail_after(5):
+            while gate.inside:  # noqa: ASYNC110  # the place is given back from another thread
+                await anyio.sleep(0.01)
+
+
+@pytest.mark.real_time
+async def test_a_plain_skill_gets_a_context_that_it_can_wait_with() -> None:
+    @skill
+    def doubled(ctx: BlockingContext, n: int) -> int:
+        return int(ctx.delegate(double, n).unwrap())
+
+    @mag
+    async def main(ctx: Context) -> int:
+        return int(await ctx.use(doubled, 4))
+
+    assert (await run(main)).output == 8

@@ -274,3 +274,29 @@ async def test_a_call_past_the_deadline_ends_with_its_run() -> None:
     assert outcome.reason == "deadline"
     assert anyio.current_time() - begun == pytest.approx(2, abs=0.2)
     assert [e.kind for e in events if e.kind.startswith("invocation")][-1] == "invocation_failed"
+
+
+@pytest.mark.real_time
+async def test_what_a_call_may_have_cost_stays_spent_when_its_answer_is_garbage() -> None:
+    @mag
+    async def main(ctx: Context) -> float:
+        with pytest.raises(ProviderError):
+            await ctx.ask("x", model="openai/m", max_output_tokens=20)
+        return ctx.budget.spent_usd
+
+    with chat_server(lambda _: (200, {"bogus": True})) as server:
+        outcome, events = await run_with(catalog_of(server), main, budget_usd=1)
+    assert outcome.output is not None, outcome.error
+    assert outcome.output > 0.02
+    failed = [e.body for e in events if e.kind == "invocation_failed"]
+    assert failed[0]["billed"] == "unknown"
+
+
+async def test_a_type_without_a_schema_is_one_clear_error() -> None:
+    class Opaque: ...
+
+    @mag
+    async def other(ctx: Context) -> Any:
+        return await ctx.ask("x", returns=Opaque, model="extract-1")
+
+    assert (await run(other)).reason == "configuration"

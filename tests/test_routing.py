@@ -46,6 +46,10 @@ PROVIDERS = {
         ((Wish("some/nested-name", "openai"),), "openai/some/nested-name"),
         ((Wish("openai/gpt-4o-mini", "openai"),), "openai/gpt-4o-mini"),
         ((Wish("both", "compat"),), "compat/both"),
+        ((Wish("both"), Wish(None, "compat")), "compat/both"),
+        ((Wish("echo/echo-1"), Wish(None, "openai")), "echo/echo-1"),
+        ((Wish("echo-1"), Wish("both", "compat")), "echo/echo-1"),
+        ((Wish("echo"), Wish(None, "echo")), "echo/echo-1"),
     ],
 )
 def test_the_strongest_wish_decides(wishes: tuple[Wish, ...], target: str) -> None:

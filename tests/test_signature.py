@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel
 
-from runtime.errors import InvalidInput, InvalidOutput
+from runtime import sag, skill
+from runtime.errors import ConfigurationError, InvalidInput, InvalidOutput
 from runtime.signature import Signature, to_json
 
 
@@ -100,3 +101,72 @@ def test_schemas_come_from_the_hints() -> None:
     assert schema["required"] == ["name"]
     assert schema["properties"]["times"]["default"] == 1
     assert signature(takes_box).output_schema["properties"]["size"]["type"] == "integer"
+
+
+def test_parameters_have_any_name_and_kind() -> None:
+    def function(
+        a: int, /, b: int, *rest: int, schema: int = 1, model_x: str = "m", _u: int = 3
+    ) -> None: ...
+
+    it = signature(function)
+    given = {"a": 1, "b": 2, "schema": 4}
+    assert it.arguments(given) == ((1,), {"b": 2, "schema": 4, "model_x": "m", "_u": 3})
+    assert set(it.input_schema["properties"]) == {"a", "b", "schema", "model_x", "_u"}
+    with pytest.raises(InvalidInput, match="input of it: _u: Input should be a valid integer"):
+        it.arguments(given | {"_u": "x"})
+
+
+def test_an_optional_or_annotated_structure_takes_the_whole_input() -> None:
+    def maybe(box: Box | None = None) -> None: ...
+    def noted(pair: Annotated[Pair, "both"]) -> None: ...
+    def either(box: Box | int) -> None: ...
+    def keyword(*, box: Box) -> None: ...
+
+    assert signature(maybe).arguments({"size": 1}) == ((Box(size=1),), {})
+    assert signature(maybe).arguments(None) == ((None,), {})
+    assert signature(noted).arguments({"left": 1, "right": 2}) == ((Pair(1, 2),), {})
+    assert signature(either).arguments(3) == ((3,), {})
+    assert signature(keyword).arguments({"size": 1}) == ((), {"box": Box(size=1)})
+
+
+def test_an_input_that_is_not_given_is_the_default() -> None:
+    def greet(name="world"): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  # an author may leave hints out
+    def options(box: Box = Box(size=3)) -> None: ...  # noqa: B008  # what authors write
+
+    assert signature(greet).arguments(None) == (("world",), {})
+    assert signature(options).arguments(None) == ((Box(size=3),), {})
+
+
+def test_a_structure_may_be_called_by_its_name_and_never_with_too_much() -> None:
+    both = signature(takes_box)
+    assert both.bind((), {"box": {"size": 1}}) == {"size": 1}
+    assert signature(takes_nothing).bind((), {}) == {}
+    for args, kwargs in ((1, 2), {}), ((1,), {"size": 2}):  # type: ignore[var-annotated]  # empty mapping
+        with pytest.raises(InvalidInput, match=r"it takes \(box\)"):
+            both.bind(args, kwargs)
+
+
+def test_what_contains_itself_or_is_no_number_is_no_json() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(InvalidInput, match="not JSON"):
+        to_json(endless)
+    with pytest.raises(InvalidOutput, match="is no JSON"):
+        signature(takes_anything).output(endless)
+
+
+@pytest.mark.parametrize("decorate", [sag, skill])
+def test_a_function_that_yields_is_refused(decorate: Any) -> None:
+    async def stream(ctx: Any) -> Any:
+        yield ctx
+
+    with pytest.raises(ConfigurationError, match="it yields, but an answer is returned"):
+        decorate(stream)
+
+
+def test_an_unknown_life_of_a_class_is_refused() -> None:
+    class Kept:
+        async def run(self, ctx: Any) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="per is delegation, run or process"):
+        sag(per="session")(Kept)  # type: ignore[call-overload]  # that is the mistake

@@ -10,7 +10,15 @@ from runtime.engines.engine import Capacity, Engine
 from runtime.engines.gate import Gate
 from runtime.engines.local import EngineStatistics, LocalEngine
 from runtime.engines.place import Place
-from runtime.engines.work import Ending, Pending, Work, WorkFailed, any_done, new_pending
+from runtime.engines.work import (
+    Ending,
+    Pending,
+    Work,
+    WorkFailed,
+    any_done,
+    first_leaf,
+    new_pending,
+)
 
 __all__ = [
     "Capacity",
@@ -24,5 +32,6 @@ __all__ = [
     "Work",
     "WorkFailed",
     "any_done",
+    "first_leaf",
     "new_pending",
 ]

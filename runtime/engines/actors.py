@@ -43,6 +43,7 @@ class Resident(Actor):
         self._state: Any = None
         self._current: Work | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._interrupted = False
 
     async def on_start(self) -> None:
         """Make the object; its own ``on_start`` runs if it has one."""
@@ -51,23 +52,28 @@ class Resident(Actor):
 
     async def receive(self, message: Work) -> Any:
         """Do one piece of work; when only that is cancelled, the object lives on."""
+        if message.outcome.done() or message.ending is not None:
+            return None  # it was ended while it stood in line
         message.attempts += 1
         message.state = self._state
         self._current, self._task = message, asyncio.current_task()
         try:
             return await self._perform(message)
         except asyncio.CancelledError:
-            if message.ending is None or self._task is None:
+            if message.ending is None:
                 raise
-            self._task.uncancel()
             return None
         finally:
+            if self._interrupted and self._task is not None:
+                self._task.uncancel()
             self._current = self._task = None
+            self._interrupted = False
 
     def interrupt(self, work: Work) -> None:
         """Cancel a piece of work if it is the one being done; if that does not help, kill."""
         if self._current is not work or self._task is None:
             return
+        self._interrupted = True
         self._task.cancel()
         asyncio.get_running_loop().call_later(PATIENCE_S, self._insist, work)
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from runtime.backoff import Backoff
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from runtime.engines.work import Ending, Work
     from runtime.messages import Delegation
@@ -58,8 +57,11 @@ class Engine(Protocol):
         """Hand a Delegation over; ``work.outcome`` is the future of what became of it."""
         ...
 
-    def room(self, agent: str) -> asyncio.Future[None] | None:
-        """Return None when the agent's queue has room, else a future of that."""
+    def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
+        """Return None when the agent's queue has room, else a wait for that.
+
+        Whoever has waited submits at once, without awaiting anything else in between.
+        """
         ...
 
     def cancel(self, work: Work, ending: Ending) -> None:

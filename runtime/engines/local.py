@@ -18,6 +18,7 @@ import anyio
 
 from runtime.actors import (
     ActorError,
+    ActorGone,
     ActorRef,
     ChildSpec,
     Mailbox,
@@ -31,7 +32,7 @@ from runtime.engines.work import Ending, Work, WorkFailed, crash
 from runtime.errors import UnknownName
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from runtime.actors import SupervisorStatistics
     from runtime.engines.engine import Capacity
@@ -49,11 +50,38 @@ class Served:
         self.supervisor = supervisor
         self.gate = Gate(capacity.concurrency)
         self.residents: dict[str, ActorRef] = {}
+        self.asked = 0  # pieces of work that residents have, the ones being done included
         self.senders: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """How many Delegations wait for their turn."""
+        return self.gate.waiting + max(0, self.asked - len(self.residents))
+
+    @property
+    def full(self) -> bool:
+        """Whether the line has no room for one more."""
+        return self.waiting >= self.capacity.queue
+
+    async def room(self) -> None:
+        """Stand in line for a place in the line; when one is free, nothing else runs before it."""
+        first = False
+        while self.full or (self.senders and not first):
+            sender: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            (self.senders.appendleft if first else self.senders.append)(sender)
+            first = True
+            try:
+                await sender
+            except BaseException:
+                self.call_sender()  # a call that this one got goes to the next
+                raise
+
     def call_sender(self) -> None:
-        """Let the next sender in line know that there is room."""
-        while self.senders and self.gate.waiting < self.capacity.queue:
+        """Let the next sender in line know that there is room.
+
+        Not before half of the line is free: a sender of many then sends many at each turn.
+        """
+        while self.senders and self.waiting <= self.capacity.queue // 2:
             sender = self.senders.popleft()
             if not sender.done():
                 sender.set_result(None)
@@ -84,7 +112,7 @@ class LocalEngine:
 
     def __repr__(self) -> str:
         running = sum(served.gate.inside for served in self._served.values())
-        waiting = sum(served.gate.waiting for served in self._served.values())
+        waiting = sum(served.waiting for served in self._served.values())
         return f"<LocalEngine [{len(self._served)} agents, {running} running, {waiting} waiting]>"
 
     async def serve(
@@ -95,6 +123,8 @@ class LocalEngine:
         make: Callable[[], Any] | None = None,
     ) -> None:
         """Start the agent's supervisor unless it is there."""
+        if agent in self._served:
+            return
         async with self._lock:
             if agent in self._served:
                 return
@@ -123,20 +153,18 @@ class LocalEngine:
             self._ask_resident(served, work)
         return work
 
-    def room(self, agent: str) -> asyncio.Future[None] | None:
-        """Return None when the agent's line has room, else a future of that."""
+    def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
+        """Return None when the agent's line has room, else a wait for that."""
         served = self._find(agent)
-        if served.gate.waiting < served.capacity.queue and not served.senders:
-            return None
-        sender: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        served.senders.append(sender)
-        return sender
+        return served.room() if served.full or served.senders else None
 
     def cancel(self, work: Work, ending: Ending) -> None:
         """End a piece of work now: in the line, in its actor, or in a resident's mailbox."""
         if work.ending is not None:
             return
         work.ending = ending
+        if work.body is not None:
+            work.body.interrupt()
         served = self._find(work.delegation.sag_id)
         if work.ref is None:
             work.end()
@@ -160,7 +188,7 @@ class LocalEngine:
             EngineStatistics(
                 agent=served.slug,
                 running=served.gate.inside,
-                waiting=served.gate.waiting,
+                waiting=served.waiting,
                 residents=len(served.residents),
                 supervision=served.supervisor.supervision(),
             )
@@ -202,7 +230,8 @@ class LocalEngine:
                 return
             served.residents[key] = resident
         work.ref = resident
-        resident.ask(work).add_done_callback(partial(_relay, work))
+        served.asked += 1
+        resident.ask(work).add_done_callback(partial(_relay, served, work))
 
     def _settled(self, work: Work, outcome: asyncio.Future[Any]) -> None:
         if work.timer is not None:
@@ -211,17 +240,24 @@ class LocalEngine:
             self.cancel(work, Ending("cancelled", "its caller gave it up"))
 
 
-def _relay(work: Work, reply: asyncio.Future[Any]) -> None:
+def _relay(served: Served, work: Work, reply: asyncio.Future[Any]) -> None:
     """Turn a resident's reply into the work's outcome."""
-    error = None if reply.cancelled() else reply.exception()
+    served.asked -= 1
+    served.call_sender()
+    error = reply.exception()
+    if work.body is not None:
+        work.body.close()
+    work.end()
     if work.outcome.done():
         return
     if error is None:
-        work.answer(None if reply.cancelled() else reply.result())
-    elif isinstance(error, ActorError):
-        work.outcome.set_exception(WorkFailed("killed", str(error), error))
-    else:
-        work.outcome.set_exception(crash(error))
+        work.answer(reply.result())
+        return
+    crashed = work.ref.exit if work.ref is not None else None
+    if isinstance(error, ActorGone) and crashed is not None and crashed.error is not None:
+        error = crashed.error  # it crashed before it came to this piece of work
+    killed = WorkFailed("killed", str(error), error)
+    work.outcome.set_exception(killed if isinstance(error, ActorError) else crash(error))
 
 
 def _supervisor(

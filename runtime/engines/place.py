@@ -24,7 +24,9 @@ class Place:
         self._coming: asyncio.Future[None] | None = None
 
     def leave(self) -> None:
-        """Give the place back; does nothing when it is not held."""
+        """Give the place back, and call off the way back to it; does nothing when not held."""
+        if self._coming is not None and not self._coming.done():
+            self._coming.set_result(None)  # a branch waits again: the body counts as waiting
         if self.inside:
             self.inside = False
             self._gate.leave()
@@ -34,16 +36,26 @@ class Place:
         await self._enter(returning=False)
 
     async def come_back(self) -> None:
-        """Wait for a place, ahead of newcomers; returns at once when it is held."""
+        """Wait for a place, ahead of newcomers; returns at once when it is held.
+
+        Also returns, without a place, when another branch of the body leaves meanwhile.
+        """
         await self._enter(returning=True)
 
+    def retake(self) -> None:
+        """Take a place now, though there may be none: the body runs already, so it counts."""
+        if not self.inside:
+            self.inside = True
+            self._gate.squeeze_in()
+
     async def _enter(self, *, returning: bool) -> None:
-        while not self.inside:
-            if self._coming is None or self._coming.done():
-                self._coming = asyncio.get_running_loop().create_future()
-                self._gate.enter(self._admit, returning=returning)
-            # Shielded: two branches of one body may come back together, and one may be cancelled.
-            await asyncio.shield(self._coming)
+        if self.inside:
+            return
+        if self._coming is None or self._coming.done():
+            self._coming = asyncio.get_running_loop().create_future()
+            self._gate.enter(self._admit, returning=returning)
+        # Shielded: two branches of one body may come back together, and one may be cancelled.
+        await asyncio.shield(self._coming)
 
     def _admit(self) -> bool:
         if self.inside or self._coming is None or self._coming.done():

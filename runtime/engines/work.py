@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from runtime.actors import ActorRef, Down
@@ -35,38 +35,66 @@ class WorkFailed(Exception):
         self.error = error
 
 
+class Body(Protocol):
+    """A body at work, as an engine knows it."""
+
+    def interrupt(self) -> None:
+        """It is being ended: end what it has under way."""
+        ...
+
+    def close(self) -> None:
+        """It is over, or cut off: nothing that it started outlives it."""
+        ...
+
+
 class Work:
     """One Delegation on its way.
 
     Attributes:
         delegation: what is to be done.
         outcome: the future of the answer; fails with ``WorkFailed``. Cancelling it ends the work.
+        arguments: the checked input for the first attempt; None where it is to be checked again.
         attempts: how many times a body was started.
         ending: why it was ended from outside; None while it was not.
         ref: the actor that carries it; None while it waits for its turn.
         place: its place at the agent's gate; None when it has none.
         state: the object that keeps the state of a stateful agent.
         timer: the pending deadline.
+        body: the body at work on it; None before there is one.
     """
 
-    __slots__ = ("attempts", "delegation", "ending", "outcome", "place", "ref", "state", "timer")
+    __slots__ = (
+        "arguments",
+        "attempts",
+        "body",
+        "delegation",
+        "ending",
+        "outcome",
+        "place",
+        "ref",
+        "state",
+        "timer",
+    )
 
     def __init__(self, delegation: Delegation) -> None:
         self.delegation = delegation
         self.outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.arguments: Any = None
         self.attempts = 0
         self.ending: Ending | None = None
         self.ref: ActorRef | None = None
         self.place: Place | None = None
         self.state: Any = None
         self.timer: asyncio.TimerHandle | None = None
+        self.body: Body | None = None
 
     def __repr__(self) -> str:
         state = "done" if self.outcome.done() else "running" if self.ref else "waiting"
         return f"<Work {self.delegation.sag_id}/{self.delegation.task_id} {state}>"
 
     def answer(self, answer: Any) -> None:
-        """The body came to an answer."""
+        """The body came to an answer; one that comes after its ending is none."""
+        self.end()
         if not self.outcome.done():
             self.outcome.set_result(answer)
 
@@ -77,6 +105,9 @@ class Work:
 
     def down(self, down: Down) -> None:
         """The actor that carried it is gone; if there is no answer now, there will be none."""
+        if self.body is not None:
+            self.body.close()
+            self.body = None
         if self.place is not None:
             self.place.abandon()
         self.end()
@@ -92,7 +123,15 @@ class Work:
 
 def crash(error: BaseException) -> WorkFailed:
     """Return the failure that an exception of the body is."""
-    return WorkFailed("crashed", f"{type(error).__name__}: {error}", error)
+    leaf = first_leaf(error)
+    return WorkFailed("crashed", f"{type(leaf).__name__}: {leaf}", error)
+
+
+def first_leaf(error: BaseException) -> BaseException:
+    """Return what a task group's exception group was made of, the first of several."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def any_done(pending: list[Pending]) -> Pending:
