@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import anyio
 from pydantic import BaseModel
 
 from agents.compensation import Advice
 from agents.offer_request import OfferRequest
 from agents.pay import Offer
-from runtime import Context, Delegation, Result, mag
-from runtime.errors import DelegationFailed, PolicyDenied, UnknownName
+from runtime import Context, Delegation, mag
+from runtime.errors import DelegationFailed
 
 VERSION = "0.1.0"
 
@@ -57,7 +56,7 @@ class OfferPackage(BaseModel):
 @mag(name="offer-orchestrator-mag")
 async def offer(ctx: Context, request: OfferRequest) -> OfferPackage:
     """Have every candidate's offer worked out, and put the offers together."""
-    results = await _delegate_all(ctx, _delegations(ctx, request))
+    results = await ctx.fan_out(_delegations(ctx, request))
     advice = [Advice.model_validate(result.output) for result in results if result.ok]
     if not advice:
         first = results[0]
@@ -96,21 +95,3 @@ def _delegations(ctx: Context, request: OfferRequest) -> list[Delegation]:
         )
         for index, (name, task) in enumerate(named)
     ]
-
-
-async def _delegate_all(ctx: Context, delegations: list[Delegation]) -> list[Result[Any]]:
-    """Delegate all at once; a task that nobody may work on fails alone."""
-    results: dict[int, Result[Any]] = {}
-
-    async def delegate(number: int, delegation: Delegation) -> None:
-        try:
-            results[number] = await ctx.delegate(delegation)
-        except (UnknownName, PolicyDenied) as fault:
-            results[number] = Result(
-                delegation.task_id, "failure", {}, error=str(fault), reason=fault.reason
-            )
-
-    async with anyio.create_task_group() as group:
-        for number, delegation in enumerate(delegations):
-            group.start_soon(delegate, number, delegation)
-    return [results[number] for number in range(len(delegations))]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from runtime.actors import ActorError, ChildSpec, Supervisor
-from runtime.errors import ConnectionFailed
+from runtime.actors import ActorError, ChildSpec, OutcomeUnknown, Supervisor
+from runtime.errors import ConnectionFailed, Timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,14 @@ class Accounts:
         """
         try:
             return cast("ModelReply", await self._ref(request.provider).ask(request))
+        except OutcomeUnknown as error:
+            # It held the request when it ended: what was sent may well be billed.
+            raise Timeout(
+                f"the provider actor of {request.provider} ended while it waited for the answer",
+                stage="total",
+                provider=request.provider,
+                model=request.model,
+            ) from error
         except ActorError as error:
             raise ConnectionFailed(
                 f"the provider actor of {request.provider} ended: {error}",

@@ -14,19 +14,16 @@ import anyio.from_thread
 import anyio.lowlevel
 import anyio.to_thread
 
-from runtime.engines import Gate, Place
 from runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from runtime.activation import Activation
-    from runtime.agent import Agent, Role, Skill
+    from runtime.agent import Agent, Skill
     from runtime.context import Context
     from runtime.messages import Delegation, Result
 
 T = TypeVar("T")
-THREADS = 40  # bodies in threads per role that run at once
 READABLE = ("deadline", "budget", "cost_usd", "tokens")
 
 
@@ -111,65 +108,3 @@ def _explain(error: Exception) -> None:
             "this call waits, and an async function must not wait on the event loop;"
             " await the method of the same name with _async, or make the agent a plain def"
         ) from error
-
-
-class Threads:
-    """The worker threads for bodies of plain agents, bounded per role."""
-
-    def __init__(self, limit: int = THREADS) -> None:
-        self._gates: dict[Role, Gate] = {"mag": Gate(limit), "sag": Gate(limit)}
-        self._unlimited = anyio.CapacityLimiter(float("inf"))  # the gates are the limit
-
-    def __repr__(self) -> str:
-        return f"<Threads mag {self._gates['mag']!r} sag {self._gates['sag']!r}>"
-
-    async def run(self, activation: Activation, function: Callable[[], T]) -> T:
-        """Run a body in a thread. When it is cancelled, its thread is left to itself.
-
-        A thread cannot be ended from outside; it keeps its place until it ends by itself, and
-        everything that its context is asked for is refused.
-        """
-        place = Place(self._gates[activation.agent.role])
-        activation.places.append(place)
-        try:
-            await place.take()
-        except BaseException:
-            place.abandon()
-            raise
-        body = _Body(function, place)
-        try:
-            return await anyio.to_thread.run_sync(
-                body, abandon_on_cancel=True, limiter=self._unlimited
-            )
-        finally:
-            body.loop_is_done()
-
-
-class _Body:
-    """A body in a thread: whoever of thread and loop is last gives its place back."""
-
-    def __init__(self, function: Callable[[], Any], place: Place) -> None:
-        self._function = function
-        self._place = place
-        self._token = anyio.lowlevel.current_token()
-        self._thread_done = False
-        self._abandoned = False
-
-    def __call__(self) -> Any:
-        try:
-            return self._function()
-        finally:
-            self._thread_done = True
-            if self._abandoned:
-                self._leave_from_thread()
-
-    def loop_is_done(self) -> None:
-        self._abandoned = True
-        if self._thread_done:
-            self._place.abandon()
-
-    def _leave_from_thread(self) -> None:
-        try:
-            anyio.from_thread.run_sync(self._place.abandon, token=self._token)
-        except RuntimeError:
-            return  # the loop has ended, and with it every place

@@ -6,14 +6,15 @@ import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from runtime.blocking import BlockingContext, Threads
+from runtime.blocking import BlockingContext
 from runtime.classic import dependencies
+from runtime.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from runtime.activation import Activation
-    from runtime.agent import Style
+    from runtime.agent import Role, Style
     from runtime.context import Context
     from runtime.directory import Directory
 
@@ -27,7 +28,8 @@ class Bodies:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._threads = Threads()
+        # Apart, so that MAGs that wait for SAGs can never take the threads that the SAGs need.
+        self._threads: dict[Role, Threads] = {"mag": Threads(), "sag": Threads()}
         self._styles: dict[Style, Callable[..., Awaitable[Any]]] = {
             "async": self._async,
             "blocking": self._blocking,
@@ -78,7 +80,7 @@ class Bodies:
         kwargs: dict[str, Any],
     ) -> Any:
         call = partial(body, BlockingContext(context), *args, **kwargs)
-        return await self._threads.run(activation, call)
+        return await self._threads[activation.agent.role].run(activation, call)
 
     async def _classic(
         self,
@@ -99,4 +101,6 @@ class Bodies:
         kwargs: dict[str, Any],
     ) -> Any:
         provided = dependencies(body, context, self._directory)
-        return await self._threads.run(activation, partial(body, *args, **kwargs, **provided))
+        return await self._threads[activation.agent.role].run(
+            activation, partial(body, *args, **kwargs, **provided)
+        )

@@ -12,107 +12,33 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 import anyio
 import anyio.lowlevel
 
+from runtime.agent import Agent
 from runtime.engines import any_done, first_leaf
 from runtime.errors import Cancelled
 from runtime.governance.cost import usd
 from runtime.messages import Message
 from runtime.signature import to_json
+from runtime.wishes import BudgetView, Question, Sending
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from runtime.activation import Activation
-    from runtime.agent import Agent, Skill
+    from runtime.agent import Skill
     from runtime.engines import Pending
     from runtime.messages import Delegation, Result
+    from runtime.wishes import Services
 
 logger = logging.getLogger("runtime.agents")
 T = TypeVar("T")
 Prompt: TypeAlias = "str | Sequence[Message]"
 DEFAULT_CONCURRENCY = 16
 BURST = 50  # delegations sent in one turn of the event loop; then everybody else has a turn
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What an agent asks a model.
-
-    Attributes:
-        messages: the turns, oldest first.
-        returns: the type of the answer; ``str`` for plain text.
-        model: a tier, ``provider/model`` or a model's name; None leaves it to agent and catalog.
-        provider: the provider to ask.
-        system: the system prompt.
-        max_output_tokens: the most that may be generated; None for the agent's limit.
-        temperature: None leaves it to the model.
-    """
-
-    messages: tuple[Message, ...]
-    returns: Any = str
-    model: str | None = None
-    provider: str | None = None
-    system: str | None = None
-    max_output_tokens: int | None = None
-    temperature: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sending:
-    """How a Delegation is sent.
-
-    Attributes:
-        deadline: the seconds it gets; None for as many as its sender has.
-        context: hints for the runtime and the agent.
-        task_id: what to call it; None for a name of its own.
-    """
-
-    deadline: float | None
-    context: Mapping[str, Any]
-    task_id: str | None = None
-
-
-class Services(Protocol):
-    """What a context hands its wishes to."""
-
-    async def ask(self, activation: Activation, question: Question) -> Any:
-        """Ask a model and return the answer as ``question.returns``."""
-        ...
-
-    def skill(self, skill: Skill | str) -> Skill:
-        """Return a skill by its name."""
-        ...
-
-    async def use(
-        self, context: Context, activation: Activation, skill: Skill | str, payload: Any
-    ) -> Any:
-        """Run a skill and return what it returns."""
-        ...
-
-    async def send(
-        self,
-        activation: Activation,
-        agent: Agent | str | Delegation,
-        payload: Any,
-        how: Sending,
-    ) -> Pending:
-        """Hand a Delegation over once there is room; the future is that of its ``Result``."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetView:
-    """What the run may still spend, in USD; None where there is no limit."""
-
-    limit_usd: float | None
-    spent_usd: float
-    reserved_usd: float
-    left_usd: float | None
 
 
 class Context:
@@ -285,6 +211,8 @@ class Context:
     ) -> Result[Any]:
         """Hand work to another agent and wait for its Result; never raises for the child.
 
+        An agent that is not there, or that the catalog does not allow, is a failed Result, too.
+
         Args:
             agent: a decorated agent, a slug, or a whole ``Delegation``.
             payload: its input: what its hints say, or JSON data.
@@ -293,8 +221,6 @@ class Context:
             task_id: what to call this piece of work; None for a name of its own.
 
         Raises:
-            UnknownName: there is no such agent.
-            PolicyDenied: the catalog does not let this agent delegate to it.
             InvalidInput: the payload is no JSON.
         """
         how = Sending(deadline, context or {}, task_id)
@@ -302,19 +228,29 @@ class Context:
 
     async def fan_out(
         self,
-        agent: Agent | str,
-        payloads: Iterable[Any],
+        agent: Agent | str | Sequence[Delegation],
+        payloads: Iterable[Any] | None = None,
         /,
         *,
         deadline: float | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> list[Result[Any]]:
-        """Delegate every payload at once; the Results are in input order.
+        """Delegate everything at once; the Results are in input order.
 
-        As many bodies run side by side as the agent's concurrency allows; ``map`` bounds it
+        As many bodies run side by side as the agents' concurrency allows; ``map`` bounds it
         further. Raises only what ``delegate`` raises.
+
+        Args:
+            agent: one agent for all payloads; or whole ``Delegation``s, and no payloads.
+            payloads: the inputs.
+            deadline: the seconds that each gets.
+            context: hints for each.
         """
         how = Sending(deadline, context or {})
+        if not isinstance(agent, Agent | str):
+            return await self._gather(await self._send_all((one, None, how) for one in agent))
+        if payloads is None:
+            raise TypeError("fan_out(agent, payloads) needs the payloads")
         return await self._gather(await self._send_all((agent, one, how) for one in payloads))
 
     async def map(
@@ -405,7 +341,7 @@ class Context:
         self._activation.check()
         return await self._services.send(self._activation, agent, payload, how)
 
-    async def _send_all(self, wishes: Iterable[tuple[Agent | str, Any, Sending]]) -> list[Pending]:
+    async def _send_all(self, wishes: Iterable[tuple[Agent | str | Delegation, Any, Sending]]) -> list[Pending]:
         pending: list[Pending] = []
         try:
             for number, wish in enumerate(wishes, 1):

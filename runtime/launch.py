@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import anyio
@@ -24,26 +22,25 @@ from runtime.accounts import Accounts, accounts_spec
 from runtime.actors import Supervisor, actor_system
 from runtime.catalog import (
     Catalog,
-    ModelEntry,
-    ProviderEntry,
-    RoutingFile,
     find_targets,
-    load_catalog,
     profile_of,
 )
 from runtime.definitions import load_directory
 from runtime.directory import suggest
 from runtime.dispatch import Dispatcher
 from runtime.engines import LocalEngine
-from runtime.errors import ConfigurationError, UnknownName
+from runtime.errors import UnknownName
 from runtime.governance.policy import run_limit
 from runtime.journal import MemoryJournal
 from runtime.models import Models
+from runtime.outcome import RunOptions, RunOutcome
 from runtime.skills import Skills
-from runtime.workflow import RunOptions, RunOutcome, Workflows
+from runtime.workflow import Workflows
+from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
+    from pathlib import Path
 
     from otel import Tracing
     from runtime.actors import ActorSystem, SupervisorRef, SystemStatistics
@@ -52,7 +49,6 @@ if TYPE_CHECKING:
     from runtime.engines import EngineStatistics
     from runtime.journal import Journal, JournalStatistics
 
-BESIDE = ("agents", "providers", "otel")
 ROOT_INTENSITY = 5  # restarts of whole sub-trees in five seconds before the system gives up
 WATCHDOG_S = 2.0
 
@@ -245,65 +241,6 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
     dispatcher = Dispatcher(directory, engine, tracing, models=models, skills=skills)
     workflows = Workflows(dispatcher, journal, tracing, run_limit(catalog.policies))
     return System(ground, actors=actors, engine=engine, workflows=workflows)
-
-
-def open_catalog(catalog: Catalog | Path | str | None) -> Catalog:
-    """Return a catalog, loaded; its workspace goes on the import path.
-
-    Raises:
-        CatalogFaults: something in it is wrong.
-    """
-    if catalog is None:
-        return echo_catalog()
-    loaded = catalog if isinstance(catalog, Catalog) else load_catalog(Path(catalog))
-    # Ours first, so that a folder of the same name in somebody's workspace cannot hide them.
-    for name in BESIDE[1:]:
-        importlib.import_module(name)
-    if str(loaded.root) not in sys.path:
-        sys.path.insert(0, str(loaded.root))
-    return loaded
-
-
-def echo_catalog() -> Catalog:
-    """Return a catalog without agents, with the models that are in this process."""
-    models = {"echo-1": ModelEntry(), "extract-1": ModelEntry()}
-    tiers = {
-        "fast": {"echo": "extract-1"},
-        "careful": {"echo": "extract-1"},
-        "echo": {"echo": "echo-1"},
-    }
-    return Catalog(
-        root=Path.cwd(),
-        agents={},
-        skills={},
-        workflows={},
-        routing=RoutingFile(name="default", provider="echo", tiers=tiers, default="echo"),
-        routings={},
-        providers={"echo": ProviderEntry(dialect="echo", models=models)},
-        prices={},
-        policies=(),
-    )
-
-
-def check_workspace() -> None:
-    """Check that the packages beside ``runtime`` are ours and not somebody else's.
-
-    Raises:
-        ConfigurationError: one is missing, or another distribution's is found first.
-    """
-    home = Path(__file__).resolve().parent.parent
-    for name in BESIDE:
-        if not (home / name / "__init__.py").is_file():
-            raise ConfigurationError(
-                f"{home / name} is missing; run from a complete checkout of the workspace"
-            )
-    for name in BESIDE[1:]:
-        found = importlib.import_module(name).__file__
-        if found is None or Path(found).resolve().parent.parent != home:
-            raise ConfigurationError(
-                f"another distribution's {name!r} is found first, at {found};"
-                " run `python -m runtime` from the workspace's root"
-            )
 
 
 def _first(values: Iterable[Any]) -> Any:

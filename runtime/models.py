@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError, create_model
-from pydantic.errors import PydanticUserError
 
 from otel.attributes import span_name
 from otel.chat_attributes import chat_end, chat_start
 from otel.conventions import CHAT
+from runtime.answers import AnswerType, answer_type
 from runtime.errors import (
     BudgetExceeded,
     ConfigurationError,
     DeadlineExceeded,
-    InvalidOutput,
     MalformedResponse,
     PolicyDenied,
     ProviderError,
@@ -33,7 +29,6 @@ from runtime.governance.cost import cost_of, worst_case
 from runtime.governance.policy import check
 from runtime.messages import ModelRequest, Usage
 from runtime.routing import Wish, choose
-from runtime.signature import explain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -41,11 +36,10 @@ if TYPE_CHECKING:
     from otel import Span, Tracing
     from runtime.activation import Activation
     from runtime.catalog import Catalog, Target
-    from runtime.context import Question
     from runtime.messages import ModelReply, Price
     from runtime.run import Run
+    from runtime.wishes import Question
 
-FENCE = re.compile(r"^\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
 NOT_YET_SENT = ("connect", "queue")  # stages of a call in which nothing can have been generated
 TOKEN_COUNTS = tuple(field.name for field in dataclasses.fields(Usage))
 NOTHING_SAID = Usage()
@@ -148,69 +142,6 @@ class Models:
             parent=activation.span,
             attributes=attributes,
         )
-
-
-class AnswerType:
-    """What a model shall answer: text, or JSON of a type.
-
-    Attributes:
-        schema: the JSON Schema that is asked for; None for text. Its root is always an object, as
-            servers insist on that, so that other types stand in a field ``answer``.
-    """
-
-    def __init__(self, returns: Any) -> None:
-        self.schema: dict[str, Any] | None = None
-        self._wrapped = not _is_object(returns)
-        self._adapter: TypeAdapter[Any] | None = None
-        if returns is str:
-            return
-        try:
-            wrapper = create_model("Answer", answer=(returns, ...)) if self._wrapped else returns
-            self._adapter = TypeAdapter(wrapper)
-            self.schema = self._adapter.json_schema()
-        except (PydanticUserError, TypeError) as error:
-            raise ConfigurationError(f"no model can answer with {returns!r}: {error}") from error
-
-    def parse(self, text: str, model: str) -> Any:
-        """Return the answer as its type.
-
-        Raises:
-            InvalidOutput: it is no JSON, or JSON of another shape.
-        """
-        if self._adapter is None:
-            return text
-        fenced = FENCE.match(text)
-        try:
-            answer = self._adapter.validate_json(fenced.group(1) if fenced else text)
-        except ValidationError as error:
-            raise InvalidOutput(f"answer of {model}: {explain(error)}") from error
-        return answer.answer if self._wrapped else answer
-
-
-def _is_object(returns: Any) -> bool:
-    """Whether the type is an object in JSON by itself: a pydantic model, but for a root model."""
-    return (
-        isinstance(returns, type)
-        and issubclass(returns, BaseModel)
-        and not issubclass(returns, RootModel)
-    )
-
-
-@lru_cache(maxsize=256)
-def _hashable_answer_type(returns: Any) -> AnswerType:
-    return AnswerType(returns)
-
-
-def answer_type(returns: Any) -> AnswerType:
-    """Return what a type means as an answer; making it costs a millisecond, so it is kept.
-
-    Raises:
-        ConfigurationError: no JSON Schema can be made of it.
-    """
-    try:
-        return _hashable_answer_type(returns)
-    except TypeError:  # e.g. Annotated with something that has no hash
-        return AnswerType(returns)
 
 
 def _request(

@@ -6,13 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.to_thread
 
 from otel.attributes import execute_tool_end, execute_tool_start, span_name
 from otel.conventions import EXECUTE_TOOL
 from runtime.blocking import BlockingContext
 from runtime.errors import DeadlineExceeded, InvalidOutput, PolicyDenied
 from runtime.signature import to_json
+from runtime.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from runtime.context import Context
     from runtime.directory import Directory
     from runtime.run import Run
-
-THREADS = 40  # plain skills that run at once; they are short, and never wait for one another
 
 
 class Skills:
@@ -42,7 +40,7 @@ class Skills:
         self._directory = directory
         self._tracing = tracing
         self._timeouts = timeouts
-        self._threads = anyio.CapacityLimiter(THREADS)
+        self._threads = Threads()
 
     async def use(
         self, context: Context, activation: Activation, skill: Skill | str, payload: Any
@@ -75,7 +73,7 @@ class Skills:
         span = self._tracing.start(name, parent=activation.span, attributes=attributes)
         try:
             with span.attached():
-                value, output = await self._call(context, found, payload)
+                value, output = await self._call(context, activation, found, payload)
             _completed(run, op, found, output)
             span.set(execute_tool_end())
             span.end()
@@ -86,26 +84,30 @@ class Skills:
             raise
         return value
 
-    async def _call(self, context: Context, skill: Skill, payload: Any) -> tuple[Any, Any]:
+    async def _call(
+        self, context: Context, activation: Activation, skill: Skill, payload: Any
+    ) -> tuple[Any, Any]:
         args, kwargs = skill.signature.arguments(payload)
         if skill.wants_context:
             given = BlockingContext(context) if skill.style == "thread" else context
             args = (given, *args)
         timeout = self._timeouts.get(skill.name)
         with anyio.move_on_after(timeout):
-            return skill.signature.output(await self._run(skill, args, kwargs))
+            return skill.signature.output(await self._run(activation, skill, args, kwargs))
         raise DeadlineExceeded(f"skill {skill.name} took longer than its {timeout:g} s")
 
-    async def _run(self, skill: Skill, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def _run(
+        self,
+        activation: Activation,
+        skill: Skill,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
         if skill.style == "async":
             return await skill.function(*args, **kwargs)
         if skill.style == "inline":
             return skill.function(*args, **kwargs)
-        return await anyio.to_thread.run_sync(
-            partial(skill.function, *args, **kwargs),
-            abandon_on_cancel=True,
-            limiter=self._threads,
-        )
+        return await self._threads.run(activation, partial(skill.function, *args, **kwargs))
 
 
 def _check_allowed(activation: Activation, skill: Skill) -> None:

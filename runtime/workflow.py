@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,116 +13,28 @@ import anyio
 from otel.attributes import invoke_workflow_end, invoke_workflow_start, span_name
 from otel.conventions import INVOKE_WORKFLOW
 from runtime.errors import (
-    BudgetExceeded,
     Cancelled,
     ConfigurationError,
-    InvalidInput,
-    PolicyDenied,
     RuntimeFault,
 )
 from runtime.governance.budget import Budget
 from runtime.governance.cost import NANO, usd
 from runtime.identity import new_run_id
 from runtime.messages import Delegation
+from runtime.outcome import RunOptions, RunOutcome
 from runtime.run import Overrides, Run
 from runtime.signature import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from decimal import Decimal
-
     from otel import Tracing
     from runtime.dispatch import Dispatcher
     from runtime.governance.policy import RunLimit
-    from runtime.journal import Journal, Kind, Record
+    from runtime.journal import Journal, Kind
     from runtime.messages import Result
 
 CLOSE_S = 5.0  # what runs that are under way get to end when the system stops
 DEFAULT_DEADLINE_S = 3_600.0  # nothing runs for ever because nobody said for how long
 logger = logging.getLogger("runtime.run")
-EXIT_CODES = {
-    fault.reason: fault.exit_code
-    for fault in (BudgetExceeded, Cancelled, ConfigurationError, InvalidInput, PolicyDenied)
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """How a run is started.
-
-    Attributes:
-        run_id: its name; None for a new UUIDv7.
-        provider: the provider to ask instead of the catalog's.
-        model: the model to ask instead of the catalog's.
-        budget_usd: what it may cost at most; None leaves it to workflow and policies.
-        deadline_s: the seconds it gets; None leaves it to the workflow, and to an hour in the end.
-        listener: called with every record of the run.
-        argv: the command line, for the journal.
-    """
-
-    run_id: str | None = None
-    provider: str | None = None
-    model: str | None = None
-    budget_usd: Decimal | float | None = None
-    deadline_s: float | None = None
-    listener: Callable[[Record], None] | None = None
-    argv: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOutcome:
-    """What came of a run; ``as_json`` is what ``--json`` prints.
-
-    Attributes:
-        run_id: its name.
-        trace_id: its trace, 32 hex digits.
-        status: ``completed``, ``failed`` or ``cancelled``.
-        output: the agent's answer as JSON data; None unless it completed.
-        error: one line; None when it completed.
-        reason: the class of the failure; None when it completed.
-        usage: ``calls, errors, input_tokens, output_tokens``.
-        cost_usd: what it cost; None when no call had a known price.
-        unpriced_calls: calls whose price nobody knows.
-        duration_s: how long it took.
-        value: the answer as the agent's declared type.
-    """
-
-    run_id: str
-    trace_id: str
-    status: str
-    output: Any
-    error: str | None
-    reason: str | None
-    usage: Mapping[str, int]
-    cost_usd: float | None
-    unpriced_calls: int
-    duration_s: float
-    value: Any = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether it completed."""
-        return self.status == "completed"
-
-    @property
-    def exit_code(self) -> int:
-        """What ``python -m runtime run`` ends with."""
-        return 0 if self.ok else EXIT_CODES.get(self.reason or "", 2)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON data."""
-        return {
-            "run_id": self.run_id,
-            "status": self.status,
-            "output": self.output,
-            "error": self.error,
-            "reason": self.reason,
-            "usage": dict(self.usage),
-            "cost_usd": self.cost_usd,
-            "unpriced_calls": self.unpriced_calls,
-            "duration_s": self.duration_s,
-            "trace_id": self.trace_id,
-        }
 
 
 class Workflows:

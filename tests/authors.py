@@ -8,7 +8,7 @@ import anyio
 from pydantic import BaseModel
 
 from runtime import BlockingContext, Context, mag, running, sag, skill
-from runtime.workflow import RunOptions
+from runtime.outcome import RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -190,7 +190,7 @@ def test_an_incomplete_checkout_is_a_mistake_of_configuration(
     make_workspace(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr("runtime.launch.BESIDE", ("agents", "no_such_package"))
+    monkeypatch.setattr("runtime.workspace.BESIDE", ("agents", "no_such_package"))
     assert main(["catalog", "validate"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")

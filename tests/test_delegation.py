@@ -75,6 +75,25 @@ async def test_fan_out_keeps_input_order_and_never_raises_for_a_child() -> None:
     assert outcome.output == [n if n % 2 == 0 else f"ValueError: {n} is odd" for n in range(10)]
 
 
+async def test_fan_out_takes_whole_delegations_to_different_agents() -> None:
+    @mag
+    async def main(ctx: Context) -> list[Any]:
+        wishes = [
+            Delegation("t-1", "double", 1),
+            Delegation("t-2", "nobody", 1),
+            Delegation("t-3", "mirror", {"x": 1}),
+        ]
+        results = await ctx.fan_out(wishes)
+        return [[r.task_id, r.output if r.ok else r.error] for r in results]
+
+    outcome = await run(main, agents=(double, mirror))
+    assert outcome.output == [
+        ["t-1", 2],
+        ["t-2", "no agent 'nobody'; there are double, main, mirror"],
+        ["t-3", {"x": 0, "y": 1}],
+    ]
+
+
 async def test_map_runs_no_more_than_its_concurrency_and_keeps_order() -> None:
     running_now = most = 0
 
@@ -408,10 +427,10 @@ async def test_a_recursion_without_end_is_stopped() -> None:
 async def test_unknown_agents_are_named_with_the_nearest_known_one() -> None:
     @mag
     async def main(ctx: Context) -> None:
-        await ctx.delegate("dubble", 1)
+        (await ctx.delegate("dubble", 1)).unwrap()
 
     outcome = await run(main, agents=(double,))
-    assert outcome.error == "no agent 'dubble'; did you mean 'double'?"
+    assert outcome.error == "dubble-1: no agent 'dubble'; did you mean 'double'?"
     async with running(agents=(main,), environ={}) as system:
         with pytest.raises(UnknownName, match="did you mean 'main'"):
             await system.run("mian")

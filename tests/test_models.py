@@ -13,8 +13,8 @@ from runtime import Context, RunOptions, mag, running, sag
 from runtime.agent import Limits
 from runtime.catalog import Policy, ProviderEntry
 from runtime.errors import ProviderError
-from runtime.launch import echo_catalog
 from runtime.messages import Price
+from runtime.workspace import echo_catalog
 from tests.authors import run
 from tests.chat_server import chat_server, completion
 

@@ -12,7 +12,7 @@ from runtime.cli.streams import emit, prints_to_stderr, say
 from runtime.cli.text import plural
 from runtime.definitions import load_directory
 from runtime.errors import ConfigurationError
-from runtime.launch import check_workspace, open_catalog
+from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:
     from runtime.catalog import Catalog

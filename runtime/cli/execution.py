@@ -19,8 +19,9 @@ from runtime.cli.streams import prints_to_stderr
 from runtime.errors import Cancelled, ConfigurationError
 from runtime.identity import new_run_id
 from runtime.journal import MemoryJournal, SqliteJournal
-from runtime.launch import check_workspace, open_catalog, running
-from runtime.workflow import RunOptions
+from runtime.launch import running
+from runtime.outcome import RunOptions
+from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from runtime.cli.screen import Screen
     from runtime.journal import Journal
     from runtime.launch import System
-    from runtime.workflow import RunOutcome
+    from runtime.outcome import RunOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

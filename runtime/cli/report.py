@@ -9,7 +9,7 @@ from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import duration, money, one_line, plural
 from runtime.governance.cost import NANO
 from runtime.identity import trace_id_of
-from runtime.workflow import RunOutcome
+from runtime.outcome import RunOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,203 @@
+"""What is decided about a Delegation on its way, and how it is noted: no waiting in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import anyio
+
+from otel.attributes import invoke_agent_end
+from runtime.engines import first_leaf
+from runtime.errors import (
+    DelegationCycle,
+    DelegationFailed,
+    InvalidInput,
+    InvalidOutput,
+    PolicyDenied,
+    RuntimeFault,
+)
+from runtime.messages import Delegation, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel import Span
+    from runtime.activation import Activation
+    from runtime.directory import Entry
+    from runtime.engines import Pending, Work
+    from runtime.run import Run, Totals
+    from runtime.wishes import Sending
+
+MAX_DEPTH = 64  # agents above one another; a recursion that does not end is a mistake
+CARRIED = frozenset(("budget", "denied", "deadline", "cancelled"))  # reasons a caller passes on
+
+
+class Answer(NamedTuple):
+    """What a body came to: an answer, or a failure on purpose."""
+
+    value: Any
+    output: Any
+    totals: Totals
+    reason: str | None = None
+    error: str | None = None
+
+
+class Sent(NamedTuple):
+    """A Delegation on its way, as its caller knows it."""
+
+    run: Run
+    activation: Activation | None
+    delegation: Delegation
+    at: float
+    pending: Pending
+
+
+def addressed(
+    activation: Activation, slug: str, deadline_s: float | None, payload: Any, how: Sending
+) -> Delegation:
+    """Fill in what the runtime needs besides the author's fields.
+
+    Args:
+        activation: the body that delegates.
+        slug: the receiver.
+        deadline_s: the seconds that the receiver gets for any Delegation; None for no limit.
+        payload: the input, JSON data.
+        how: how it is sent.
+    """
+    above, run = activation.delegation, activation.run
+    now = anyio.current_time()
+    ends = [now + s for s in (how.deadline, deadline_s) if s is not None]
+    if above.deadline is not None:
+        ends.append(above.deadline)
+    return Delegation(
+        how.task_id or run.task_id(slug),
+        slug,
+        payload,
+        how.context,
+        run_id=run.id,
+        op=run.operation(above.op, slug, [payload, how.context]),
+        parent=above.task_id,
+        ancestors=ancestors_of(activation),
+        deadline=min(ends, default=None),
+        traceparent=activation.span.traceparent,
+    )
+
+
+def check_allowed(activation: Activation, slug: str) -> None:
+    """Refuse a receiver that the catalog does not let this agent delegate to.
+
+    Raises:
+        PolicyDenied: it is not among the agent's agents.
+    """
+    allowed = activation.limits.agents
+    if allowed is not None and slug not in allowed:
+        raise PolicyDenied(
+            f"agent {activation.agent.name} may not delegate to {slug!r};"
+            " add it to the agent's agents"
+        )
+
+
+def ancestors_of(activation: Activation) -> tuple[str, ...]:
+    """Return the slugs of those who wait for a child of this body, outermost first."""
+    above = activation.delegation
+    return (*above.ancestors, above.sag_id)
+
+
+def cycle_of(entry: Entry, ancestors: tuple[str, ...]) -> str | None:
+    """Return why a Delegation would never come to its turn; None when it may."""
+    if entry.agent.per != "delegation" and entry.agent.name in ancestors:
+        return f"{entry.agent.name} would wait for itself: it is busy further up"
+    if len(ancestors) >= MAX_DEPTH:
+        return f"{MAX_DEPTH} agents wait for one another already"
+    return None
+
+
+def check(entry: Entry, delegation: Delegation) -> tuple[Any, RuntimeFault | None]:
+    """Return the arguments that an input means, or what is wrong with it."""
+    cycle = cycle_of(entry, delegation.ancestors)
+    if cycle is not None:
+        return None, DelegationCycle(cycle)
+    try:
+        return entry.agent.signature.arguments(delegation.input), None
+    except InvalidInput as fault:
+        return None, fault
+
+
+def note_sent(run: Run, delegation: Delegation, fault: RuntimeFault | None) -> RuntimeFault | None:
+    """Note a Delegation and what is wrong with it; return that, also if it only shows now."""
+    try:
+        run.record("delegation_sent", delegation.op, envelope(delegation, fault))
+    except (TypeError, ValueError) as error:
+        return InvalidInput(f"input of {delegation.sag_id} is no JSON: {error}")
+    return fault
+
+
+def note_outcome(sent: Sent, answer: Answer, metrics: Mapping[str, Any]) -> Answer:
+    """Note the outcome of a Delegation; an answer that the journal cannot hold is a failure."""
+    op, note = sent.delegation.op, {"task": sent.delegation.task_id, "metrics": metrics}
+    if answer.reason is None:
+        try:
+            sent.run.record("delegation_completed", op, note | {"output": answer.output})
+        except (TypeError, ValueError) as error:
+            text = f"output of {sent.delegation.sag_id} is no JSON: {error}"
+            answer = Answer(None, {}, answer.totals, InvalidOutput.reason, text)
+        else:
+            return answer
+    why = {"error": answer.error, "reason": answer.reason}
+    sent.run.record("delegation_failed", op, note | why)
+    return answer
+
+
+def fault_of(error: Exception) -> RuntimeFault | None:
+    """Return the fault that a body failed with; None for a crash, also one among faults."""
+    if isinstance(error, ExceptionGroup) and error.split(RuntimeFault)[1] is not None:
+        return None
+    leaf = first_leaf(error)
+    return leaf if isinstance(leaf, RuntimeFault) else None
+
+
+def ended_by(work: Work, error: BaseException) -> str:
+    """Return why a body that was cut off ended, as its span says it."""
+    if work.ending is not None:
+        return work.ending.reason
+    return "crashed" if isinstance(error, Exception) else "killed"
+
+
+def envelope(delegation: Delegation, fault: RuntimeFault | None) -> Mapping[str, Any]:
+    """Return what the journal keeps of a Delegation."""
+    note = {
+        "agent": delegation.sag_id,
+        "task": delegation.task_id,
+        "parent": delegation.parent,
+        "input": delegation.input,
+        "context": delegation.context,
+    }
+    return note if fault is None else note | {"error": str(fault)}
+
+
+def reason_of(fault: RuntimeFault) -> str:
+    """Return the reason of a failure, as the caller of the failed agent hears it."""
+    if isinstance(fault, DelegationFailed):
+        return fault.cause if fault.cause in CARRIED else "delegation"
+    return fault.reason
+
+
+def result_of(task_id: str, answer: Answer, metrics: Mapping[str, Any]) -> Result[Any]:
+    """Return the Result that an answer is for the one who delegated."""
+    if answer.reason is None:
+        return Result(task_id, "success", answer.output, metrics, value=answer.value)
+    return Result(task_id, "failure", {}, metrics, answer.error, reason=answer.reason)
+
+
+def end_span(span: Span, activation: Activation, answer: Answer) -> None:
+    """Close the span of a body with what it took."""
+    totals = activation.totals
+    span.set(
+        invoke_agent_end(
+            calls=totals.calls,
+            input_tokens=totals.input_tokens,
+            output_tokens=totals.output_tokens,
+            cost_nano_usd=totals.known_cost,
+        )
+    )
+    span.end(error_type=answer.reason, message=answer.error)

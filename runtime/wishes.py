@@ -1,0 +1,91 @@
+"""What an agent's context hands on: questions, ways of sending, and who fulfils them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runtime.activation import Activation
+    from runtime.agent import Agent, Skill
+    from runtime.context import Context
+    from runtime.engines import Pending
+    from runtime.messages import Delegation, Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What an agent asks a model.
+
+    Attributes:
+        messages: the turns, oldest first.
+        returns: the type of the answer; ``str`` for plain text.
+        model: a tier, ``provider/model`` or a model's name; None leaves it to agent and catalog.
+        provider: the provider to ask.
+        system: the system prompt.
+        max_output_tokens: the most that may be generated; None for the agent's limit.
+        temperature: None leaves it to the model.
+    """
+
+    messages: tuple[Message, ...]
+    returns: Any = str
+    model: str | None = None
+    provider: str | None = None
+    system: str | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How a Delegation is sent.
+
+    Attributes:
+        deadline: the seconds it gets; None for as many as its sender has.
+        context: hints for the runtime and the agent.
+        task_id: what to call it; None for a name of its own.
+    """
+
+    deadline: float | None
+    context: Mapping[str, Any]
+    task_id: str | None = None
+
+
+class Services(Protocol):
+    """What a context hands its wishes to."""
+
+    async def ask(self, activation: Activation, question: Question) -> Any:
+        """Ask a model and return the answer as ``question.returns``."""
+        ...
+
+    def skill(self, skill: Skill | str) -> Skill:
+        """Return a skill by its name."""
+        ...
+
+    async def use(
+        self, context: Context, activation: Activation, skill: Skill | str, payload: Any
+    ) -> Any:
+        """Run a skill and return what it returns."""
+        ...
+
+    async def send(
+        self,
+        activation: Activation,
+        agent: Agent | str | Delegation,
+        payload: Any,
+        how: Sending,
+    ) -> Pending:
+        """Hand a Delegation over once there is room; the future is that of its ``Result``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetView:
+    """What the run may still spend, in USD; None where there is no limit."""
+
+    limit_usd: float | None
+    spent_usd: float
+    reserved_usd: float
+    left_usd: float | None
