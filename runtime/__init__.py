@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runtime.errors import RateLimitError
     from runtime.launch import System, running
     from runtime.messages import Delegation, Message, Result
-    from runtime.workflow import RunOptions, RunOutcome
+    from runtime.outcome import RunOptions, RunOutcome
 
 _HOMES = {
     "Agent": "runtime.agent",
@@ -28,8 +28,8 @@ _HOMES = {
     "Message": "runtime.messages",
     "RateLimitError": "runtime.errors",
     "Result": "runtime.messages",
-    "RunOptions": "runtime.workflow",
-    "RunOutcome": "runtime.workflow",
+    "RunOptions": "runtime.outcome",
+    "RunOutcome": "runtime.outcome",
     "Skill": "runtime.agent",
     "System": "runtime.launch",
     "mag": "runtime.agent",

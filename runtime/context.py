@@ -341,7 +341,9 @@ class Context:
         self._activation.check()
         return await self._services.send(self._activation, agent, payload, how)
 
-    async def _send_all(self, wishes: Iterable[tuple[Agent | str | Delegation, Any, Sending]]) -> list[Pending]:
+    async def _send_all(
+        self, wishes: Iterable[tuple[Agent | str | Delegation, Any, Sending]]
+    ) -> list[Pending]:
         pending: list[Pending] = []
         try:
             for number, wish in enumerate(wishes, 1):

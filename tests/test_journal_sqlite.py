@@ -91,7 +91,9 @@ async def recovered(journal: SqliteJournal) -> None:
 
 def child(code: str, *arguments: object, **options: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **options)  # noqa: S603  # our own code
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **options
+    )  # our own code
 
 
 def answer(code: str, *arguments: object) -> Any:

@@ -51,7 +51,7 @@ def attributes(span: SentSpan) -> dict[str, Any]:
 
 def run(program: str, collector: Collector) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", textwrap.dedent(program)]
-    return subprocess.run(  # noqa: S603 - our own program
+    return subprocess.run(
         command, capture_output=True, text=True, check=False, env=collector.environ, cwd=ROOT
     )
 

@@ -26,7 +26,7 @@ print(sorted(name for name in sys.modules if name.split(".")[0] in heavy))
 def imported_after(body: str) -> str:
     program = IMPORTED.format(body=body)
     command = [sys.executable, "-c", program]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)  # noqa: S603 - our own program
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     return ended.stdout.strip()
 
 
