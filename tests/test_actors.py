@@ -148,6 +148,7 @@ async def test_an_actor_does_not_inherit_the_context_of_whoever_woke_it() -> Non
     try:
         async with actor_system() as system:
             ref = await system.start(Scribe)
+            await settle()  # it is idle, so the next message gives it a new task
             caller.set("sender")
             await ref.ask("who")
             assert "owner" in log_of(ref)
@@ -175,6 +176,29 @@ async def test_an_actor_with_endless_messages_lets_others_have_their_turn() -> N
             assert await echo.ask("echo") == "echo"
         assert 0 < actor.handled <= 100 * 100
         selfish.kill()
+
+
+async def test_no_message_of_either_lane_is_left_lying_however_many_come_at_once() -> None:
+    """Also when there are more of them than an actor handles before it gives its task up."""
+
+    class Counting(Actor):
+        count = 0
+
+        async def receive(self, message: Any) -> None:
+            self.count += 1
+
+    async with actor_system() as system:
+        ref = await system.start(Counting)
+        actor: Any = ref.actor
+        for _ in range(1_000):
+            ref.control("event")
+        await settle()
+        assert actor.count == 1_000
+        for _ in range(1_000):
+            ref.tell("message")
+        await settle()
+        assert actor.count == 2_000
+        assert not ref.statistics().active
 
 
 async def test_an_idle_actor_has_no_task_and_wakes_up() -> None:

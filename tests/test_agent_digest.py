@@ -259,7 +259,7 @@ async def test_the_mag_hands_on_where_documents_are_and_not_what_they_say(tmp_pa
 
 
 async def test_the_texts_of_documents_are_not_kept(tmp_path: Path) -> None:
-    count, size = 300, 40_000
+    count, size = 700, 40_000
     (tmp_path / "docs").mkdir()
     for number in range(count):
         text = f"# Document {number}\n\n" + f"Line {number} of a long text. " * (size // 26)
@@ -275,7 +275,7 @@ async def test_the_texts_of_documents_are_not_kept(tmp_path: Path) -> None:
         finally:
             tracemalloc.stop()
     assert outcome.output["documents"] == count
-    assert peak < count * size / 2
+    assert peak < count * size / 3  # sixteen are under way at once, in a few copies each
 
 
 async def test_a_model_call_that_fails_costs_only_its_own_document(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from runtime.actors import (
+    Actor,
     ActorGone,
     OutcomeUnknown,
     actor_system,
@@ -31,6 +32,20 @@ async def test_handed_off_answers_are_worked_on_side_by_side() -> None:
             await ref.ask("fails")
         assert ref.alive
         assert ref.statistics().handed_off == 0
+
+
+async def test_an_error_that_no_future_can_carry_reaches_its_asker_all_the_same() -> None:
+    """``StopIteration`` comes as the error that Python itself makes of it in a coroutine."""
+
+    class Exhausted(Actor):
+        async def receive(self, message: Any) -> Any:
+            return self.hand_off(next, message)
+
+    async with actor_system() as system:
+        ref = await system.start(Exhausted)
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await ref.ask(iter(()))
+        assert ref.alive
 
 
 async def test_an_asker_that_gives_up_ends_what_was_handed_off_for_it() -> None:

@@ -68,6 +68,7 @@ async def test_the_default_is_a_fifth_of_a_second_with_jitter() -> None:
         the(sup.child("one")).tell("crash")
         await settle()
         assert await states(sup) == {"one": "restarting"}
+        assert sup.child("one") is None
         await anyio.sleep(0.2)
         assert await states(sup) == {"one": "running"}
         assert 0.16 <= delays(system)[0] <= 0.2

@@ -17,6 +17,7 @@ from runtime.actors import (
     Counts,
     SupervisorRef,
 )
+from runtime.backoff import Backoff
 from tests.kernel import (
     Probe,
     World,
@@ -191,3 +192,25 @@ async def test_simple_one_for_one_corruption(caplog: pytest.LogCaptureFixture) -
         assert await sup.which_children() == []
         assert [entry() for entry in memory] == [None] * 4
         assert "crashed: Crash('job')" in {str(report.reason) for report in system.reports}
+
+
+async def test_a_killed_supervisor_lets_go_of_children_that_waited_for_a_restart(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No pending back-off holds what they were started with."""
+    caplog.set_level(logging.CRITICAL, "runtime.actors")
+    world = World()
+    hour = Backoff(first=3_600.0, longest=3_600.0)
+    template = world.spec("job")
+    flags: dict[str, Any] = {"strategy": "simple_one_for_one", "backoff": hour}
+    async with supervised([template], **flags) as (_, sup):
+        argument = set("abc")
+        memory = weakref.ref(argument)
+        the(await sup.start_child(argument)).tell("crash")
+        await settle()
+        del argument
+        assert memory() is not None
+        sup.kill()
+        await settle()
+        gc.collect()
+        assert memory() is None

@@ -163,6 +163,19 @@ async def test_significant_escalation() -> None:
         assert world.starts == {"leaf": 2, "by": 2}
 
 
+async def test_a_significant_child_that_has_used_up_its_own_bound_ends_its_supervisor() -> None:
+    """It will not come back, so it counts; those that went down with it stay down."""
+    world = World()
+    own = world.spec("b", restart="transient", significant=True, max_restarts=1)
+    flags: dict[str, Any] = {"strategy": "one_for_all", "auto_shutdown": "any_significant"}
+    specs = [world.spec("a"), own, world.spec("c")]
+    async with supervised(specs, intensity=9, **flags) as (_, sup):
+        world.fail("b")
+        end(sup.child("b"), "crash")
+        assert (await sup.ended()).kind == "shutdown"
+        assert world.starts == {"a": 2, "b": 2, "c": 1}
+
+
 async def test_a_significant_child_that_asks_to_be_ignored_does_not_count() -> None:
     """A child that never began has not ended."""
     world = World()
