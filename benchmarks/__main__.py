@@ -33,13 +33,18 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=(*BENCHES, []), help="which; all by default")
+    names = ", ".join(BENCHES)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {names}; all by default")
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count (default 5)")
     parser.add_argument(
         "--scale", type=float, default=1.0, help="operations, as a share of the usual number"
     )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(BENCHES)
+    if unknown:
+        parser.error(f"no bench {', '.join(sorted(unknown))}; there are {names}")
+    return arguments
 
 
 def _run(bench: ModuleType, rounds: int, scale: float) -> list[dict[str, Any]]:

@@ -27,8 +27,10 @@ def test_every_contender_does_all_its_operations_at_every_concurrency(bench: obj
 
 def test_the_command_prints_a_table_and_writes_the_figures(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "asks", "--rounds", "1", "--scale", "0.001"]
-        + ["--json", str(tmp_path / "figures.json")],
+        [
+            *(sys.executable, "-m", "benchmarks", "asks", "--rounds", "1", "--scale", "0.001"),
+            *("--json", str(tmp_path / "figures.json")),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
