@@ -72,6 +72,24 @@ async def test_killed_in_on_stop() -> None:
         assert log == ["start", "stop", "killed"]
 
 
+@pytest.mark.parametrize("hook", ["failure", "stop"])
+async def test_killed_in_the_hooks_of_its_crash(hook: str) -> None:
+    """They are cut short as well; the asker has had the crash."""
+    log: list[str] = []
+    async with actor_system() as system:
+        ref = await stubborn(system, log, crash=raise_it, **{hook: anyio.sleep_forever})
+        with pytest.raises(Crash):
+            await ref.ask("crash")
+        await settle()
+        ref.kill()
+        assert (await ref.ended()).kind == "killed"
+        assert (log[-2:], log.count("stop")) == ([hook, "killed"], int(hook == "stop"))
+
+
+async def raise_it() -> None:
+    raise Crash("told to")
+
+
 @pytest.mark.parametrize("first", ["stop", "kill"])
 @pytest.mark.parametrize("second", ["stop", "kill"])
 async def test_ended_twice_ends_once(first: str, second: str) -> None:
@@ -183,3 +201,34 @@ async def test_a_factory_that_raises_is_a_failed_start() -> None:
         await settle()
         assert made == 3
         assert not sup.alive
+
+
+async def test_a_wait_for_the_end_that_is_given_up_ends_nobody_elses() -> None:
+    """Others go on waiting, and a supervisor is not made to believe that the child has ended."""
+    world = World()
+    async with supervised([world.spec("one")]) as (_, sup):
+        one = the(sup.child("one"))
+        one.tell("hang")
+        await settle()
+        waiting = one.ended()
+        for _ in range(3):
+            with anyio.move_on_after(1.0):
+                await one.ended()
+        began = anyio.current_time()
+        sup.stop()
+        await sup.ended()
+        assert anyio.current_time() - began == pytest.approx(5.0)
+        assert (await waiting).kind == "killed"
+        assert world.events == ["one starts", "one is killed"]
+
+
+async def test_a_mailbox_of_the_dead_is_not_used_again() -> None:
+    """It would take nothing; whoever makes mailboxes is to make new ones."""
+    world = World()
+    mailbox = Mailbox()
+    spec = world.spec("one", mailbox=lambda: mailbox)
+    async with supervised([spec], intensity=1) as (system, sup):
+        the(sup.child("one")).tell("crash")
+        await settle()
+        assert not sup.alive
+        assert "mailbox of its own" in str(system.reports[-1].reason)

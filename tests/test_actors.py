@@ -211,6 +211,10 @@ async def test_an_idle_actor_has_no_task_and_wakes_up() -> None:
         assert ref.statistics().active
         await settle()
         assert not ref.statistics().active
+        await ref.send("echo")
+        assert ref.statistics().active
+        await settle()
+        assert ref.statistics().handled == 2
 
 
 async def test_statistics_and_repr_tell_what_an_actor_is_doing() -> None:

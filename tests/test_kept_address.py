@@ -78,6 +78,25 @@ async def test_a_leaked_body_does_not_keep_its_address() -> None:
         assert await successor.ask("there?") == "there?"
 
 
+async def test_a_crash_in_the_very_step_of_the_first_start_does_not_cost_the_address() -> None:
+    """What the child was told before its supervisor heard that it had begun is not lost."""
+    world = World()
+    asks: list[Any] = []
+
+    class Stumbling(Probe):
+        async def on_start(self) -> Any:
+            if not asks:
+                self.ref.tell("crash")
+                asks.append(self.ref.ask("there?"))
+            return await super().on_start()
+
+    async with supervised() as (_, sup):
+        spec = ChildSpec("one", partial(Stumbling, world, "one"), keep_address=True)
+        one = the(await sup.start_child(spec))
+        assert await asks[0] == "there?"
+        assert (sup.child("one"), one.incarnation) == (one, 2)
+
+
 async def test_an_address_that_was_given_away_in_a_start_that_failed_is_dead() -> None:
     """Its askers are told; nobody waits for an incarnation that never comes."""
     given: list[ActorRef] = []

@@ -59,3 +59,8 @@ def test_the_table_of_restarts_is_otps() -> None:
     assert RESTARTED["permanent"] == kinds
     assert RESTARTED["transient"] == kinds - {"normal", "shutdown"}
     assert RESTARTED["temporary"] == frozenset()
+
+
+def test_endless_patience_may_be_as_large_as_one_likes() -> None:
+    """No bound of the machine is a bound of the intensity."""
+    assert RestartIntensity(10**30, 5.0).spend(0.0)

@@ -135,7 +135,7 @@ BAD_FIELDS: tuple[tuple[str, Any], ...] = (
 
 
 @pytest.mark.parametrize(("field", "value"), BAD_FIELDS)
-def test_child_specs_names_each_bad_field(field: str, value: Any) -> None:
+def test_child_specs_map_names_each_bad_field(field: str, value: Any) -> None:
     """A wrong value is refused with the field's name and the value."""
     spec = replace(ChildSpec("one", Probe), **{field: value})
     with pytest.raises(SpecError) as caught:
@@ -155,7 +155,7 @@ def test_child_specs_names_each_bad_field(field: str, value: Any) -> None:
         )
     ),
 )
-def test_child_specs_takes_every_good_combination(
+def test_child_specs_map_takes_every_good_combination(
     restart: Any, shutdown: Any, type_: Any, significant: bool
 ) -> None:
     """Everything goes with everything, but a permanent child cannot be significant."""
@@ -169,7 +169,7 @@ def test_child_specs_takes_every_good_combination(
 
 
 @pytest.mark.parametrize("auto_shutdown", ["any_significant", "all_significant"])
-async def test_child_specs_map(auto_shutdown: Any) -> None:
+async def test_child_specs(auto_shutdown: Any) -> None:
     """Ids are unique, also a static one's against a dynamic one's; significant needs a use."""
     world = World()
     one = world.spec("one", restart="transient", significant=True)
@@ -211,6 +211,8 @@ BAD_FLAGS: tuple[tuple[str, Any], ...] = (
     ("auto_shutdown", "always"),
     ("max_children", -1),
     ("max_children", None),
+    ("backoff", 0.2),
+    ("draw", 0.5),
 )
 
 

@@ -84,3 +84,27 @@ async def test_a_child_dismissed_in_the_moment_in_which_its_start_ends() -> None
         await settle()
         assert await sup.which_children() == []
         assert world.starts == {"job": 2}
+
+
+async def test_a_child_dismissed_by_whoever_hears_of_its_crash_is_not_restarted() -> None:
+    """The report comes before the decision, so its reader may make it."""
+    world = World()
+    async with supervised([world.spec("job")], **SIMPLE) as (system, sup):
+        ref = sup.spawn()
+        await settle()
+        system.on_report = lambda _: sup.dismiss(ref)
+        ref.tell("crash")
+        await settle()
+        assert world.starts == {"job": 1}
+        assert await sup.which_children() == []
+        assert sup.supervision().restarts == 0
+
+
+async def test_only_a_templates_children_can_be_dismissed() -> None:
+    """A child with a spec of its own is terminated, and its spec deleted, by request."""
+    world = World()
+    async with supervised([world.spec("one")]) as (_, sup):
+        one = the(sup.child("one"))
+        sup.dismiss(one)
+        await settle()
+        assert sup.child("one") is one

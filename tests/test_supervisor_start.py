@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from functools import partial
 from math import inf
 
@@ -87,9 +88,17 @@ async def test_sup_start_ignore_temporary_child_start_child() -> None:
         assert await states(sup) == {"two": "running"}
 
 
-@pytest.mark.parametrize("restart", ["temporary", "permanent"])
-async def test_sup_start_ignore_child_start_child_simple(restart: str) -> None:
+async def test_sup_start_ignore_temporary_child_start_child_simple() -> None:
     """A template's child that asks to be ignored is forgotten, and the supervisor ends cleanly."""
+    await _template_whose_child_asks_to_be_ignored("temporary")
+
+
+async def test_sup_start_ignore_permanent_child_start_child_simple() -> None:
+    """Also when its template says that it is permanent."""
+    await _template_whose_child_asks_to_be_ignored("permanent")
+
+
+async def _template_whose_child_asks_to_be_ignored(restart: str) -> None:
     world = World()
     world.ignore("job")
     template = world.spec("job", restart=restart)
@@ -219,3 +228,11 @@ def test_sup_start_map_faulty_specs_miss_what_they_must_say() -> None:
         ChildSpec(start=Actor)  # type: ignore[call-arg]  # that is the point
     with pytest.raises(TypeError, match="colour"):
         ChildSpec("one", Actor, colour="red")  # type: ignore[call-arg]  # that is the point
+
+
+def test_errors_travel() -> None:
+    """Every error of the kernel survives pickling, as it may have to reach another process."""
+    for error in (StartError("one", Crash("why")), NotFound("no such child"), SpecError("id")):
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
+        assert (type(again), str(again)) == (type(error), str(error))
+        assert repr(again.__cause__) == repr(error.__cause__)

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from runtime.actors.child import RestartDue
-from runtime.actors.errors import ActorGone, OutcomeUnknown
+from runtime.actors.errors import ActorGone, OutcomeUnknown, SpecError
 from runtime.actors.exits import KILLED, LEAKED, Down, Exit
 from runtime.actors.force import Kill
 from runtime.actors.futures import settle
@@ -58,6 +58,8 @@ class Mortal:
         self.id = next_id()
         self.name = name
         self.mailbox = mailbox if mailbox is not None else Mailbox()
+        if self.mailbox.closed:
+            raise SpecError(f"{name}: an actor needs a mailbox of its own, not one of the dead")
         self.incarnation = 0
         self.info: Any = None
         self.exit: Exit | None = None
@@ -71,7 +73,7 @@ class Mortal:
         self._task: asyncio.Task[Any] | None = None
         self._reply: asyncio.Future[Any] | None = None
         self._begun: asyncio.Future[None] | None = None
-        self._ended: asyncio.Future[Exit] | None = None
+        self._ended: list[asyncio.Future[Exit]] | None = None
         self._monitors: dict[int, Callable[[Down], None]] | None = None
         self._jobs: Jobs | None = None
         self._kill: Kill | None = None
@@ -92,7 +94,9 @@ class Mortal:
             self._state = "restarting"
         else:
             self.bury(exit_)
-        settle(self._ended, exit_)
+        ended, self._ended = self._ended, None
+        for waiting in ended or ():
+            settle(waiting, exit_)
         begun, self._begun = self._begun, None
         if begun is not None:
             settle(begun, error=exit_.error or ActorGone(f"{self.name} ended while it started"))

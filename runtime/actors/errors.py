@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ActorError(Exception):
     """The root of the kernel's own errors."""
@@ -38,6 +40,10 @@ class StartError(ActorError):
         super().__init__(f"child {child!r} could not be started: {cause!r}")
         self.child = child
         self.__cause__ = cause
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the arguments, not by the message."""
+        return type(self), (self.child, self.__cause__)
 
 
 class ChildError(ActorError):

@@ -6,6 +6,8 @@
 | shutdown | its supervisor or owner asked it to stop       | on_stop                 |
 | killed   | it was ended by force, or cancelled            | on_killed               |
 | crashed  | an exception left one of its methods           | on_failure, then on_stop|
+
+An actor whose ``on_stop`` raises has crashed as well; no hook runs after that.
 """
 
 from __future__ import annotations

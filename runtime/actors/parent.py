@@ -179,7 +179,7 @@ class Parent(Actor, ABC):
     def dismiss(self, ref: ActorRef) -> None:
         """Kill a template's child now and forget it; does nothing for one that is gone."""
         child = self.children.get(ref.name)
-        if child is None or child.ref is not ref:
+        if child is None or child.ref is not ref or self.template is None:
             return
         self.forget(child)
         child.cancel_timer()

@@ -1,7 +1,8 @@
 """The address of an actor: everything that others may do to it.
 
 ``tell`` and ``ask`` are synchronous: they place the message and, if the actor is idle, give it a
-task. One future per ask, no lock, no hop through anybody else.
+task. One future per ask, no lock, no hop through anybody else; so all of it belongs to the event
+loop's thread.
 """
 
 from __future__ import annotations
@@ -220,17 +221,18 @@ class ActorRef(Life):
         await self._begun
 
     def ended(self) -> asyncio.Future[Exit]:
-        """Return the future of this incarnation's end."""
-        if self._ended is None:
-            self._ended = asyncio.get_running_loop().create_future()
-            if self._state in ("dead", "restarting"):
-                self._ended.set_result(self.exit or KILLED)
-        return self._ended
+        """Return a future of this incarnation's end; nobody else is hurt when it is cancelled."""
+        ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        if self._state in ("dead", "restarting"):
+            ended.set_result(self.exit or KILLED)
+        else:
+            self._ended = [waiting for waiting in self._ended or () if not waiting.done()]
+            self._ended.append(ended)
+        return ended
 
     def revive(self) -> None:
         """Prepare a kept address for its next incarnation; its mailbox is as it was."""
         self._state = "new"
-        self._ended = None
         self.exit = None
 
 

@@ -39,7 +39,7 @@ class RestartIntensity:
     def __init__(self, intensity: int, period: float) -> None:
         self.intensity = intensity
         self.period = period
-        self._stamps: deque[float] = deque(maxlen=intensity + 1)
+        self._stamps: deque[float] = deque()
 
     def __repr__(self) -> str:
         return f"<RestartIntensity {len(self._stamps)} of {self.intensity} in {self.period:g} s>"
@@ -47,6 +47,6 @@ class RestartIntensity:
     def spend(self, now: float) -> bool:
         """Count a restart at ``now`` and return whether it is still within the intensity."""
         self._stamps.append(now)
-        while self._stamps[0] < now - self.period:
+        while self._stamps[0] < now - self.period or len(self._stamps) > self.intensity + 1:
             self._stamps.popleft()
         return len(self._stamps) <= self.intensity

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from runtime.actors.errors import SpecError
 from runtime.actors.mailbox import Mailbox
 from runtime.actors.restart import AutoShutdown, Restart, Strategy
+from runtime.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 ChildType = Literal["worker", "supervisor"]
 Shutdown = float | Literal["brutal_kill"]
 WORKER_SHUTDOWN = 5.0
+Checks = tuple[tuple[str, "Callable[[Any], bool]", str], ...]  # a name, its check, what is expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def names_a_child(value: Any) -> bool:
     return value is not None
 
 
-FIELDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+FIELDS: Checks = (
     ("id", names_a_child, "something hashable that names the child"),
     ("start", callable, "a function that makes the actor"),
     ("args", lambda value: isinstance(value, tuple), "a tuple"),
@@ -111,6 +113,19 @@ FIELDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
         "a whole number of 0 or more, or None",
     ),
     ("mailbox", callable, "a function that makes a mailbox"),
+)
+FLAGS: Checks = (
+    ("strategy", lambda value: value in get_args(Strategy), f"one of {get_args(Strategy)}"),
+    ("intensity", _is_count, "a whole number of 0 or more"),
+    ("period", lambda value: _is_number(value) and 0 < value < inf, "finite seconds above 0"),
+    (
+        "auto_shutdown",
+        lambda value: value in get_args(AutoShutdown),
+        f"one of {get_args(AutoShutdown)}",
+    ),
+    ("max_children", _is_count, "a whole number of 0 or more"),
+    ("backoff", lambda value: value is None or isinstance(value, Backoff), "a Backoff or None"),
+    ("draw", callable, "a function"),
 )
 
 
@@ -148,34 +163,14 @@ def check_specs(specs: Iterable[Any], auto_shutdown: AutoShutdown) -> tuple[Chil
     return checked
 
 
-def check_flags(
-    *,
-    strategy: Any,
-    intensity: Any,
-    period: Any,
-    auto_shutdown: Any,
-    max_children: Any,
-    children: int,
-) -> None:
-    """Check a supervisor's flags, and that a template stands alone.
+def check_flags(children: int, **flags: Any) -> None:
+    """Check a supervisor's flags, by name, and that a template stands alone.
 
     Raises:
         SpecError: a flag is wrong; the message names it.
     """
-    flags = (
-        ("strategy", strategy, strategy in get_args(Strategy), f"one of {get_args(Strategy)}"),
-        ("intensity", intensity, _is_count(intensity), "a whole number >= 0"),
-        ("period", period, _is_number(period) and 0 < period < inf, "finite seconds > 0"),
-        (
-            "auto_shutdown",
-            auto_shutdown,
-            auto_shutdown in get_args(AutoShutdown),
-            f"one of {get_args(AutoShutdown)}",
-        ),
-        ("max_children", max_children, _is_count(max_children), "a whole number >= 0"),
-    )
-    for flag, value, is_valid, expected in flags:
-        if not is_valid:
-            raise SpecError(f"{flag} must be {expected}, got {value!r}")
-    if strategy == "simple_one_for_one" and children != 1:
+    for flag, is_valid, expected in FLAGS:
+        if not is_valid(flags[flag]):
+            raise SpecError(f"{flag} must be {expected}, got {flags[flag]!r}")
+    if flags["strategy"] == "simple_one_for_one" and children != 1:
         raise SpecError(f"simple_one_for_one takes exactly one child, its template, got {children}")

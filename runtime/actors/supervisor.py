@@ -70,12 +70,14 @@ class Supervisor(Parent):
     ) -> None:
         specs = check_specs(children, auto_shutdown)
         check_flags(
+            len(specs),
             strategy=strategy,
             intensity=intensity,
             period=period,
             auto_shutdown=auto_shutdown,
             max_children=max_children,
-            children=len(specs),
+            backoff=backoff,
+            draw=draw,
         )
         template = specs[0] if strategy == "simple_one_for_one" else None
         super().__init__(template, max_children)
@@ -141,7 +143,7 @@ class Supervisor(Parent):
 
     def exited(self, child: Child, ref: ActorRef, exit_: Exit) -> None:
         """Hear, in the child's own task, that an incarnation ended: decide or post an event."""
-        if child.ref is not ref or child.state == "stopped":
+        if child.ref is not ref:
             ref.bury(exit_)
         elif child.state == "running":
             if exit_.kind == "normal" and isinstance(exit_.error, Ignore):
@@ -164,6 +166,8 @@ class Supervisor(Parent):
             self._gone(child, event.exit)
             return
         self.report("child_terminated", child, event.exit)
+        if child.ref is not ref:
+            return  # whoever heard of it has dismissed it
         if child.is_exhausted:
             self._leave(child, event.exit)
         else:
