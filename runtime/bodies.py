@@ -1,4 +1,12 @@
-"""How each style of author's code is called. One row a style, the same behaviour for all."""
+"""How each style of author's code is called; the same behaviour for all.
+
+| style            | gets                            | runs        |
+|------------------|---------------------------------|-------------|
+| async            | a ``Context``                   | on the loop |
+| blocking         | a ``BlockingContext``           | in a thread |
+| classic          | registry, skills, runner, obs   | on the loop |
+| classic_blocking | the same                        | in a thread |
+"""
 
 from __future__ import annotations
 
@@ -11,12 +19,13 @@ from runtime.classic import dependencies
 from runtime.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from runtime.activation import Activation
     from runtime.agent import Role, Style
     from runtime.context import Context
     from runtime.directory import Directory
+
+IN_THREAD: frozenset[Style] = frozenset(("blocking", "classic_blocking"))
+CLASSIC: frozenset[Style] = frozenset(("classic", "classic_blocking"))
 
 
 class Bodies:
@@ -30,12 +39,6 @@ class Bodies:
         self._directory = directory
         # Apart, so that MAGs that wait for SAGs can never take the threads that the SAGs need.
         self._threads: dict[Role, Threads] = {"mag": Threads(), "sag": Threads()}
-        self._styles: dict[Style, Callable[..., Awaitable[Any]]] = {
-            "async": self._async,
-            "blocking": self._blocking,
-            "classic": self._classic,
-            "classic_blocking": self._classic_blocking,
-        }
 
     async def run(
         self,
@@ -58,49 +61,10 @@ class Bodies:
         if state is None and inspect.isclass(agent.body):
             state = agent.body()  # per="delegation": an object for each
         body = agent.body if state is None else state.run
-        style = self._styles[agent.style]
-        return await style(body, context, activation, args, kwargs)
-
-    async def _async(
-        self,
-        body: Callable[..., Awaitable[Any]],
-        context: Context,
-        _: Activation,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        return await body(context, *args, **kwargs)
-
-    async def _blocking(
-        self,
-        body: Callable[..., Any],
-        context: Context,
-        activation: Activation,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        call = partial(body, BlockingContext(context), *args, **kwargs)
-        return await self._threads[activation.agent.role].run(activation, call)
-
-    async def _classic(
-        self,
-        body: Callable[..., Awaitable[Any]],
-        context: Context,
-        _: Activation,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        return await body(*args, **kwargs, **dependencies(body, context, self._directory))
-
-    async def _classic_blocking(
-        self,
-        body: Callable[..., Any],
-        context: Context,
-        activation: Activation,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        provided = dependencies(body, context, self._directory)
-        return await self._threads[activation.agent.role].run(
-            activation, partial(body, *args, **kwargs, **provided)
-        )
+        in_thread = agent.style in IN_THREAD
+        if agent.style in CLASSIC:
+            call = partial(body, *args, **kwargs, **dependencies(body, context, self._directory))
+        else:
+            given = BlockingContext(context) if in_thread else context
+            call = partial(body, given, *args, **kwargs)
+        return await (self._threads[agent.role].run(activation, call) if in_thread else call())

@@ -22,7 +22,6 @@ from runtime.accounts import Accounts, accounts_spec
 from runtime.actors import Supervisor, actor_system
 from runtime.catalog import (
     Catalog,
-    find_targets,
     profile_of,
 )
 from runtime.definitions import load_directory
@@ -34,6 +33,7 @@ from runtime.governance.policy import run_limit
 from runtime.journal import MemoryJournal
 from runtime.models import Models
 from runtime.outcome import RunOptions, RunOutcome
+from runtime.routing import offers
 from runtime.skills import Skills
 from runtime.workflow import Workflows
 from runtime.workspace import check_workspace, open_catalog
@@ -149,22 +149,8 @@ class System:
                     f"no provider {options.provider!r}{suggest(options.provider, providers)}"
                 )
             profile_of(options.provider, entry, self._environ)
-        model = options.model
-        if model is None or model in routing.tiers:
-            return
-        offered = find_targets(model, providers)
-        if options.provider is not None:
-            bare = model.removeprefix(f"{options.provider}/")
-            if not providers[options.provider].offers(bare):
-                raise UnknownName(
-                    f"provider {options.provider!r} does not offer {model!r}"
-                    f"{suggest(bare, providers[options.provider].models)}"
-                )
-        elif not offered:
-            raise UnknownName(
-                f"no tier or model {model!r}; write provider/model, or list it in"
-                " catalog/providers.yaml"
-            )
+        if options.model is not None and options.model not in routing.tiers:
+            offers(options.model, options.provider, providers)
 
 
 @asynccontextmanager

@@ -77,22 +77,39 @@ def _of_tier(tier: str, provider: str, routing: RoutingFile, *, chosen: bool) ->
 
 
 def _named(model: str, provider: str | None, providers: Mapping[str, ProviderEntry]) -> Target:
+    targets = offers(model, provider, providers)
+    if len(targets) == 1:
+        return targets[0]
+    choices = " or ".join("/".join(target) for target in targets)
+    raise UnknownName(f"several providers offer {model!r}; say {choices}")
+
+
+def offers(
+    model: str, provider: str | None, providers: Mapping[str, ProviderEntry]
+) -> tuple[Target, ...]:
+    """Return every model that a name which is no tier may mean; at least one.
+
+    Args:
+        model: ``provider/model`` or a model's name.
+        provider: the provider that is wished, which must be there; None for any.
+        providers: all providers by name.
+
+    Raises:
+        UnknownName: no provider offers it, or the wished one does not.
+    """
     if provider is not None:
         bare = model.removeprefix(f"{provider}/")
         if providers[provider].offers(bare):
-            return Target(provider, bare)
+            return (Target(provider, bare),)
         offered = _names(providers[provider].models) or "no models"
         raise UnknownName(f"provider {provider!r} does not offer {model!r}; it offers {offered}")
     targets = find_targets(model, providers)
-    if len(targets) == 1:
-        return targets[0]
-    if targets:
-        choices = " or ".join("/".join(target) for target in targets)
-        raise UnknownName(f"several providers offer {model!r}; say {choices}")
-    raise UnknownName(
-        f"no tier, and no model of any provider, is called {model!r};"
-        " write provider/model, or list it in catalog/providers.yaml"
-    )
+    if not targets:
+        raise UnknownName(
+            f"no tier, and no model of any provider, is called {model!r};"
+            " write provider/model, or list it in catalog/providers.yaml"
+        )
+    return targets
 
 
 def _names(names: Mapping[str, object]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from runtime.governance.cost import known_cost
 from runtime.identity import trace_id_of
 from runtime.journal import Record
 
@@ -80,7 +81,7 @@ class Totals:
     @property
     def known_cost(self) -> int | None:
         """The cost in nano-USD; None when no call had a price."""
-        return None if self.unpriced and self.unpriced == self.calls else self.cost
+        return known_cost(self.cost, self.calls, self.unpriced)
 
 
 class Run:

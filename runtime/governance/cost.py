@@ -41,6 +41,11 @@ def worst_case(request: ModelRequest, price: Price) -> int:
     return -(-total // TOKENS_PER_PRICE)
 
 
+def known_cost(cost: int, calls: int, unpriced: int) -> int | None:
+    """Return the cost of some calls; None when there were calls and nobody knows any price."""
+    return None if unpriced and unpriced == calls else cost
+
+
 def usd(nano: int) -> float:
     """Return nano-USD as USD, for people and JSON only."""
     return nano / NANO
