@@ -2,10 +2,9 @@
 
 In reading order:
 
-- ``fields``: a JSON object that somebody wrote, read with every fault named. ``chat_shape`` (turns)
-  and ``tool_shape`` (tools, the form of the answer, thinking) read OpenAI's chat shape,
-  ``extra_body`` what only a vendor knows. ``line``: one line of the input becomes a request, or a
-  refusal.
+- ``line``: one line of the input becomes a request, or a refusal. ``chat_shape`` reads turns in
+  OpenAI's shape (the rest of it is read by ``runtime.shapes``), ``extra_body`` what only a vendor
+  knows.
 - ``destination``: the account that a line asks, and whether its key may go there. ``allowance``:
   its limits, where the command line names them.
 - ``call``: one line's call. ``outcome``: what came of it, as an object of the output.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from runtime.bulk.fields import NAME, TEXT, Fields, choice, shown
 from runtime.messages import Image, Message, ToolCall, parsed_arguments
+from runtime.shapes.fields import NAME, TEXT, Fields, choice, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime.bulk.fields import MOST_NAME, OBJECT
+from runtime.shapes.fields import MOST_NAME, OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runtime.bulk.fields import Fields
+    from runtime.shapes.fields import Fields
 
 HAS_A_FIELD = "the line has a field for it, {}"
 ONE_MODEL = "a line asks one model"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 from urllib.parse import urlsplit
 
-from runtime.bulk import fields as kinds
 from runtime.bulk.chat_shape import conversation_of
 from runtime.bulk.extra_body import extra_body_of
-from runtime.bulk.fields import Faults, Fields
-from runtime.bulk.tool_shape import choice_of, form_of, reasoning_of, tools_of
 from runtime.errors import InvalidRequest
 from runtime.messages import ModelRequest
+from runtime.shapes import fields as kinds
+from runtime.shapes.fields import Faults, Fields
+from runtime.shapes.tool_shape import choice_of, form_of, reasoning_of, tools_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runtime.bulk.fields import COUNT, FLAG, NAME, OBJECT, TEXT, Fields, choice, shown
 from runtime.messages import Reasoning, Tool
+from runtime.shapes.fields import COUNT, FLAG, NAME, OBJECT, TEXT, Fields, choice, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
