@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
 
 from runtime.errors import DelegationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
     from anyio.streams.memory import MemoryObjectSendStream
 
@@ -420,6 +421,12 @@ class Price:
         cached_input: prompt tokens read from a cache.
         cache_write: prompt tokens written to a cache.
         cache_write_1h: prompt tokens written to a cache for an hour; None costs as cache_write.
+        reasoning: the generated tokens that were spent on reasoning; None costs as output.
+        long_prompts: the prices of calls with more than so many prompt tokens, fewest first.
+        service_tiers: the prices by the tier that served a call, as its server names it: ``batch``,
+            ``flex``, ``priority``, ``fast``. A tier that is not here costs as usual.
+        since: the day from which on it holds, UTC; None since ever.
+        before: the price until then; None: nobody knows it.
         source: where the price is from, e.g. ``genai-prices 0.2.3`` or ``catalog/prices.yaml:4``.
     """
 
@@ -429,6 +436,23 @@ class Price:
     cache_write: int
     source: str
     cache_write_1h: int | None = None
+    reasoning: int | None = None
+    long_prompts: tuple[LongPrompt, ...] = ()
+    service_tiers: Mapping[str, Price] = field(default_factory=dict)
+    since: date | None = None
+    before: Price | None = None
+
+
+class LongPrompt(NamedTuple):
+    """What all of a call costs whose prompt is long.
+
+    Attributes:
+        above: of more than so many prompt tokens.
+        price: the price then.
+    """
+
+    above: int
+    price: Price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any, TypeAlias, TypeVar
@@ -44,6 +45,7 @@ URL = r"^https?://[^\s/?#]+[^\s?#]*$"
 _SUFFIX = r"^(/[A-Za-z0-9._~-]+)+$"
 _TARGET = r"^[^/\s]+/\S+$"
 _PATTERN = r"^[^\s\[\]]+$"
+_DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 PATTERNS = {  # pattern -> what it wants, for the one who broke it
     _TEXT: ("must not be empty", "write a text"),
@@ -56,6 +58,7 @@ PATTERNS = {  # pattern -> what it wants, for the one who broke it
     URL: ("must be an http:// or https:// URL", "write it like 'https://example.com/v1'"),
     _SUFFIX: ("must be a URL path without a '/' at its end", "write it like '/v1'"),
     _TARGET: ("must be provider/model", "write it like 'openai/gpt-4o'"),
+    _DAY: ("must be a day", "write it like 2026-11-29"),
     _PATTERN: ("must be a name, or a pattern with '*' and '?'", "write it like 'gpt-4o*'"),
 }
 
@@ -104,11 +107,36 @@ Given: TypeAlias = Annotated[T | None, BeforeValidator(_given)]
 """A value that may be left out. Its key without a value is refused: it may mean anything."""
 
 
+# --- days ----------------------------------------------------------------------------------------
+
+
+def day_of(text: str) -> date:
+    """Return the day that a ``Day`` is."""
+    return date.fromisoformat(text)
+
+
+def _real_day(text: str) -> str:
+    try:
+        day_of(text)
+    except ValueError:
+        raise refusal("is no day of the calendar", "write it like 2026-11-29") from None
+    return text
+
+
+Day: TypeAlias = Annotated[
+    str,
+    Field(pattern=_DAY),
+    AfterValidator(_real_day),
+    WithJsonSchema({"type": "string", "pattern": _DAY, "format": "date"}),
+]
+"""A day as YYYY-MM-DD."""
+
+
 # --- money ---------------------------------------------------------------------------------------
 
 
-def _amount(value: Any) -> Decimal:
-    """Return US dollars exactly as they are written."""
+def exact_usd(value: Any) -> Decimal:
+    """Return US dollars exactly as they are written; refuse what is no amount of them."""
     written = re.fullmatch(_AMOUNT, value) if isinstance(value, str) else _is_number(value)
     if not written:
         raise refusal("must be an amount of US dollars", "write a number like 0.50")
@@ -136,7 +164,7 @@ def _amount_schema(lowest: str, digits: str) -> WithJsonSchema:
 
 Amount: TypeAlias = Annotated[
     Decimal,
-    BeforeValidator(_amount),
+    BeforeValidator(exact_usd),
     Field(ge=0),
     _amount_schema("minimum", f"^{_AMOUNT}$"),
 ]
@@ -144,7 +172,7 @@ Amount: TypeAlias = Annotated[
 
 Limit: TypeAlias = Annotated[
     Decimal,
-    BeforeValidator(_amount),
+    BeforeValidator(exact_usd),
     Field(gt=0),
     _amount_schema("exclusiveMinimum", f"^(?=.*[1-9]){_AMOUNT}$"),
 ]

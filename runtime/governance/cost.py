@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from runtime.messages import Message, ModelRequest, Price, Usage
 
 NANO = 1_000_000_000
@@ -12,21 +14,32 @@ TOKENS_PER_PRICE = 1_000_000
 TOKENS_PER_MESSAGE = 16  # what a dialect adds around a turn, at most
 TOKENS_PER_IMAGE = 50_000  # the most that a vendor counts for one: small models count them dearly
 LARGEST_ALLOWANCE = 128_000  # of output, where the request leaves it to the model
+TIER_FIELDS = ("service_tier", "speed")  # of a body, where a caller asks for a tier of service
 
 
-def cost_of(usage: Usage, price: Price) -> int:
-    """Return what a call cost, in nano-USD, rounded up."""
+def cost_of(usage: Usage, price: Price, service_tier: str | None = None) -> int:
+    """Return what a call cost, in nano-USD, rounded up.
+
+    Args:
+        usage: its tokens.
+        price: the price of its model.
+        service_tier: the tier that served it, as the server says.
+    """
+    rate = _applying(price, usage.input_tokens, service_tier)
     cached = usage.cached_input_tokens or 0
     written = usage.cache_write_tokens or 0
     for_an_hour = min(written, usage.cache_write_1h_tokens or 0)
-    hourly = price.cache_write if price.cache_write_1h is None else price.cache_write_1h
+    hourly = rate.cache_write if rate.cache_write_1h is None else rate.cache_write_1h
     plain = max(0, usage.input_tokens - cached - written)
+    thought = min(usage.output_tokens, usage.reasoning_tokens or 0)
+    thinking = rate.output if rate.reasoning is None else rate.reasoning
     total = (
-        plain * price.input
-        + cached * price.cached_input
-        + (written - for_an_hour) * price.cache_write
+        plain * rate.input
+        + cached * rate.cached_input
+        + (written - for_an_hour) * rate.cache_write
         + for_an_hour * hourly
-        + usage.output_tokens * price.output
+        + (usage.output_tokens - thought) * rate.output
+        + thought * thinking
     )
     return -(-total // TOKENS_PER_PRICE)
 
@@ -35,16 +48,51 @@ def worst_case(request: ModelRequest, price: Price) -> int:
     """Return the most that a call may cost, in nano-USD.
 
     No tokenizer makes more tokens than there are bytes; each is taken at the dearest input price,
-    and the whole allowance of output is used.
+    and the whole allowance of output is used. A tier of service counts where it is asked for.
     """
+    tokens = most_input(request)
+    allowance = request.max_output_tokens
+    output = LARGEST_ALLOWANCE if allowance is None else allowance
+    asked = {str(request.extra_body.get(name)) for name in TIER_FIELDS}
+    tiers = [price, *(each for name, each in price.service_tiers.items() if name in asked)]
+    rates = [
+        rate
+        for tier in tiers
+        for rate in (tier, *(each.price for each in tier.long_prompts if tokens > each.above))
+    ]
+    return max(
+        -(-(tokens * _dearest(r) + output * _of_output(r)) // TOKENS_PER_PRICE) for r in rates
+    )
+
+
+def most_input(request: ModelRequest) -> int:
+    """Return the most prompt tokens that a call may have."""
     text = _size(request.system or "") + sum(_message_size(each) for each in request.messages)
     text += sum(_size(str(each)) for each in (request.schema, request.extra_body) if each)
     text += sum(_size(str(tool)) for tool in request.tools)
-    tokens = text + TOKENS_PER_MESSAGE * (len(request.messages) + len(request.tools) + 1)
-    dearest = max(price.input, price.cached_input, price.cache_write, price.cache_write_1h or 0)
-    allowance = request.max_output_tokens
-    output = LARGEST_ALLOWANCE if allowance is None else allowance
-    return -(-(tokens * dearest + output * price.output) // TOKENS_PER_PRICE)
+    return text + TOKENS_PER_MESSAGE * (len(request.messages) + len(request.tools) + 1)
+
+
+def price_on(price: Price | None, day: date) -> Price | None:
+    """Return what a price is on a day; None when nobody knows."""
+    while price is not None and price.since is not None and day < price.since:
+        price = price.before
+    return price
+
+
+def _applying(price: Price, prompt_tokens: int, service_tier: str | None) -> Price:
+    """Return the rates that a call is charged by: those of its tier, and of its prompt's length."""
+    chosen = price.service_tiers.get(service_tier or "", price)
+    reached = [each.price for each in chosen.long_prompts if prompt_tokens > each.above]
+    return reached[-1] if reached else chosen
+
+
+def _dearest(rate: Price) -> int:
+    return max(rate.input, rate.cached_input, rate.cache_write, rate.cache_write_1h or 0)
+
+
+def _of_output(rate: Price) -> int:
+    return max(rate.output, rate.reasoning or 0)
 
 
 def _size(text: str) -> int:
@@ -57,11 +105,6 @@ def _message_size(message: Message) -> int:
     size = sum(_size(part) if isinstance(part, str) else TOKENS_PER_IMAGE for part in parts)
     size += sum(_size(call.name) + _size(call.arguments_raw) for call in message.tool_calls)
     return size + (_size(str(message.state.data)) if message.state is not None else 0)
-
-
-def known_cost(cost: int, calls: int, unpriced: int) -> int | None:
-    """Return the cost of some calls; None when there were calls and nobody knows any price."""
-    return None if unpriced and unpriced == calls else cost
 
 
 def usd(nano: int) -> float:
