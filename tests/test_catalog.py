@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.catalog import AgentEntry, CatalogFaults, Fault, discover, load_catalog
-from runtime.catalog.limits import PriceEntry
+from runtime.catalog.prices import PriceEntry
 from runtime.errors import ConfigurationError
 from tests.catalog_workspace import Workspace, agent
 

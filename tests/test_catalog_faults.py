@@ -22,7 +22,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 ONE_FILE = [
     ({"modle": "fast"}, "5:1: unknown key 'modle'; did you mean 'model'?"),
-    ({"zzz": "1"}, "5:1: unknown key 'zzz'; none of the 18 keys is like it"),
+    ({"zzz": "1"}, "5:1: unknown key 'zzz'; none of the 19 keys is like it"),
     ({"backoff": "{frist_s: 1}"}, "5:11: unknown key 'frist_s'; did you mean 'first_s'?"),
     ({"role": "magg"}, "2:7: 'role' must be 'mag' or 'sag', got 'magg'; did you mean 'mag'?"),
     ({"concurrency": "ten"}, "5:14: 'concurrency' must be a whole number, got 'ten'; "),
@@ -139,7 +139,11 @@ def test_doubled_braces_are_text(workspace: Workspace) -> None:
 
 
 WORKFLOW = "name: w\ndescription: d\nagent: digest-mag\n"
-DAILY = "max_cost_per_run_usd: 1, max_cost_per_agent_daily_usd: 2"
+DAILY = "max_cost_per_run_usd: 1, max_cost_per_agent_daily_usd"
+BEFORE = (
+    "prices: {openai/gpt-4o: {input_usd_per_mtok: 1, output_usd_per_mtok: 1,"
+    " before: {input_usd_per_mtok: 1}}}\n"
+)
 OTHER_FILES = [
     ("skills/s.yaml", "name: a b\ndescription: d\nentrypoint: agents/digest.py:f\n", "1:7: 'name'"),
     ("skills/s.yaml", "name: s\nentrypoint: agents/digest.py:f\n", "'description' is missing"),
@@ -170,8 +174,45 @@ OTHER_FILES = [
     ),
     (
         "policies/p.yaml",
-        f"policies: [{{name: p, thresholds: {{{DAILY}}}}}]\n",
-        "1:60: this version cannot enforce 'max_cost_per_agent_daily_usd' yet; remove it",
+        f"policies: [{{name: p, thresholds: {{{DAILY}: much}}}}]\n",
+        "1:90: 'policies[0].thresholds.max_cost_per_agent_daily_usd' must be an amount of US doll",
+    ),
+    (
+        "policies/p.yaml",
+        f"policies: [{{name: p, thresholds: {{{DAILY}: -1}}}}]\n",
+        "1:90: 'policies[0].thresholds.max_cost_per_agent_daily_usd' must be at least 0; write a",
+    ),
+    (
+        "policies/p.yaml",
+        f"policies: [{{name: p, thresholds: {{{DAILY}: {{a b: 1}}}}}}]\n",
+        "1:91: the key 'a b' must be a name, or a pattern with '*' and '?'",
+    ),
+    (
+        "policies/p.yaml",
+        "policies: [{name: p, thresholds: {max_cost_per_agent_dayly_usd: 1}}]\n",
+        "1:35: unknown key 'max_cost_per_agent_dayly_usd'; did you mean 'max_cost_per_agent_daily",
+    ),
+    (
+        "policies/p.yaml",
+        "policies: [{name: p, tool_permissions: {tools: {shell: nevr}}}]\n",
+        "1:56: 'policies[0].tool_permissions.tools.shell' must be 'always', 'require_approval' or",
+    ),
+    ("policies/p.yaml", "policies: [{name: p, retired: forbid}]\n", "must be 'warn' or 'deny'"),
+    (
+        "retirements.yaml",
+        "retirements: {v: {m: 2026-02-30}}\n",
+        "1:22: 'retirements.v.m' is no day of the calendar; write it like 2026-11-29",
+    ),
+    ("retirements.yaml", "retirements: {v: {m: soon}}\n", "'retirements.v.m' must be a day"),
+    (
+        "prices.yaml",
+        "prices: {echo/echo-1: {input_usd_per_mtok: 1, output_usd_per_mtok: 1, since: 2026}}\n",
+        "1:78: 'prices.echo/echo-1.since' must be text",
+    ),
+    (
+        "prices.yaml",
+        BEFORE,
+        "'prices.openai/gpt-4o.before.output_usd_per_mtok' is missing",
     ),
     ("policies/p.yaml", "policies: [{name: p}]\n", "a policy says exactly one of allowed_models"),
     (

@@ -33,6 +33,7 @@ BEYOND = (
     "has no model of the provider that is asked",
     "is never reached",
     ", more than '",
+    "no day of the calendar",
 )
 
 
@@ -98,11 +99,65 @@ FULL_PROVIDER = {
 ROUTING = entry(FILES["routing/default.yaml"])
 SKILL = entry(FILES["skills/documents.yaml"])
 PRICES = {"prices": {"a/b": {"input_usd_per_mtok": 0, "output_usd_per_mtok": "0.125"}}}
+RATES = {
+    "input_usd_per_mtok": 1,
+    "output_usd_per_mtok": 2,
+    "cached_input_usd_per_mtok": 0.5,
+    "cache_write_usd_per_mtok": 1.25,
+    "cache_write_1h_usd_per_mtok": 2,
+    "reasoning_usd_per_mtok": 3,
+}
+LONG = [{**RATES, "above_tokens": 200_000}]
+FULL_PRICES = {
+    "prices": {
+        "a/b": {
+            **RATES,
+            "long_prompts": LONG,
+            "service_tiers": {"batch": {**RATES, "long_prompts": LONG}},
+            "since": "2026-11-29",
+            "before": {**RATES, "since": "2025-01-01"},
+        }
+    }
+}
+RETIREMENTS = {"retirements": {"a": {"m": "2025-10-28", "n": "2027-01-14"}}}
 POLICIES = {
     "policies": [
         {"name": "a", "allowed_models": ["x"]},
         {"name": "b", "thresholds": {"max_cost_per_run_usd": "1.5"}},
         {"name": "c", "requirements": {"pii": []}, "description": "d"},
+    ]
+}
+FULL_POLICIES = {
+    "policies": [
+        {"name": "a", "allowed_models": ["gpt-*", "echo/echo-1"]},
+        {
+            "name": "b",
+            "thresholds": {
+                "max_cost_per_run_usd": 0,
+                "max_cost_per_agent_daily_usd": 100.0,
+                "max_cost_per_agent_monthly_usd": "2.5",
+                "max_cost_per_provider_daily_usd": {"openai": 5, "*": 1},
+                "max_cost_per_provider_monthly_usd": {"openai": "5.25"},
+                "max_cost_per_tenant_daily_usd": 1,
+                "max_cost_per_tenant_monthly_usd": 1,
+                "on_unknown_price": "allow",
+                "unknown_price_usd_per_mtok": 10,
+            },
+        },
+        {"name": "c", "residency": {"pii": ["local", "eu"]}},
+        {
+            "name": "d",
+            "tool_permissions": {
+                "default": "always",
+                "tools": {"shell.*": "never"},
+                "environments": {"production": {"default": "require_approval", "tools": {}}},
+                "rules": [
+                    {"tool": "read", "agent": "x-*", "when": {"path": "/e*"}, "permission": "never"}
+                ],
+            },
+        },
+        {"name": "e", "retired": "deny"},
+        {"name": "f", "contents": {"pii": "digest", "*": "keep"}},
     ]
 }
 FULL_ROUTING = {
@@ -111,6 +166,31 @@ FULL_ROUTING = {
     "fallback_on": ["quota", "content_filtered"],
     "on_content_filter": "fallback",
     "attempts": {"per_target": 1, "total": 2},
+    "aliases": [{"echo": "echo-1", "openai": ["gpt-4o", "gpt-4"]}],
+    "routes": [
+        {"task_type": "code.*", "tier": "fast", "prefer": "order", "priority": 3},
+        {
+            "task_type": "analysis",
+            "description": "d",
+            "targets": ["echo/echo-1", {"target": "openai/gpt-4o", "weight": 2.5}],
+            "needs": {"tools": True, "vision": True, "structured_output": True},
+            "fallback_on": ["quota"],
+            "on_content_filter": "fallback",
+            "attempts": {"per_target": 1},
+        },
+        {
+            "task_type": "*",
+            "provider": "openai",
+            "model": "gpt-4o",
+            "needs": {"context_tokens": 5},
+            "max_output_tokens": 100,
+            "temperature": 0.5,
+            "structured_output": True,
+            "use_cache": True,
+            "cache_ttl_s": 60,
+        },
+        {"task_type": "b", "targets": ["echo/echo-1"], "prefer": "latency"},
+    ],
 }
 GOOD: list[tuple[str, Any]] = [
     ("agents", PROMPT_ONLY),
@@ -123,10 +203,13 @@ GOOD: list[tuple[str, Any]] = [
     ("routing", FULL_ROUTING),
     ("prices", PRICES),
     ("policies", POLICIES),
+    ("prices", FULL_PRICES),
+    ("policies", FULL_POLICIES),
+    ("retirements", RETIREMENTS),
 ]
 
 SERVER = {"dialect": "openai_chat", "any_model": True}
-DAILY = {"max_cost_per_run_usd": 1, "max_cost_per_agent_daily_usd": 2}
+DAILY = {"max_cost_per_run_usd": 1, "max_cost_per_agent_dayly_usd": 2}
 BAD: list[tuple[str, Any]] = [
     ("agents", {**FULL_AGENT, "modle": "fast"}),
     ("agents", {**FULL_AGENT, "model": None}),
@@ -175,6 +258,30 @@ BAD: list[tuple[str, Any]] = [
     ("routing", {**FULL_ROUTING, "on_content_filter": "fail"}),
     ("routing", {**FULL_ROUTING, "attempts": {"per_target": 0}}),
     ("routing", {**FULL_ROUTING, "attempts": 3}),
+    ("routing", {**ROUTING, "aliases": [{"echo": "echo-1"}]}),
+    ("routing", {**ROUTING, "aliases": [{"echo": "echo-1", "openai": []}]}),
+    *(
+        ("routing", {**ROUTING, "routes": [{"task_type": "a", **wrong}]})
+        for wrong in (
+            {"task_type": None},
+            {"task_type": "a b"},
+            {"tier": "fast", "targets": ["echo/echo-1"]},
+            {"tier": "fast", "provider": "echo", "model": "echo-1"},
+            {"provider": "echo"},
+            {"model": "echo-1"},
+            {"targets": []},
+            {"targets": ["echo-1"]},
+            {"targets": ["echo/echo-1", {"target": "echo/extract-1", "weight": 0}]},
+            {"targets": [{"target": "echo/echo-1", "weight": 2}], "prefer": "cost"},
+            {"prefer": "speed"},
+            {"needs": {"audio": True}},
+            {"fallback_on": ["content_filtered"]},
+            {"cache_ttl_s": 5},
+            {"use_cache": False, "cache_ttl_s": 5},
+            {"use_batch": True},
+            {"priority": 1.5},
+        )
+    ),
     *(
         ("providers", {"providers": {"a": {**FULL_PROVIDER, **wrong}}})
         for wrong in (
@@ -222,6 +329,33 @@ BAD: list[tuple[str, Any]] = [
     ("policies", {"policies": [{"name": "a", "allowed_models": [], "requirements": {"a": []}}]}),
     ("policies", {"policies": [{"name": "a", "requirements": {}}]}),
     ("policies", {"policies": [{"name": "a", "thresholds": DAILY}]}),
+    *(
+        ("policies", {"policies": [{"name": "a", **wrong}]})
+        for wrong in (
+            {"thresholds": {}},
+            {"thresholds": {"max_cost_per_agent_daily_usd": True}},
+            {"thresholds": {"max_cost_per_agent_daily_usd": {}}},
+            {"thresholds": {"max_cost_per_agent_daily_usd": {"a b": 1}}},
+            {"thresholds": {"max_cost_per_agent_daily_usd": -1}},
+            {"thresholds": {"on_unknown_price": "ask"}},
+            {"thresholds": {"on_unknown_price": "deny", "unknown_price_usd_per_mtok": 1}},
+            {"residency": {}},
+            {"residency": {"pii": "local"}},
+            {"tool_permissions": {"default": "maybe"}},
+            {"tool_permissions": {"rules": [{"tool": "x"}]}},
+            {"tool_permissions": {"environments": {"production": {"rules": []}}}},
+            {"retired": True},
+            {"contents": {"pii": "drop"}},
+            {"retired": "deny", "contents": {"pii": "keep"}},
+        )
+    ),
+    ("prices", {"prices": {"a/b": {**RATES, "long_prompts": [RATES]}}}),
+    ("prices", {"prices": {"a/b": {**RATES, "service_tiers": {"batch": {}}}}}),
+    ("prices", {"prices": {"a/b": {**RATES, "since": "soon"}}}),
+    ("prices", {"prices": {"a/b": {**RATES, "before": {"since": "2026-01-01"}}}}),
+    ("retirements", {"retirements": {}}),
+    ("retirements", {"retirements": {"a": {"m": 2026}}}),
+    ("retirements", {"retirements": {"a b": {"m": "2026-01-01"}}}),
 ]
 
 
@@ -239,7 +373,7 @@ def test_a_structural_fault_is_refused_by_both(kind: str, data: Any) -> None:
 
 def shipped_files() -> list[tuple[str, Path]]:
     folders = [(kind, path) for kind in KINDS for path in sorted((SHIPPED / kind).rglob("*.yaml"))]
-    files = [(kind, SHIPPED / f"{kind}.yaml") for kind in ("providers", "prices")]
+    files = [(kind, SHIPPED / f"{kind}.yaml") for kind in ("providers", "prices", "retirements")]
     return folders + [(kind, path) for kind, path in files if path.exists()]
 
 

@@ -5,7 +5,8 @@ In reading order:
 - ``faults``: what is wrong, where, and what to do; all of it at once.
 - ``document``, ``source``, ``tree``: a YAML file as data, with the place of every value.
 - ``values``, ``fields``: the types that entries are made of.
-- ``agents``, ``providers`` with its ``allowances``, ``routes``, ``limits``: the entries.
+- ``agents``, ``providers`` with its ``allowances``, ``routes`` with each ``route``, ``policies``,
+  ``prices``, ``retirements``: the entries. ``policy``: a policy as plain data.
 - ``patterns``, ``fallback``: who is asked when a target fails.
 - ``breach``, ``provider_rules``, ``routing_rules``, ``rules``, ``explain``, ``check``: one file
   against its type, in plain sentences.
@@ -19,36 +20,45 @@ In reading order:
 from __future__ import annotations
 
 from runtime.catalog.agents import AgentEntry, BackoffEntry, SkillEntry, WorkflowEntry
-from runtime.catalog.catalog import Catalog
+from runtime.catalog.catalog import Catalog, Retirement
 from runtime.catalog.document import Origin, Position
 from runtime.catalog.entrypoints import split_entrypoint
 from runtime.catalog.fallback import fallbacks
 from runtime.catalog.faults import CatalogFaults, Fault
 from runtime.catalog.fields import FieldEntry, fields_to_model
-from runtime.catalog.limits import Policy
 from runtime.catalog.load import load_catalog
+from runtime.catalog.policy import Cap, Policy, Subject, ToolRule, Tools, Window
 from runtime.catalog.profile import NotConfigured, profile_of
 from runtime.catalog.providers import ModelEntry, ProviderEntry
-from runtime.catalog.routes import AttemptsEntry, FallbackWord, RoutingFile, Target, find_targets
+from runtime.catalog.route import AttemptsEntry, FallbackWord, NeedsEntry, RouteEntry
+from runtime.catalog.routes import RoutingFile, Target, find_targets
 
 __all__ = [
     "AgentEntry",
     "AttemptsEntry",
     "BackoffEntry",
+    "Cap",
     "Catalog",
     "CatalogFaults",
     "FallbackWord",
     "Fault",
     "FieldEntry",
     "ModelEntry",
+    "NeedsEntry",
     "NotConfigured",
     "Origin",
     "Policy",
     "Position",
     "ProviderEntry",
+    "Retirement",
+    "RouteEntry",
     "RoutingFile",
     "SkillEntry",
+    "Subject",
     "Target",
+    "ToolRule",
+    "Tools",
+    "Window",
     "WorkflowEntry",
     "fallbacks",
     "fields_to_model",

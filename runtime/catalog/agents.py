@@ -76,6 +76,7 @@ class AgentEntry(
         max_restarts: how often a crashed body starts again for the same work.
         backoff: how long to wait before each restart.
         mailbox: how many pieces of work may wait for it.
+        task_type: the type of its tasks, for the routes of the routing file; its slug if not given.
         data_class: the kind of data that it handles, which a policy may tie to certain models.
         max_output_tokens: the most that each of its model calls may generate.
     """
@@ -96,6 +97,7 @@ class AgentEntry(
     max_restarts: Annotated[int, Field(ge=0, le=10)] = 1
     backoff: BackoffEntry = BackoffEntry()
     mailbox: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    task_type: Given[Name] = None
     data_class: Given[Name] = None
     max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000)] = 4_096
 
@@ -128,6 +130,7 @@ class WorkflowEntry(BaseModel, extra="forbid", strict=True, frozen=True):
         budget_usd: US dollars that a run may cost; None for no limit of its own.
         model: for all agents of a run: a tier, ``provider/model`` or a model's name.
         provider: for all agents of a run, instead of the routing file's.
+        routing: the routing file that its runs go by; the one called ``default`` if not given.
     """
 
     name: Slug
@@ -138,3 +141,4 @@ class WorkflowEntry(BaseModel, extra="forbid", strict=True, frozen=True):
     budget_usd: Given[Limit] = None
     model: Given[ModelName] = None
     provider: Given[Name] = None
+    routing: Given[Name] = None

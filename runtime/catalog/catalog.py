@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
     from pathlib import Path
 
     from runtime.catalog.agents import AgentEntry, SkillEntry, WorkflowEntry
     from runtime.catalog.document import Origin
     from runtime.catalog.faults import Fault
-    from runtime.catalog.limits import Policy
+    from runtime.catalog.policy import Policy
     from runtime.catalog.providers import ProviderEntry
     from runtime.catalog.routes import RoutingFile
     from runtime.messages import Price
+
+
+class Retirement(NamedTuple):
+    """When a vendor retires a model.
+
+    Attributes:
+        day: the first day on which it is gone, UTC.
+        source: where that is written.
+    """
+
+    day: date
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,7 @@ class Catalog:
         providers: by name.
         prices: by ``provider/model``; each knows where it is written.
         policies: in the order in which they are written; each knows where that is.
+        retirements: by ``vendor/model``: when it is retired, and where that is written.
     """
 
     root: Path
@@ -43,6 +57,7 @@ class Catalog:
     providers: Mapping[str, ProviderEntry]
     prices: Mapping[str, Price]
     policies: tuple[Policy, ...]
+    retirements: Mapping[str, Retirement] = field(default_factory=dict)
     _origins: Mapping[int, Origin] = field(default_factory=dict, repr=False)
 
     def origin(self, entry: object) -> Origin:

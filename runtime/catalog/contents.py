@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from runtime.catalog.agents import AgentEntry, SkillEntry, WorkflowEntry
     from runtime.catalog.document import Document, Origin
     from runtime.catalog.faults import Fault
-    from runtime.catalog.limits import PolicyEntry, PriceEntry
+    from runtime.catalog.policies import PolicyEntry
+    from runtime.catalog.prices import PriceEntry
     from runtime.catalog.providers import ProviderEntry
     from runtime.catalog.routes import RoutingFile
 
@@ -99,6 +100,7 @@ class Contents:
         providers: by name.
         prices: by ``provider/model``.
         policies: by name.
+        retirements: days, by ``vendor/model``.
     """
 
     workspace: Path
@@ -109,9 +111,10 @@ class Contents:
     providers: Shelf[ProviderEntry] = field(default_factory=lambda: Shelf("provider"))
     prices: Shelf[PriceEntry] = field(default_factory=lambda: Shelf("price"))
     policies: Shelf[PolicyEntry] = field(default_factory=lambda: Shelf("policy"))
+    retirements: Shelf[str] = field(default_factory=lambda: Shelf("retirement"))
 
     def all_origins(self) -> Iterator[tuple[object, Origin]]:
-        """Yield every entry with the place that it comes from."""
+        """Yield every entry that is an object with the place that it comes from."""
         shelves: tuple[Shelf[Any], ...] = (
             self.agents,
             self.skills,

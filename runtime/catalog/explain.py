@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from runtime.catalog.faults import shown, suggestion
-from runtime.catalog.limits import ThresholdsEntry
 from runtime.catalog.tree import BROKEN
 from runtime.catalog.values import PATTERNS
 
@@ -42,13 +41,6 @@ _SENTENCES = {  # pydantic's type of error -> what is wrong, what to do
     "too_long": ("must have at most {max_length} in it", "make it shorter"),
     "string_too_long": ("must have at most {max_length} characters", "make it shorter"),
 }
-# What the format knows and this version cannot keep: a limit is never silently ignored.
-_UNENFORCED: Mapping[tuple[type[BaseModel], str], tuple[str, str]] = {
-    (ThresholdsEntry, "max_cost_per_agent_daily_usd"): (
-        "this version cannot enforce 'max_cost_per_agent_daily_usd' yet",
-        "remove it, and limit each run with max_cost_per_run_usd",
-    )
-}
 _SECRET = frozenset({"api_key_env", "base_url"})  # where a person may paste a credential
 
 
@@ -76,9 +68,6 @@ def explain(error: ValidationError, model: type[BaseModel], origin: Origin) -> I
 
 def _unknown_key(path: Path, model: type[BaseModel], origin: Origin) -> Fault:
     key, holder = str(path[-1]), _holder(model, path[:-1])
-    if (holder, key) in _UNENFORCED:
-        what, todo = _UNENFORCED[holder, key]
-        return origin.fault(*path, what=what, todo=todo, key=True)
     todo = suggestion(key, holder.model_fields, kind="keys")
     return origin.fault(*path, what=f"unknown key {shown(key)}", todo=todo, key=True)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.catalog.agents import AgentEntry, SkillEntry, WorkflowEntry
-from runtime.catalog.limits import PolicyFile, PricesFile
+from runtime.catalog.policies import PolicyFile
+from runtime.catalog.prices import PricesFile
 from runtime.catalog.providers import ProvidersFile
+from runtime.catalog.retirements import RetirementsFile
 from runtime.catalog.routes import RoutingFile
 
 if TYPE_CHECKING:
@@ -67,6 +69,14 @@ def _prices(file: PricesFile) -> Iterator[Part]:
     return (Part(name, entry, ("prices", name)) for name, entry in file.prices.items())
 
 
+def _retirements(file: RetirementsFile) -> Iterator[Part]:
+    return (
+        Part(f"{vendor}/{model}", day, ("retirements", vendor, model))
+        for vendor, models in file.retirements.items()
+        for model, day in models.items()
+    )
+
+
 FOLDERS: Mapping[str, Kind] = {
     "agents": Kind(AgentEntry, lambda contents: contents.agents, _whole),
     "skills": Kind(SkillEntry, lambda contents: contents.skills, _whole),
@@ -77,6 +87,7 @@ FOLDERS: Mapping[str, Kind] = {
 FILES: Mapping[str, Kind] = {
     "providers": Kind(ProvidersFile, lambda contents: contents.providers, _providers),
     "prices": Kind(PricesFile, lambda contents: contents.prices, _prices),
+    "retirements": Kind(RetirementsFile, lambda contents: contents.retirements, _retirements),
 }
 
 KINDS: Mapping[str, Kind] = {**FOLDERS, **FILES}

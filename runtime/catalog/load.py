@@ -6,17 +6,18 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.catalog.catalog import Catalog
+from runtime.catalog.catalog import Catalog, Retirement
 from runtime.catalog.check import check, draft
 from runtime.catalog.contents import Contents
 from runtime.catalog.discover import discover
 from runtime.catalog.document import Origin
 from runtime.catalog.faults import CatalogFaults, Fault
 from runtime.catalog.kinds import FILES, FOLDERS, KINDS
-from runtime.catalog.limits import policy_of
+from runtime.catalog.policy import policy_of
 from runtime.catalog.references import reference_faults
 from runtime.catalog.route_references import DEFAULT_ROUTING
 from runtime.catalog.source import read_document, shown_path
+from runtime.catalog.values import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +90,10 @@ def _catalog(contents: Contents) -> Catalog:
         providers=contents.providers.entries,
         prices={name: entry.price(_line(origin)) for name, entry, origin in contents.prices},
         policies=tuple(policy_of(entry, _line(origin)) for _, entry, origin in contents.policies),
+        retirements={
+            name: Retirement(day_of(day), _line(origin))
+            for name, day, origin in contents.retirements
+        },
         _origins={id(entry): origin for entry, origin in contents.all_origins()},
     )
 

@@ -46,7 +46,8 @@ def _a_key(data: Data) -> Iterator[Breach]:
 
 
 def _a_model(data: Data) -> Iterator[Breach]:
-    if not data.get("models") and data.get("any_model", False) is False:
+    named = data.get("models") or data.get("model_names")
+    if not named and data.get("any_model", False) is False:
         what = "no model of this provider can be asked"
         yield Breach((), what, "list some under 'models', or write 'any_model: true'")
 

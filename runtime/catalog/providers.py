@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import BaseModel, Field
 
 from runtime.catalog.allowances import LOCAL_CONCURRENCY, LimitsEntry, TimeoutsEntry
+from runtime.catalog.patterns import fits
 from runtime.catalog.values import (
     BaseUrl,
     Given,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 LOCAL = "local"  # the region of this machine
 IN_PROCESS = "echo"
-MOST_PATTERNS = 200  # of limits of one account
+MOST_PATTERNS = 200  # of limits or names of one account
 ECHO_CONCURRENCY = 512  # nothing is to be spared in this process
 
 HttpDialect: TypeAlias = Literal["openai_responses", "openai_chat", "anthropic", "google", "ollama"]
@@ -61,6 +62,7 @@ _RULES = [  # the JSON Schema of what `rules.py` says in sentences
     {
         "anyOf": [
             {"required": ["models"], "properties": {"models": {"minProperties": 1}}},
+            {"required": ["model_names"], "properties": {"model_names": {"minItems": 1}}},
             {"required": ["any_model"], "properties": {"any_model": {"const": True}}},
         ]
     },
@@ -75,15 +77,24 @@ _RULES = [  # the JSON Schema of what `rules.py` says in sentences
 
 
 class ModelEntry(BaseModel, extra="forbid", strict=True, frozen=True):
-    """One model of a provider.
+    """One model of a provider. What it does not say is not known.
 
     Attributes:
         description: what it is good for.
         context_tokens: how many tokens fit into prompt and answer together.
+        tools: whether it can call tools.
+        vision: whether it can see images.
+        structured_output: whether it can be held to a JSON Schema.
+        base_model: which model it is, where its name does not say so, e.g. of a deployment; its
+            vendor's prices and dates hold.
     """
 
     description: Given[Text] = None
     context_tokens: Given[Annotated[int, Field(ge=1, le=100_000_000)]] = None
+    tools: Given[bool] = None
+    vision: Given[bool] = None
+    structured_output: Given[bool] = None
+    base_model: Given[ModelName] = None
 
 
 class ProviderEntry(
@@ -101,8 +112,12 @@ class ProviderEntry(
         base_url_suffix: appended to a base URL that does not end with it.
         api_key_env: environment variables; the first one that is set holds the key.
         api_key_required: whether nothing can be asked without a key.
+        vendor: whose models these are, if not those of its own name: prices and dates of
+            retirement are looked up under that name.
         models: its models.
-        any_model: whether models that are not listed may be asked, too.
+        model_names: patterns of the names that other models of it have. What fits may be asked,
+            and such a name alone is enough to mean this provider.
+        any_model: whether any other model may be asked, too.
         limits: what it may be asked at most.
         model_limits: the same for some models only, by a pattern of their names; the first that
             fits decides, and ``limits`` where it says nothing.
@@ -123,7 +138,9 @@ class ProviderEntry(
     base_url_suffix: Given[UrlSuffix] = None
     api_key_env: Unique[Variable] = ()
     api_key_required: bool = False
+    vendor: Given[Name] = None
     models: Mapping[ModelName, ModelEntry] = {}
+    model_names: Annotated[Unique[Pattern], Field(max_length=MOST_PATTERNS)] = ()
     any_model: bool = False
     limits: LimitsEntry = LimitsEntry()
     model_limits: Annotated[Mapping[Pattern, LimitsEntry], Field(max_length=MOST_PATTERNS)] = {}
@@ -139,9 +156,13 @@ class ProviderEntry(
         """Where its data stays; empty when nobody says."""
         return self.region or (LOCAL if self.dialect == IN_PROCESS else "")
 
+    def claims(self, model: str) -> bool:
+        """Whether a model's name alone is enough to mean this provider."""
+        return model in self.models or any(fits(pattern, model) for pattern in self.model_names)
+
     def offers(self, model: str) -> bool:
         """Whether this provider may be asked for a model."""
-        return model in self.models or (self.any_model and bool(model))
+        return self.claims(model) or (self.any_model and bool(model))
 
     def all_limits(self) -> dict[str, Limits]:
         """Return the limits by pattern; the first that fits decides, and one always does."""

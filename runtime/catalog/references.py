@@ -109,6 +109,7 @@ def _workflows(contents: Contents) -> Iterator[Fault]:
             place = contents.agents.origins[entry.name].place()
             what = f"an agent is called {entry.name!r}, too, at {place}"
             yield origin.fault("name", what=what, todo="rename the workflow")
+        yield from contents.routing.unknown(entry.routing, origin, "routing")
         if entry.provider is None and entry.model is not None:
             yield from _model(entry.model, contents, origin)
         if entry.provider is not None:

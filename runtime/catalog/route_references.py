@@ -37,6 +37,8 @@ def route_faults(contents: Contents) -> Iterator[Fault]:
     for routing, origin in contents.routing.written():
         yield from contents.providers.unknown(routing.provider, origin, "provider")
         yield from _tiers(routing, default, contents, origin)
+        yield from _routes(routing, contents, origin)
+        yield from _aliases(routing, contents, origin)
         yield from _fallbacks(routing, contents, origin)
     for _, routing, origin in contents.routing:
         yield from (_circle(steps, origin) for steps in islice(circles(routing), _MOST_CIRCLES))
@@ -81,6 +83,32 @@ def _offered(
         what = f"the provider {target.provider!r} has no model {target.model!r}"
         todo = suggestion(target.model, provider.models, kind="models")
         yield origin.fault(*path, what=what, todo=todo, key=key)
+
+
+# --- routes and aliases ---------------------------------------------------------------------------
+
+
+def _routes(routing: RoutingFile, contents: Contents, origin: Origin) -> Iterator[Fault]:
+    for index, route in enumerate(routing.routes or ()):
+        path = ("routes", index)
+        if route.tier is not None and routing.tiers is not None and route.tier not in routing.tiers:
+            todo = suggestion(route.tier, routing.tiers, kind="tiers")
+            yield origin.fault(*path, "tier", what=f"unknown tier {route.tier!r}", todo=todo)
+        for place, entry in enumerate(route.targets):
+            yield from _offered(
+                Target.read(entry.target), contents, origin, *path, "targets", place
+            )
+        if route.provider is not None and route.model is not None:
+            target = Target(route.provider, route.model)
+            yield from _offered(target, contents, origin, *path, "model")
+
+
+def _aliases(routing: RoutingFile, contents: Contents, origin: Origin) -> Iterator[Fault]:
+    """Only what a row begins with is ever asked; the rest may have been offered once."""
+    for index, row in enumerate(routing.aliases or ()):
+        for provider, models in row.items():
+            path = ("aliases", index, provider)
+            yield from _offered(Target(provider, models[0]), contents, origin, *path)
 
 
 # --- fallbacks -----------------------------------------------------------------------------------

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, Field, Strict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, GetJsonSchemaHandler, Strict
 
+from runtime.catalog.route import (
+    FALLBACK_ON,
+    FILTER_IS_DECIDED,
+    AttemptsEntry,
+    FallbackWord,
+    OnFilter,
+    RouteEntry,
+    words,
+)
 from runtime.catalog.values import (
     Given,
     ModelName,
@@ -19,6 +29,9 @@ from runtime.catalog.values import (
 )
 
 if TYPE_CHECKING:
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
     from runtime.catalog.providers import ProviderEntry
 
 Offered: TypeAlias = Annotated[Mapping[Name, ModelName], Field(min_length=1)]
@@ -33,62 +46,40 @@ Fallbacks: TypeAlias = Annotated[
 ]
 """Who is asked in turn."""
 
-FallbackWord: TypeAlias = Literal[
-    "rate_limited",
-    "overloaded",
-    "transient",
-    "quota",
-    "auth",
-    "region",
-    "model_gone",
-    "context_overflow",
-    "content_filtered",
-    "malformed",
-    "circuit_open",
+MOST_ALIASES = 500  # rows of one file
+
+
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class _OrOne:
+    """Tells editors that a name alone will do."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        several = handler(schema)
+        return {"anyOf": [several["items"], several]}
+
+
+Alike: TypeAlias = Annotated[
+    tuple[ModelName, ...],
+    Strict(False),  # YAML has lists, an entry has tuples
+    Field(min_length=1, max_length=100, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(unique),
+    BeforeValidator(_several),
+    _OrOne(),
 ]
-FALLBACK_ON: tuple[FallbackWord, ...] = (
-    "rate_limited",
-    "overloaded",
-    "transient",
-    "quota",
-    "auth",
-    "region",
-    "model_gone",
-    "context_overflow",
-    "malformed",
-    "circuit_open",
-)
-"""What another target may mend; to ask it what a filter stopped is a decision of its own."""
-
-
-class AttemptsEntry(BaseModel, extra="forbid", strict=True, frozen=True):
-    """How often one question is asked.
-
-    Attributes:
-        per_target: the most attempts at one target.
-        total: the most attempts at all targets together.
-    """
-
-    per_target: Annotated[int, Field(ge=1, le=100)] = 3
-    total: Annotated[int, Field(ge=1, le=1_000)] = 6
-
-
-_RULES = [  # the JSON Schema of what `routing_rules.py` says in sentences
-    {
-        "if": {
-            "properties": {"fallback_on": {"contains": {"const": "content_filtered"}}},
-            "required": ["fallback_on"],
-        },
-        "then": {
-            "properties": {"on_content_filter": {"const": "fallback"}},
-            "required": ["on_content_filter"],
-        },
-    },
-]
+"""Models of one provider that stand for each other; the first is asked for the others."""
 
 
 class RoutingFile(
-    BaseModel, extra="forbid", strict=True, frozen=True, json_schema_extra={"allOf": _RULES}
+    BaseModel,
+    extra="forbid",
+    strict=True,
+    frozen=True,
+    json_schema_extra={"allOf": [FILTER_IS_DECIDED]},
 ):
     """Which model stands behind each tier, at each provider.
 
@@ -98,6 +89,11 @@ class RoutingFile(
         provider: the provider that is asked unless a person chooses another.
         tiers: tier -> provider -> model.
         default: the tier of the agents that name none.
+        routes: who is asked by the type of the task; see ``RouteEntry``.
+        aliases: models of several providers that stand for each other, a row of
+            ``provider: model`` or ``provider: [model, ...]``. Where a person chooses a provider and
+            no model, the first row with the model that would be asked and with that provider says
+            what is asked there.
         fallback: who is asked, in this order, when a target fails. A key is ``provider/model``, a
             tier (all its models), or a pattern such as ``openai/*``; the first of these three that
             fits decides, and among patterns the first. An empty list is the end.
@@ -112,16 +108,25 @@ class RoutingFile(
     provider: Name
     tiers: Annotated[Mapping[Name, Offered], Field(min_length=1)]
     default: Name
+    routes: Annotated[tuple[RouteEntry, ...], Field(strict=False, max_length=MOST_LISTS)] = ()
+    aliases: Annotated[
+        tuple[Annotated[Mapping[Name, Alike], Field(min_length=2)], ...],
+        Field(strict=False, max_length=MOST_ALIASES),
+    ] = ()
     fallback: Annotated[Mapping[Pattern, Fallbacks], Field(max_length=MOST_LISTS)] = {}
     fallback_on: Unique[FallbackWord] = FALLBACK_ON
-    on_content_filter: Literal["fail", "fallback"] = "fail"
+    on_content_filter: OnFilter = "fail"
     attempts: AttemptsEntry = AttemptsEntry()
 
     @property
     def falls_through(self) -> frozenset[FallbackWord]:
         """The failures after which the next target is asked, a filter's verdict included."""
-        words = frozenset(self.fallback_on)
-        return words | {"content_filtered"} if self.on_content_filter == "fallback" else words
+        return words(self.fallback_on, self.on_content_filter)
+
+    def falls_through_in(self, route: RouteEntry) -> frozenset[FallbackWord]:
+        """Return them for the tasks of one route; what it says goes before the file."""
+        on_filter = route.on_content_filter or self.on_content_filter
+        return words(route.fallback_on or self.fallback_on, on_filter)
 
 
 class Target(NamedTuple):
@@ -147,9 +152,12 @@ def find_targets(text: str, providers: Mapping[str, ProviderEntry]) -> tuple[Tar
     Returns:
         One target if the text is clear, none if no provider has such a model, several if a bare
         name is listed by several providers. ``provider/model`` goes before a bare name with a
-        slash in it.
+        slash in it, a listed name before one that a pattern of names fits, and of the providers
+        whose patterns fit the first.
     """
     named = Target.read(text)
     if named.provider in providers and providers[named.provider].offers(named.model):
         return (named,)
-    return tuple(Target(name, text) for name, entry in providers.items() if text in entry.models)
+    listed = tuple(Target(name, text) for name, entry in providers.items() if text in entry.models)
+    fitting = (Target(name, text) for name, entry in providers.items() if entry.claims(text))
+    return listed or tuple(islice(fitting, 1))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runtime.catalog.agents import AgentEntry
 from runtime.catalog.breach import Breach, Data, Rule, out_of_order
 from runtime.catalog.fields import placeholder_problems
-from runtime.catalog.limits import POLICY_KINDS, PolicyFile
+from runtime.catalog.policies import POLICY_KINDS, PolicyFile
 from runtime.catalog.provider_rules import PROVIDER_RULES
 from runtime.catalog.providers import ProvidersFile
 from runtime.catalog.routes import RoutingFile
@@ -20,6 +20,8 @@ from runtime.catalog.routing_rules import ROUTING_RULES
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from runtime.catalog.document import Path
 
 
 def breaches(model: type[BaseModel], data: Data) -> Iterator[Breach]:
@@ -85,9 +87,25 @@ def _one_kind(data: Data) -> Iterator[Breach]:
             yield Breach(("policies", index), what, "make each a policy of its own")
 
 
+def _thresholds(data: Data) -> Iterator[Breach]:
+    """A policy about money says something, and not two things at once."""
+    policies = data.get("policies")
+    for index, policy in enumerate(policies if isinstance(policies, list) else ()):
+        given = policy.get("thresholds") if isinstance(policy, Mapping) else None
+        if not isinstance(given, Mapping):
+            continue
+        path: Path = ("policies", index, "thresholds")
+        if not given:
+            yield Breach(path, "these thresholds say nothing", "add 'max_cost_per_run_usd: 5.0'")
+        if given.get("on_unknown_price") == "deny" and "unknown_price_usd_per_mtok" in given:
+            what = "a model of unknown price is denied, and has a price nevertheless"
+            path = (*path, "unknown_price_usd_per_mtok")
+            yield Breach(path, what, "remove it, or 'on_unknown_price'", key=True)
+
+
 _RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
     AgentEntry: (_one_body, _no_types_for_python, _prompt_only, _placeholders, _backoff_grows),
     RoutingFile: ROUTING_RULES,
     ProvidersFile: PROVIDER_RULES,
-    PolicyFile: (_one_kind,),
+    PolicyFile: (_one_kind, _thresholds),
 }

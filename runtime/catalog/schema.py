@@ -30,6 +30,7 @@ _NAMES = {  # kind -> what the schema's file is called
     "policies": "policies",
     "providers": "providers",
     "prices": "prices",
+    "retirements": "retirements",
 }
 
 
