@@ -132,17 +132,52 @@ class QueueFull(RuntimeFault):
 
 
 class BudgetExceeded(RuntimeFault):
-    """What the next step may cost does not fit into what is left."""
+    """What the next step may cost does not fit into what is left.
+
+    Attributes:
+        scope: whose budget it is, e.g. ``run``, or ``agent writer, 2026-11-29``; empty where it
+            is not about an amount.
+        limit: nano-USD that may be spent.
+        spent: nano-USD that are.
+        reserved: nano-USD that calls under way may come to.
+        needed: nano-USD that the next call may cost.
+    """
 
     reason = "budget"
     exit_code = 3
 
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        scope: str = "",
+        limit: int = 0,
+        spent: int = 0,
+        reserved: int = 0,
+        needed: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.scope = scope
+        self.limit = limit
+        self.spent = spent
+        self.reserved = reserved
+        self.needed = needed
+
 
 class PolicyDenied(RuntimeFault):
-    """A rule forbids it."""
+    """A rule forbids it.
+
+    Attributes:
+        denied: the models that must not be asked, as ``provider/model``, each with the reason;
+            empty where it is not about models.
+    """
 
     reason = "denied"
     exit_code = 4
+
+    def __init__(self, message: str = "", *, denied: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.denied = denied
 
 
 # --- providers -----------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.catalog import Policy
+from runtime.catalog import Policy, Target
 from runtime.errors import BudgetExceeded
 from runtime.governance.budget import Budget
 from runtime.governance.cost import cost_of, usd, worst_case
-from runtime.governance.policy import check, run_limit
+from runtime.governance.policy import Candidate, check, run_limit
 from runtime.messages import Image, Message, ModelRequest, Price, Usage
 
 PRICE = Price(
@@ -33,6 +33,10 @@ def policy(
     requirements: dict[str, frozenset[str]] | None = None,
 ) -> Policy:
     return Policy(name, f"{name}.yaml:1", "", allowed, limit, requirements or {})
+
+
+def asked(model: str, provider: str = "p") -> Candidate:
+    return Candidate(Target(provider, model))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +141,7 @@ def test_no_part_of_a_prompt_is_paid_for_twice(
 
 
 def test_what_cannot_fit_any_more_is_refused_with_limit_spent_and_needed() -> None:
-    budget = Budget(1_000_000_000, " (policy p, f.yaml:3)")
+    budget = Budget(1_000_000_000, "policy p, f.yaml:3")
     assert budget.reserve(600_000_000)
     assert budget.reserve(600_000_000) is False
     budget.settle(600_000_000, 600_000_000)
@@ -178,17 +182,17 @@ def test_spent_and_reserved_never_exceed_the_limit(
 
 def test_a_model_outside_the_allowed_ones_is_denied_with_rule_and_place() -> None:
     rules = (policy("production", allowed=frozenset(("a", "b"))),)
-    assert check(rules, "a", None) is None
-    assert str(check(rules, "c", None)) == (
+    assert check(rules, asked("a")) is None
+    assert str(check(rules, asked("c"))) == (
         "policy production (production.yaml:1): c is not among the models: a, b"
     )
 
 
 def test_sensitive_data_goes_only_where_it_may() -> None:
     rules = (policy("residency", requirements={"pii": frozenset(("local",))}),)
-    assert check(rules, "gpt", None) is None
-    assert check(rules, "local", "pii") is None
-    assert "gpt may not see pii, only local may" in str(check(rules, "gpt", "pii"))
+    assert check(rules, asked("gpt")) is None
+    assert check(rules, asked("local"), ("pii",)) is None
+    assert "gpt may not see pii, only local may" in str(check(rules, asked("gpt"), ("pii",)))
 
 
 def test_the_tightest_limit_on_a_run_holds() -> None:

@@ -48,14 +48,58 @@ class Budget:
         if self.limit is None or self.spent + self.reserved + amount <= self.limit:
             self.reserved += amount
             return True
-        if self.reserved == 0 or self.spent + amount > self.limit:
-            raise BudgetExceeded(
-                f"the run's budget is ${usd(self.limit):.6f}{self.source}, ${usd(self.spent):.6f}"
-                f" is spent, and the next call may cost ${usd(amount):.6f}"
-            )
+        if self.reserved == 0:
+            raise self._exceeded(self.limit, amount)
+        self.check(amount)
         return False
+
+    def check(self, amount: int) -> None:
+        """Refuse what cannot fit any more.
+
+        Raises:
+            BudgetExceeded: it does not fit whatever calls under way settle at.
+        """
+        if self.limit is not None and self.spent + amount > self.limit:
+            raise self._exceeded(self.limit, amount)
+
+    def _exceeded(self, limit: int, amount: int) -> BudgetExceeded:
+        return exceeded(
+            "run",
+            self.source,
+            limit=limit,
+            spent=self.spent,
+            reserved=self.reserved,
+            needed=amount,
+        )
 
     def settle(self, reserved: int, actual: int) -> None:
         """Replace a reservation by what was really spent."""
         self.reserved -= reserved
         self.spent += actual
+
+
+def exceeded(
+    scope: str, source: str, *, limit: int, spent: int, reserved: int, needed: int
+) -> BudgetExceeded:
+    """Return the error of a call that does not fit, all amounts in nano-USD.
+
+    Args:
+        scope: whose budget it is.
+        source: who set it; empty where that goes without saying.
+        limit: what may be spent.
+        spent: what is.
+        reserved: what calls under way may come to.
+        needed: what the call may cost.
+    """
+    owner = "the run's budget" if scope == "run" else f"the budget of {scope}"
+    said = f" ({source})" if source else ""
+    under_way = f", ${usd(reserved):.6f} is reserved" if reserved else ""
+    return BudgetExceeded(
+        f"{owner} is ${usd(limit):.6f}{said}, ${usd(spent):.6f} is spent{under_way}, and the next"
+        f" call may cost ${usd(needed):.6f}",
+        scope=scope,
+        limit=limit,
+        spent=spent,
+        reserved=reserved,
+        needed=needed,
+    )

@@ -1,13 +1,20 @@
-"""Whether a model may be asked with a class of data. Pure: allowed, or denied and why."""
+"""Whether a target may be asked with some data, and what calls may cost. Pure."""
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from runtime.catalog.patterns import fits
 
-    from runtime.catalog import Policy
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from runtime.catalog import Policy, Retirement, Subject, Target, Window
+
+ALMOST_EQUAL = 0.8  # of two data classes, as difflib counts it: one is a misspelling of the other
+MOST_NAMED = 8  # models that a refusal lists
+NO_REGION = "a region that nobody says"
 
 
 class Deny(NamedTuple):
@@ -27,6 +34,20 @@ class Deny(NamedTuple):
         return f"policy {self.rule} ({self.source}): {self.reason}"
 
 
+class Candidate(NamedTuple):
+    """A concrete target, as policies look at it.
+
+    Attributes:
+        target: the provider and the model.
+        region: where its data stays; empty where nobody says.
+        retired: since when it is retired, if it is.
+    """
+
+    target: Target
+    region: str = ""
+    retired: Retirement | None = None
+
+
 class RunLimit(NamedTuple):
     """What a run may cost at most, in nano-USD, and who says so."""
 
@@ -34,25 +55,168 @@ class RunLimit(NamedTuple):
     source: str
 
 
-def check(policies: Iterable[Policy], model: str, data_class: str | None) -> Deny | None:
-    """Return the first policy that forbids asking ``model`` with such data, or None."""
+class SpendingLimit(NamedTuple):
+    """What all calls of one agent, provider or tenant may cost, in nano-USD.
+
+    Attributes:
+        subject: whose calls.
+        name: the name of the agent, provider or tenant.
+        window: in which time.
+        amount: the limit.
+        source: who says so.
+    """
+
+    subject: Subject
+    name: str
+    window: Window
+    amount: int
+    source: str
+
+
+def check(
+    policies: Iterable[Policy], candidate: Candidate, data_classes: Iterable[str] = ()
+) -> Deny | None:
+    """Return the first policy that forbids asking a target with data of some classes, or None."""
+    classes = sorted(data_classes)
     for policy in policies:
-        if policy.allowed_models is not None and model not in policy.allowed_models:
-            only = ", ".join(sorted(policy.allowed_models))
-            return Deny(policy.name, policy.source, f"{model} is not among the models: {only}")
-        models = policy.requirements.get(data_class or "")
-        if models is not None and model not in models:
-            only = ", ".join(sorted(models))
-            reason = f"{model} may not see {data_class}, only {only} may"
+        reason = _reason(policy, candidate, classes)
+        if reason is not None:
             return Deny(policy.name, policy.source, reason)
     return None
+
+
+def _reason(policy: Policy, candidate: Candidate, classes: Sequence[str]) -> str | None:
+    target, model = candidate.target, candidate.target.model
+    if policy.allowed_models is not None and not _is_among(target, policy.allowed_models):
+        return f"{model} is not among the models: {_told(policy.allowed_models)}"
+    if policy.denies_retired and candidate.retired is not None:
+        return f"{model} is retired since {candidate.retired.day} ({candidate.retired.source})"
+    for data_class in classes:
+        models = policy.requirements.get(data_class)
+        if models is not None and not _is_among(target, models):
+            return f"{model} may not see {data_class}, only {_told(models)} may"
+        regions = policy.residency.get(data_class)
+        if regions is not None and candidate.region not in regions:
+            where = candidate.region or NO_REGION
+            return f"{target} is in {where}; {data_class} stays in {_told(regions)}"
+    return None
+
+
+def _is_among(target: Target, names: frozenset[str]) -> bool:
+    full = f"{target.provider}/{target.model}"
+    if target.model in names or full in names:
+        return True
+    return any(fits(name, target.model) or fits(name, full) for name in names)
+
+
+def _told(names: frozenset[str]) -> str:
+    told = sorted(names)
+    more = [f"{len(told) - MOST_NAMED} more"] if len(told) > MOST_NAMED else []
+    return ", ".join([*told[:MOST_NAMED], *more]) or "none"
+
+
+def data_classes_of(policies: Iterable[Policy]) -> set[str]:
+    """Return the data classes that policies speak of."""
+    return {
+        name
+        for policy in policies
+        for names in (policy.requirements, policy.residency, policy.contents)
+        for name in names
+        if "*" not in name and "?" not in name
+    }
+
+
+def misspelt(policies: Iterable[Policy], data_class: str) -> str | None:
+    """Return the data class that somebody must have meant by one that no policy speaks of.
+
+    A class without a policy is free, so one that almost has a policy must not pass for it.
+    """
+    known = data_classes_of(policies)
+    if data_class in known:
+        return None
+    return next(iter(get_close_matches(data_class, known, n=1, cutoff=ALMOST_EQUAL)), None)
+
+
+# --- money ---------------------------------------------------------------------------------------
 
 
 def run_limit(policies: Iterable[Policy]) -> RunLimit | None:
     """Return the tightest limit that policies set on what a run may cost."""
     limits = [
-        RunLimit(policy.max_cost_per_run, f"policy {policy.name}, {policy.source}")
+        RunLimit(policy.max_cost_per_run, _place(policy))
         for policy in policies
         if policy.max_cost_per_run is not None
     ]
     return min(limits, default=None)
+
+
+def spending_limits(
+    policies: Iterable[Policy], names: Mapping[Subject, str]
+) -> tuple[SpendingLimit, ...]:
+    """Return the tightest limit of each kind that holds for a call, in a fixed order.
+
+    Args:
+        policies: all of them.
+        names: who makes the call: the agent, the provider, the tenant; empty for none.
+    """
+    tightest: dict[tuple[Subject, Window], SpendingLimit] = {}
+    for limit in _limits(policies, names):
+        kind = (limit.subject, limit.window)
+        if kind not in tightest or limit.amount < tightest[kind].amount:
+            tightest[kind] = limit
+    return tuple(tightest[kind] for kind in sorted(tightest))
+
+
+def _limits(policies: Iterable[Policy], names: Mapping[Subject, str]) -> Iterator[SpendingLimit]:
+    for policy in policies:
+        for cap in policy.caps:
+            name = names.get(cap.subject, "")
+            amount = next((amount for known, amount in cap.amounts if fits(known, name)), None)
+            if name and amount is not None:
+                yield SpendingLimit(cap.subject, name, cap.window, amount, _place(policy))
+
+
+def unknown_price(policies: Iterable[Policy]) -> tuple[str | None, int | None, str]:
+    """Return what policies say of models whose price nobody knows; the strictest counts.
+
+    Returns:
+        ``deny``, ``allow`` or None; the nano-USD that a million tokens count, the highest; who
+        says so.
+    """
+    saying = [p for p in policies if p.unknown_price is not None or p.unknown_rate is not None]
+    denying = next((policy for policy in saying if policy.unknown_price == "deny"), None)
+    if denying is not None:
+        return "deny", None, _place(denying)
+    rates = [policy.unknown_rate for policy in saying if policy.unknown_rate is not None]
+    return ("allow" if saying else None), max(rates, default=None), "".join(map(_place, saying[:1]))
+
+
+# --- contents ------------------------------------------------------------------------------------
+
+
+class Contents(NamedTuple):
+    """What becomes of prompts and replies.
+
+    Attributes:
+        in_journal: whether the journal has them.
+        in_audit: whether the audit trail has them.
+    """
+
+    in_journal: bool = True
+    in_audit: bool = False
+
+
+def contents(policies: Iterable[Policy], data_classes: Iterable[str]) -> Contents:
+    """Return what policies say of prompts and replies with such data; the strictest counts."""
+    classes = [*data_classes] or [""]
+    words = {
+        word
+        for policy in policies
+        for pattern, word in policy.contents.items()
+        if any(fits(pattern, name) for name in classes)
+    }
+    return Contents(in_journal="digest" not in words, in_audit=words == {"keep"})
+
+
+def _place(policy: Policy) -> str:
+    return f"policy {policy.name}, {policy.source}"

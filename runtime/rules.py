@@ -1,0 +1,170 @@
+"""The catalog's policies, asked of today, of concrete targets and of where these are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from runtime.catalog.addresses import home_of, is_loopback, origin
+from runtime.catalog.providers import IN_PROCESS, LOCAL
+from runtime.errors import PolicyDenied
+from runtime.governance.lifecycle import stage_of
+from runtime.governance.policy import (
+    Candidate,
+    Contents,
+    check,
+    contents,
+    misspelt,
+    spending_limits,
+    unknown_price,
+)
+from runtime.governance.tools import Use, ruling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date
+    from typing import Any
+
+    from runtime.catalog import Catalog, Retirement, Subject, Target
+    from runtime.governance.policy import Deny, SpendingLimit
+    from runtime.governance.tools import Ruling
+
+ENVIRONMENT = "MAGSAG_ENVIRONMENT"
+USUAL_ENVIRONMENT = "production"
+
+
+class Terms(NamedTuple):
+    """What policies say of one call that may be made.
+
+    Attributes:
+        limits: what all calls of its agent, provider and tenant may cost.
+        unknown_price: ``deny``, ``allow`` or None, should nobody know its price.
+        unknown_rate: nano-USD that a million tokens then count; None for none.
+        unknown_source: who says so.
+        contents: what becomes of prompt and reply.
+    """
+
+    limits: tuple[SpendingLimit, ...] = ()
+    unknown_price: str | None = None
+    unknown_rate: int | None = None
+    unknown_source: str = ""
+    contents: Contents = Contents()
+
+
+class Rules:
+    """The policies of a catalog.
+
+    Args:
+        catalog: the policies, the providers and the dates of retirement.
+        environ: the environment variables.
+        clock: the time, in seconds since the Unix epoch.
+    """
+
+    def __init__(
+        self, catalog: Catalog, environ: Mapping[str, str], clock: Callable[[], float]
+    ) -> None:
+        self._catalog = catalog
+        self._policies = catalog.policies
+        self._environ = environ
+        self._clock = clock
+        self._environment = environ.get(ENVIRONMENT, "").strip() or USUAL_ENVIRONMENT
+        self._cares_for_dates = any(policy.denies_retired for policy in self._policies)
+        self._cares_for_regions = any(policy.residency for policy in self._policies)
+        self._region = lru_cache(self._find_region)
+        self._unknown = unknown_price(self._policies)
+
+    def __repr__(self) -> str:
+        return f"<Rules [{len(self._policies)} policies]>"
+
+    @property
+    def today(self) -> date:
+        """The day, UTC."""
+        return datetime.fromtimestamp(self._clock(), UTC).date()
+
+    def forbids(
+        self, target: Target, data_classes: frozenset[str], *, base_url: str | None = None
+    ) -> Deny | None:
+        """Return why a target must not be asked with such data; None if it may be.
+
+        Args:
+            target: the target.
+            data_classes: the kinds of data.
+            base_url: where it would be asked, if not at its provider's own address.
+        """
+        if not self._policies:
+            return None
+        return check(self._policies, self.candidate(target, base_url), data_classes)
+
+    def candidate(self, target: Target, base_url: str | None = None) -> Candidate:
+        """Return a target as policies look at it; what none of them asks for is left out."""
+        region = ""
+        if self._cares_for_regions:
+            region = self._region(target.provider) if base_url is None else _region_of(base_url)
+        return Candidate(target, region, self._retired(target))
+
+    def check_classes(self, data_classes: frozenset[str]) -> None:
+        """Refuse a kind of data that is almost one that policies speak of.
+
+        Raises:
+            PolicyDenied: one is; it would pass for data that nobody has a rule for.
+        """
+        for name in sorted(data_classes):
+            meant = misspelt(self._policies, name)
+            if meant is not None:
+                raise PolicyDenied(
+                    f"no policy mentions the data class {name!r}; did you mean {meant!r}?"
+                )
+
+    def terms(self, names: Mapping[Subject, str], data_classes: frozenset[str]) -> Terms:
+        """Return what policies say of a call that may be made.
+
+        Args:
+            names: who makes it: the agent, the provider, the tenant.
+            data_classes: the kinds of data in it.
+        """
+        if not self._policies:
+            return Terms()
+        limits = spending_limits(self._policies, names)
+        return Terms(limits, *self._unknown, contents(self._policies, data_classes))
+
+    def tool(self, tool: str, agent: str, arguments: Any) -> Ruling:
+        """Return whether an agent may use a tool with some arguments."""
+        return ruling(self._policies, Use(tool, agent, self._environment, arguments))
+
+    def check_address(self, base_url: str) -> None:
+        """Refuse an address from data that is neither here nor a provider's own.
+
+        Raises:
+            PolicyDenied: prompts must not go where only a payload says.
+        """
+        if is_loopback(base_url):
+            return
+        entries = self._catalog.providers.items()
+        homes = {home_of(name, entry, self._environ) for name, entry in entries}
+        if origin(base_url) not in homes - {None}:
+            raise PolicyDenied(
+                f"base_url {origin(base_url)} is neither on this machine nor the address of a"
+                " provider; add it to catalog/providers.yaml"
+            )
+
+    def _retired(self, target: Target) -> Retirement | None:
+        if not self._cares_for_dates:
+            return None
+        stage = stage_of(target, self._catalog, self.today)
+        return stage.retirement if stage is not None and stage.word == "retired" else None
+
+    def _find_region(self, provider: str) -> str:
+        """Return where a provider's data stays; its word that it is here must be true."""
+        entry = self._catalog.providers.get(provider)
+        if entry is None:
+            return ""
+        if entry.place != LOCAL or entry.dialect == IN_PROCESS:
+            return entry.place
+        home = home_of(provider, entry, self._environ) or ""
+        named = origin(entry.base_url or "")
+        return LOCAL if is_loopback(home) or home == named else ""
+
+
+def _region_of(base_url: str) -> str:
+    return LOCAL if is_loopback(base_url) else ""
