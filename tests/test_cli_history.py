@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runtime.cli.liveness import is_alive, status_of
+from runtime.cli.liveness import status_of
 from runtime.cli.main import main
 from runtime.cli.story import SHOWN, Story, lines
 from runtime.cli.text import duration, json_line, money, one_line, table, tokens
 from runtime.journal import EventRow, Record, RunRow, SqliteJournal
+from runtime.journal.liveness import is_alive
 from tests.cli_workspace import make_workspace, run_process
 
 if TYPE_CHECKING:

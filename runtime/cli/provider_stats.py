@@ -14,8 +14,8 @@ from runtime.cli.history import History
 from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import duration, money, one_line, plural, table, tokens
 from runtime.errors import ConfigurationError
-from runtime.governance.cost import known_cost, usd
-from runtime.journal import KINDS
+from runtime.governance.cost import usd
+from runtime.journal import KINDS, known_cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ class Calls:
     @property
     def cost(self) -> int | None:
         """Nano-USD; None when nobody knows the price of any call."""
-        return known_cost(self.cost_nano_usd, self.calls, self.unpriced)
+        return known_cost(self.cost_nano_usd, self.calls, self.errors.total(), self.unpriced)
 
     @property
     def latency_s(self) -> float | None:

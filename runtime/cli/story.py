@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runtime.cli.text import TIMES, duration, money, one_line, plural
-from runtime.governance.cost import NANO, known_cost
+from runtime.governance.cost import NANO
+from runtime.journal import known_cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -62,7 +63,7 @@ class Task:
     @property
     def known_cost(self) -> int | None:
         """Nano-USD of its own calls; None when nobody knows the price of any."""
-        return known_cost(self.cost, self.calls, self.unpriced)
+        return known_cost(self.cost, self.calls, self.call_errors, self.unpriced)
 
     def as_json(self) -> dict[str, Any]:
         """Return it and what is below as JSON data; costs in USD."""

@@ -6,21 +6,27 @@ In reading order:
 - ``protocol``: ``Journal``, what dispatch, context and the command line may ask for
 - ``faults``: ``JournalFailed`` and ``JournalUnusable``, each with the next step
 - ``fold``: how records become the row of a run; pure, shared by every journal
+- ``calls``, ``query``: how they become the audit trail, a row for each model call, and what may be
+  asked of it; ``ledger``: what agents, providers and tenants have spent, and limits on that
 - ``entry``: a record checked, encoded and out of its caller's reach
-- ``memory``: ``MemoryJournal``, for tests and ``--db :memory:``
+- ``memory`` with ``memory_calls``: ``MemoryJournal``, for tests and ``--db :memory:``
 - ``sqlite``: ``SqliteJournal``, the default, on top of
 
   - ``backlog`` and ``bell``: from any thread to the writer, and back to the event loop
   - ``writer``: the one thread that commits, in groups, and tries again
-  - ``store``, ``schema``, ``lock``: the database that this thread owns
-  - ``reader``: queries beside it
+  - ``store``, ``books``, ``schema``, ``backfill``, ``lock``: the database that this thread owns
+  - ``reader``: queries beside it; ``liveness``: whether a process is still there
 """
 
 from __future__ import annotations
 
+from runtime.journal.calls import CallRow, CallStatus
 from runtime.journal.faults import JournalFailed, JournalUnusable
+from runtime.journal.fold import known_cost
+from runtime.journal.ledger import Balance, Claim, Scope, Shortfall, scope_of
 from runtime.journal.memory import MemoryJournal
 from runtime.journal.protocol import Journal
+from runtime.journal.query import CallQuery, Filed, place_of
 from runtime.journal.records import (
     KINDS,
     EventRow,
@@ -35,7 +41,13 @@ from runtime.journal.sqlite import SqliteJournal
 
 __all__ = [
     "KINDS",
+    "Balance",
+    "CallQuery",
+    "CallRow",
+    "CallStatus",
+    "Claim",
     "EventRow",
+    "Filed",
     "Journal",
     "JournalFailed",
     "JournalStatistics",
@@ -46,5 +58,10 @@ __all__ = [
     "Record",
     "RunRow",
     "RunStatus",
+    "Scope",
+    "Shortfall",
     "SqliteJournal",
+    "known_cost",
+    "place_of",
+    "scope_of",
 ]

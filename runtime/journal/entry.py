@@ -11,23 +11,32 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from runtime.journal.fold import Facts, check_count, facts_of
+from runtime.journal.body import check_count
+from runtime.journal.calls import call_facts
+from runtime.journal.fold import Facts, facts_of
 from runtime.journal.records import KINDS
 
 if TYPE_CHECKING:
+    from runtime.journal.calls import CallFacts
+    from runtime.journal.ledger import Claim, Shortfall
     from runtime.journal.records import Record
+
+Verdict: TypeAlias = "Literal['admitted'] | Shortfall | None"
 
 
 @dataclass(slots=True)
 class Entry:
-    """A record that can be stored without a further look. Nobody changes it.
+    """A record that can be stored without a further look. Only its verdict changes.
 
     Attributes:
         text: the body as JSON.
         size: its length in bytes.
         facts: what it changes in the row of its run.
+        call: what it says of a model call.
+        claims: the limits that must hold for it to be stored.
+        verdict: what became of the claims; None until that is known.
 
     The others are those of ``Record``.
     """
@@ -41,10 +50,17 @@ class Entry:
     text: str
     size: int
     facts: Facts
+    call: CallFacts = None
+    claims: tuple[Claim, ...] = ()
+    verdict: Verdict = None
 
 
-def encode(record: Record) -> Entry:
+def encode(record: Record, claims: tuple[Claim, ...] = ()) -> Entry:
     """Return a record ready to be stored.
+
+    Args:
+        record: the record.
+        claims: the limits that must hold for it to be stored.
 
     Raises:
         TypeError: the body is not JSON, or a field of it that is summed up has a wrong type.
@@ -54,7 +70,7 @@ def encode(record: Record) -> Entry:
     if rule is None:
         raise ValueError(f"unknown kind of record {record.kind!r}, known are {', '.join(KINDS)}")
     try:
-        facts = _checked(record)
+        facts, call = _checked(record), call_facts(record)
     except ValueError as error:
         raise ValueError(f"{record.kind} of {record.op!r}: {error}") from error
     except TypeError as error:
@@ -71,6 +87,8 @@ def encode(record: Record) -> Entry:
         text=text,
         size=size,
         facts=facts,
+        call=call,
+        claims=claims,
     )
 
 

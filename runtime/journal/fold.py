@@ -13,12 +13,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from runtime.identity import trace_id_of
+from runtime.journal.body import count_in, field_in
 from runtime.journal.records import KINDS, RunRow
 
 if TYPE_CHECKING:
     from runtime.journal.records import RunStatus
-
-_LARGEST = 2**53  # what every JSON reader holds exactly; a thousand of them still fit into 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,46 +62,34 @@ def facts_of(kind: str, body: Mapping[str, Any], cost_nano_usd: int) -> Facts:
     """
     rule = KINDS[kind]
     if rule.calls:
-        usage = _field(body, "usage", Mapping) or {}
+        usage = field_in(body, "usage", Mapping) or {}
         return Call(
             errors=rule.errors,
             unpriced=body.get("unpriced") is True,
-            input_tokens=_tokens(usage, "input_tokens"),
-            output_tokens=_tokens(usage, "output_tokens"),
+            input_tokens=count_in(usage, "input_tokens"),
+            output_tokens=count_in(usage, "output_tokens"),
             cost_nano_usd=cost_nano_usd,
         )
     if rule.status == "running":
-        target, trace_id = _field(body, "target", str), _field(body, "trace_id", str)
-        return Start(target or "", trace_id, _field(body, "pid", int), _field(body, "host", str))
+        target, trace_id = field_in(body, "target", str), field_in(body, "trace_id", str)
+        return Start(
+            target or "", trace_id, field_in(body, "pid", int), field_in(body, "host", str)
+        )
     if rule.status is not None:
-        return End(rule.status, _field(body, "error", str), _field(body, "reason", str))
+        return End(rule.status, field_in(body, "error", str), field_in(body, "reason", str))
     return None
 
 
-def check_count(name: str, value: int) -> None:
-    """Refuse what cannot be summed up.
+def known_cost(cost: int, calls: int, errors: int, unpriced: int) -> int | None:
+    """Return the cost of some calls; None when nobody knows the price of any that was answered.
 
-    Raises:
-        TypeError: it is no integer.
-        ValueError: it is negative or above 2**53.
+    Args:
+        cost: nano-USD of those with a price.
+        calls: how many there were.
+        errors: those of them that failed.
+        unpriced: those of them whose price nobody knows.
     """
-    if not isinstance(value, int):
-        raise TypeError(f"{name} must be int, got {type(value).__name__}")
-    if not 0 <= value <= _LARGEST:
-        raise ValueError(f"{name} must be between 0 and 2**53, got {value}")
-
-
-def _tokens(usage: Mapping[str, Any], key: str) -> int:
-    value: int = usage.get(key) or 0
-    check_count(key, value)
-    return value
-
-
-def _field(body: Mapping[str, Any], key: str, wanted: type) -> Any:
-    value = body.get(key)
-    if value is not None and not isinstance(value, wanted):
-        raise TypeError(f"{key} must be {wanted.__name__}, got {type(value).__name__}")
-    return value
+    return None if unpriced and not cost and unpriced + errors >= calls else cost
 
 
 @dataclass(slots=True)
@@ -168,7 +155,7 @@ class RunState:
 
     def row(self, started: Mapping[str, Any], ended: Mapping[str, Any]) -> RunRow:
         """Return what a reader sees, given the bodies of the first and the last record."""
-        nothing_known = self.unpriced_calls > 0 and self.cost_nano_usd == 0
+        cost, calls = self.cost_nano_usd, self.calls
         return RunRow(
             run_id=self.run_id,
             trace_id=self.trace_id,
@@ -185,7 +172,7 @@ class RunState:
             unpriced_calls=self.unpriced_calls,
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
-            cost_nano_usd=None if nothing_known else self.cost_nano_usd,
+            cost_nano_usd=known_cost(cost, calls, self.errors, self.unpriced_calls),
             pid=self.pid,
             host=self.host,
         )

@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 from runtime.journal.entry import encode
 from runtime.journal.faults import JournalFailed, report_refusal
 from runtime.journal.fold import RunState
+from runtime.journal.memory_calls import MemoryCalls
 from runtime.journal.protocol import check_limit
 from runtime.journal.records import EventRow, JournalStatistics
 
 if TYPE_CHECKING:
     from runtime.journal.entry import Entry
+    from runtime.journal.ledger import Balance, Claim, Scope, Shortfall
+    from runtime.journal.query import CallQuery, Filed
     from runtime.journal.records import Record, RunRow, RunStatus
 
 
@@ -43,6 +46,11 @@ class _Run:
         entry = self.entries[seq - 1]
         return EventRow(seq, entry.at, entry.kind, entry.op, self.body(seq), entry.cost_nano_usd)
 
+    def outcome(self, op: str) -> EventRow:
+        """Return the record that ended a step."""
+        found = (n for n, entry in enumerate(self.entries, 1) if entry.terminal and entry.op == op)
+        return self.event(next(found))
+
     def body(self, seq: int | None) -> dict[str, Any]:
         body: dict[str, Any] = json.loads(self.entries[seq - 1].text) if seq else {}
         return body
@@ -56,6 +64,7 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
+        self._calls = MemoryCalls()
         self._lock = threading.Lock()
         self._committed = self._refused = self._bytes = 0
         self._closed = False
@@ -68,12 +77,26 @@ class MemoryJournal:
         self._check_open()
         entry = encode(record)
         with self._lock:
-            run = self._runs.get(entry.run_id)
-            if run is None:
-                run = self._runs[entry.run_id] = _Run(RunState.first(entry.run_id, entry.at))
-            if accepted := run.accepts(entry):
-                run.add(entry)
-            self._count(entry, accepted)
+            self._take(entry)
+
+    async def admit(self, record: Record, claims: tuple[Claim, ...]) -> Shortfall | None:
+        """Take the beginning of a call if its worst case fits; see ``Journal``."""
+        self._check_open()
+        entry = encode(record, claims)
+        with self._lock:
+            short = self._calls.shortfall(entry)
+            if short is None:
+                self._take(entry)
+        return short
+
+    def _take(self, entry: Entry) -> None:
+        run = self._runs.get(entry.run_id)
+        if run is None:
+            run = self._runs[entry.run_id] = _Run(RunState.first(entry.run_id, entry.at))
+        if accepted := run.accepts(entry):
+            run.add(entry)
+            self._calls.take(entry)
+        self._count(entry, accepted)
 
     def _count(self, entry: Entry, accepted: bool) -> None:
         if accepted:
@@ -132,6 +155,26 @@ class MemoryJournal:
                 return []
             first = max(after, 0) + 1
             return [run.event(seq) for seq in range(first, run.state.next_seq)[:limit]]
+
+    async def calls(self, query: CallQuery) -> list[Filed]:
+        """Return calls of the audit trail; see ``Journal``."""
+        self._check_open()
+        check_limit(query.limit)
+        with self._lock:
+            return self._calls.find(query, lambda run_id: self._runs[run_id].state.target)
+
+    async def balance(self, scope: Scope) -> Balance:
+        """Return what a scope has spent and reserved; see ``Journal``."""
+        self._check_open()
+        with self._lock:
+            return self._calls.balance(scope)
+
+    async def answer(self, request_sha256: str, since: float) -> EventRow | None:
+        """Return the newest answer to an equal question; see ``Journal``."""
+        self._check_open()
+        with self._lock:
+            call = self._calls.answered(request_sha256, since)
+            return None if call is None else self._runs[call.run_id].outcome(call.op)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from runtime.journal.ledger import Balance, Claim, Scope, Shortfall
+    from runtime.journal.query import CallQuery, Filed
     from runtime.journal.records import EventRow, JournalStatistics, Record, RunRow, RunStatus
 
 
@@ -25,6 +27,25 @@ class Journal(Protocol):
             TypeError: the body is not JSON, or a field of it that is summed up has a wrong type.
             ValueError: the kind is unknown, or a number or a text cannot be stored.
             JournalFailed: the journal is closed.
+        """
+
+    async def admit(self, record: Record, claims: tuple[Claim, ...]) -> Shortfall | None:
+        """Take the beginning of a call, if what it may cost at worst fits into some limits.
+
+        All limits hold, or nothing is noted; that is decided in the order of the records, by
+        everything that is committed before, also by other processes.
+
+        Args:
+            record: an ``invocation_started`` with its ``reserved_nano_usd``.
+            claims: the limits.
+
+        Returns:
+            The limit that it does not fit into; None when it is noted and its cost reserved.
+
+        Raises:
+            TypeError: as ``append``.
+            ValueError: as ``append``.
+            JournalFailed: the journal is closed, dead, or could not write for too long.
         """
 
     async def room(self) -> None:
@@ -81,6 +102,32 @@ class Journal(Protocol):
         Raises:
             ValueError: the limit is below 1.
             JournalFailed: they cannot be read.
+        """
+
+    async def calls(self, query: CallQuery) -> list[Filed]:
+        """Return calls of the audit trail.
+
+        Raises:
+            ValueError: the limit is below 1.
+            JournalFailed: they cannot be read.
+        """
+
+    async def balance(self, scope: Scope) -> Balance:
+        """Return what an agent, provider or tenant has spent and reserved in some days.
+
+        Raises:
+            JournalFailed: it cannot be read.
+        """
+
+    async def answer(self, request_sha256: str, since: float) -> EventRow | None:
+        """Return the newest ``invocation_completed`` of an equal question.
+
+        Args:
+            request_sha256: the digest of the question.
+            since: not one that was asked before this time, in seconds since the Unix epoch.
+
+        Raises:
+            JournalFailed: it cannot be read.
         """
 
 

@@ -9,21 +9,29 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import aiosqlite
 
+from runtime.journal.calls import CALL_COLUMNS, CallRow
 from runtime.journal.faults import JournalFailed, describe
 from runtime.journal.fold import COLUMNS, RunState
+from runtime.journal.ledger import Balance
+from runtime.journal.liveness import is_dead
 from runtime.journal.protocol import check_limit
+from runtime.journal.query import Filed
 from runtime.journal.records import EventRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from runtime.journal.ledger import Scope
+    from runtime.journal.query import CallQuery
     from runtime.journal.records import RunRow, RunStatus
 
+_MOST_OPEN = 1_000_000  # calls that run, or seem to
 _RUN = f"""
     SELECT {", ".join(f"run.{column}" for column in COLUMNS)},
            coalesce(first.body, first_blob.data), coalesce(last.body, last_blob.data)
@@ -37,6 +45,31 @@ _ONE_RUN = f"{_RUN} WHERE run.run_id = ?"
 _RUNS = f"""
     {_RUN} WHERE ?1 IS NULL OR run.status = ?1
     ORDER BY run.started_at DESC, run.run_id DESC LIMIT ?2
+"""
+_CALLS = f"""
+    SELECT {", ".join(f"call.{column}" for column in CALL_COLUMNS)},
+           coalesce(run.target, ''), run.status, run.pid, run.host
+    FROM call LEFT JOIN run ON run.run_id = call.run_id
+"""  # noqa: S608  # our own columns
+_BALANCE = """
+    SELECT
+        (
+            SELECT coalesce(sum(nano_usd), 0) FROM spending
+            WHERE subject = ?1 AND name = ?2 AND day BETWEEN ?3 AND ?4
+        ),
+        (
+            SELECT coalesce(sum(reserved_nano_usd), 0) FROM call
+            WHERE status = 'running' AND day BETWEEN ?3 AND ?4
+            AND ?2 = CASE ?1 WHEN 'agent' THEN agent WHEN 'provider' THEN provider ELSE tenant END
+        )
+"""
+_ANSWER = """
+    SELECT seq, at, kind, journal.op, coalesce(body, data), journal.cost_nano_usd
+    FROM call
+    JOIN journal ON journal.run_id = call.run_id AND journal.op = call.op AND journal.terminal = 1
+    LEFT JOIN blob USING (sha256)
+    WHERE call.request_sha256 = ? AND call.started_at >= ? AND call.status = 'completed'
+    ORDER BY call.started_at DESC LIMIT 1
 """
 _EVENTS = """
     SELECT seq, at, kind, op, coalesce(body, data), cost_nano_usd
@@ -67,8 +100,31 @@ class Reader:
         check_limit(limit)
         return await self._rows(_EVENTS, (run_id, after, limit), _event_row)
 
+    async def calls(self, query: CallQuery) -> list[Filed]:
+        """Return calls of the audit trail; see ``Journal``."""
+        check_limit(query.limit)
+        where = " AND ".join(_sought(query).conditions()) or "1"
+        way = "DESC" if query.newest_first else "ASC"
+        order = ", ".join(f"call.{name} {way}" for name in ("started_at", "run_id", "op"))
+        text = f"{_CALLS} WHERE {where} ORDER BY {order} LIMIT :limit"
+        found: list[Filed] = await self._rows(text, _sought(query).parameters(), _filed)
+        return [one for one in found if query.wants(one)][: query.limit]
+
+    async def balance(self, scope: Scope) -> Balance:
+        """Return what a scope has spent and reserved; see ``Journal``."""
+        found: list[Balance] = await self._rows(_BALANCE, scope, lambda _, row: Balance(*row))
+        return found[0]
+
+    async def answer(self, request_sha256: str, since: float) -> EventRow | None:
+        """Return the newest answer to an equal question; see ``Journal``."""
+        found: list[EventRow] = await self._rows(_ANSWER, (request_sha256, since), _event_row)
+        return found[0] if found else None
+
     async def _rows(
-        self, query: str, parameters: Sequence[Any], make: Callable[[sqlite3.Cursor, Any], Any]
+        self,
+        query: str,
+        parameters: Sequence[Any] | Mapping[str, Any],
+        make: Callable[[sqlite3.Cursor, Any], Any],
     ) -> list[Any]:
         try:
             async with aiosqlite.connect(self._address, uri=True) as connection:
@@ -77,6 +133,22 @@ class Reader:
                 return list(await connection.execute_fetchall(query, parameters))
         except sqlite3.Error as error:
             raise JournalFailed(describe(self._path, error)) from error
+
+
+def _sought(query: CallQuery) -> CallQuery:
+    """Return the query of the file: there, a call that died with its process is still running."""
+    if query.status not in ("running", "lost"):
+        return query
+    return replace(query, status=None if query.status == "lost" else "running", limit=_MOST_OPEN)
+
+
+def _filed(_cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Filed:
+    *columns, workflow, run_status, pid, host = row
+    call = CallRow(*columns)
+    call.unpriced = bool(call.unpriced)
+    if call.status == "running" and (run_status != "running" or is_dead(pid, host)):
+        call.status = "lost"
+    return Filed(call, workflow)
 
 
 def _run_row(_cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> RunRow:

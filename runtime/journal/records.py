@@ -18,6 +18,8 @@ Kind = Literal[
     "invocation_started",
     "invocation_completed",
     "invocation_failed",
+    "invocation_denied",
+    "invocation_cached",
     "skill_started",
     "skill_completed",
     "skill_failed",
@@ -56,6 +58,8 @@ KINDS: Mapping[str, KindRule] = MappingProxyType(
         "invocation_started": KindRule(),
         "invocation_completed": KindRule(terminal=True, calls=1),
         "invocation_failed": KindRule(terminal=True, calls=1, errors=1),
+        "invocation_denied": KindRule(terminal=True),
+        "invocation_cached": KindRule(terminal=True),
         "skill_started": KindRule(),
         "skill_completed": KindRule(terminal=True),
         "skill_failed": KindRule(terminal=True),
@@ -75,7 +79,8 @@ class Record:
     ``trace_id``, ``pid``, ``host``; ``run_completed`` has ``output``; ``run_failed`` and
     ``run_cancelled`` have ``error`` and ``reason``; ``invocation_completed`` and
     ``invocation_failed`` have ``usage`` (``input_tokens``, ``output_tokens``) and, when nobody
-    knows the price, ``unpriced: true``. Every other key is kept as it is.
+    knows the price, ``unpriced: true``. What the audit trail takes from the records of a call is in
+    ``calls``. Every other key is kept as it is.
 
     Attributes:
         run_id: the run it belongs to.
@@ -138,8 +143,8 @@ class RunRow:
         unpriced_calls: those of them whose price nobody knows.
         input_tokens: prompt tokens of all calls.
         output_tokens: generated tokens of all calls.
-        cost_nano_usd: the priced calls together; None when there were only unpriced ones, or when
-            the priced ones were free.
+        cost_nano_usd: the priced calls together; None when nobody knows the price of any that was
+            answered.
         pid: the process that started it.
         host: the machine that started it.
     """

@@ -1,5 +1,7 @@
 """The tables, and how a file gets them. ``user_version`` counts the steps that it has taken.
 
+``call`` and ``spending`` are folded from the records of model calls, see ``calls`` and ``books``.
+
 The input and the output of a run are not in its row: they are in the bodies of the records that
 ``started_seq`` and ``ended_seq`` name. The row changes with every group, a body never.
 """
@@ -9,9 +11,11 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Literal
 
+from runtime.journal.backfill import file_earlier_calls
 from runtime.journal.faults import JournalUnusable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Synchronous = Literal["full", "normal"]
@@ -20,7 +24,7 @@ BUSY_TIMEOUT_MS = 1000  # our own writers queue at a lock; this is for readers a
 
 # Written by a later version, which resumes runs and fences their former owners: epoch, owner,
 # lease_until, code, attempt. They are here so that its files and these are the same.
-_STEPS: tuple[tuple[str, ...], ...] = (
+_STEPS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (
     (
         """
         CREATE TABLE run (
@@ -69,6 +73,66 @@ _STEPS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE UNIQUE INDEX one_outcome ON journal (run_id, op) WHERE terminal = 1",
         "CREATE TABLE blob (sha256 BLOB PRIMARY KEY, data TEXT NOT NULL)",
+    ),
+    (
+        """
+        CREATE TABLE call (
+            run_id TEXT NOT NULL,
+            op TEXT NOT NULL,
+            started_at REAL NOT NULL,
+            day TEXT NOT NULL,
+            ended_at REAL,
+            expires_at REAL,
+            agent TEXT NOT NULL,
+            path TEXT NOT NULL,
+            task TEXT NOT NULL,
+            tenant TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            model TEXT NOT NULL,
+            level TEXT NOT NULL,
+            route TEXT NOT NULL,
+            served_model TEXT NOT NULL,
+            status TEXT NOT NULL,
+            input_tokens INTEGER NOT NULL,
+            output_tokens INTEGER NOT NULL,
+            cached_input_tokens INTEGER NOT NULL,
+            cache_write_tokens INTEGER NOT NULL,
+            reasoning_tokens INTEGER NOT NULL,
+            cost_nano_usd INTEGER NOT NULL,
+            unpriced INTEGER NOT NULL,
+            reserved_nano_usd INTEGER NOT NULL,
+            settled_nano_usd INTEGER,
+            usage_source TEXT NOT NULL,
+            service_tier TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            finish_reason TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            error_class TEXT NOT NULL,
+            error TEXT NOT NULL,
+            decision TEXT NOT NULL,
+            policy TEXT NOT NULL,
+            data_classes TEXT NOT NULL,
+            contents TEXT NOT NULL,
+            request_sha256 TEXT NOT NULL,
+            reply_sha256 TEXT NOT NULL,
+            request_id TEXT NOT NULL,
+            price_source TEXT NOT NULL,
+            PRIMARY KEY (run_id, op)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX call_started_at ON call (started_at)",
+        "CREATE INDEX call_running ON call (day) WHERE status = 'running'",
+        "CREATE INDEX call_request ON call (request_sha256, started_at)",
+        """
+        CREATE TABLE spending (
+            subject TEXT NOT NULL,
+            name TEXT NOT NULL,
+            day TEXT NOT NULL,
+            nano_usd INTEGER NOT NULL,
+            PRIMARY KEY (subject, name, day)
+        ) WITHOUT ROWID
+        """,
+        file_earlier_calls,
     ),
 )
 VERSION = len(_STEPS)
@@ -120,6 +184,9 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
             f"journal {path} is the database of another program; choose another file with --db"
         )
     for statement in (statement for step in _STEPS[version:] for statement in step):
-        connection.execute(statement)
+        if isinstance(statement, str):
+            connection.execute(statement)
+        else:
+            statement(connection)
     # Written even when it is the same: this is what fails on a file that may only be read.
     connection.execute(f"PRAGMA user_version = {VERSION}")

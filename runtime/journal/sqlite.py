@@ -25,7 +25,10 @@ from runtime.journal.writer import Writer
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
+    from runtime.journal.ledger import Balance, Claim, Scope, Shortfall
+    from runtime.journal.query import CallQuery, Filed
     from runtime.journal.records import EventRow, Record, RunRow, RunStatus
 
 _CHECKPOINT_BYTES = 64 * 1024 * 1024
@@ -125,6 +128,19 @@ class SqliteJournal:
         """Take a record; see ``Journal``."""
         self._backlog.put(encode(record))
 
+    async def admit(self, record: Record, claims: tuple[Claim, ...]) -> Shortfall | None:
+        """Take the beginning of a call if its worst case fits; see ``Journal``.
+
+        A caller that is cancelled meanwhile is kept until that is decided, which is one commit:
+        nobody else would know that it has reserved something.
+        """
+        self._check_open()
+        entry = encode(record, claims)
+        with anyio.CancelScope(shield=True):
+            self._backlog.put(entry)
+            await self._until(lambda: entry.verdict is not None)
+        return None if entry.verdict == "admitted" else entry.verdict
+
     async def room(self) -> None:
         """Wait while ``high_water`` records wait, until less than half of it do."""
         self._check_open()
@@ -140,11 +156,12 @@ class SqliteJournal:
         await self._until_settled(self._backlog.appended)
 
     async def _until_settled(self, count: int) -> None:
-        while self._writer.progress.settled < count:
+        await self._until(lambda: self._writer.progress.settled >= count)
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
             with anyio.move_on_after(self._patience_left()):
-                await self._bell.until(
-                    lambda: self._writer.progress.settled >= count or self._writer.ended
-                )
+                await self._bell.until(lambda: reached() or self._writer.ended)
 
     def _patience_left(self) -> float:
         left = self._give_up_s - self._writer.stalled_s()
@@ -208,6 +225,21 @@ class SqliteJournal:
         """Return a run's events; see ``Journal``."""
         self._check_open()
         return await self._reader.events(run_id, after, limit)
+
+    async def calls(self, query: CallQuery) -> list[Filed]:
+        """Return calls of the audit trail; see ``Journal``."""
+        self._check_open()
+        return await self._reader.calls(query)
+
+    async def balance(self, scope: Scope) -> Balance:
+        """Return what a scope has spent and reserved; see ``Journal``."""
+        self._check_open()
+        return await self._reader.balance(scope)
+
+    async def answer(self, request_sha256: str, since: float) -> EventRow | None:
+        """Return the newest answer to an equal question; see ``Journal``."""
+        self._check_open()
+        return await self._reader.answer(request_sha256, since)
 
     def _check_open(self) -> None:
         if self._closed:

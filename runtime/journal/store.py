@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from runtime.journal.books import Books
 from runtime.journal.faults import JournalUnusable, describe
 from runtime.journal.fold import COLUMNS, RunState, values_of
 from runtime.journal.lock import FileLock
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from runtime.journal.entry import Entry
+    from runtime.journal.books import CallKey
+    from runtime.journal.calls import CallRow
+    from runtime.journal.entry import Entry, Verdict
     from runtime.journal.schema import Synchronous
 
 _LARGEST_INLINE = 64 * 1024  # bytes; longer bodies are kept once, by their hash
@@ -44,6 +47,7 @@ _SAVE = (
     f"ON CONFLICT (run_id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])}"
 )
 
+Verdicts: TypeAlias = "list[tuple[Entry, Verdict]]"
 _Row = tuple[str, int, float, str, str, bool, int, str | None, bytes | None]
 
 
@@ -64,6 +68,7 @@ class Store:
         self._wal = path.with_name(f"{path.name}-wal")
         self._checkpoint_bytes = self._next_checkpoint = checkpoint_bytes
         self._states: dict[str, RunState] = {}
+        self._calls: dict[CallKey, CallRow] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
@@ -84,20 +89,25 @@ class Store:
     def commit(self, group: Sequence[Entry]) -> list[Entry]:
         """Write a group in one transaction and return the records that were left out.
 
+        A record whose claims do not hold is left out, too, but that is no fault: it has a verdict.
+
         Raises:
             sqlite3.Error: the file cannot be written; nothing of the group is.
             OSError: the lock cannot be had.
         """
+        refused: list[Entry] = []
         with self._lock:
             try:
                 with self._transaction():
-                    self._insert(group)
+                    verdicts = self._insert(group)
             except _RECORD_FAULTS:
                 # Either one record is at fault, or another process has written one of these runs,
                 # so that its next number is taken: what was known of the runs is read afresh.
                 with self._transaction():
-                    return self._insert_singly(group)
-        return []
+                    refused, verdicts = self._insert_singly(group)
+        for entry, verdict in verdicts:
+            entry.verdict = verdict
+        return refused
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -106,34 +116,49 @@ class Store:
             yield
             self._connection.execute("COMMIT")
         except BaseException:
-            self._states.clear()  # they were counted ahead of what is in the file
+            self._forget()  # they were counted ahead of what is in the file
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-        if len(self._states) > _MOST_STATES:
-            self._states.clear()
+        if len(self._states) > _MOST_STATES or len(self._calls) > _MOST_STATES:
+            self._forget()
 
-    def _insert(self, entries: Sequence[Entry]) -> None:
+    def _forget(self) -> None:
+        self._states.clear()
+        self._calls.clear()
+
+    def _insert(self, entries: Sequence[Entry]) -> Verdicts:
+        books = Books(self._connection, self._calls)
         states: dict[str, RunState] = {}
         large: dict[bytes, str] = {}
         rows: list[_Row] = []
+        verdicts: Verdicts = []
         for entry in entries:
+            if entry.claims:
+                short = books.shortfall(entry)
+                verdicts.append((entry, short or "admitted"))
+                if short is not None:
+                    continue
+            books.take(entry)
             state = states.setdefault(entry.run_id, self._state(entry))
             rows.append(_row(entry, state.take(entry.at, entry.facts), large))
         self._connection.executemany(_INSERT, rows)
         if large:
             self._connection.executemany(_KEEP, large.items())
         self._connection.executemany(_SAVE, map(values_of, states.values()))
+        books.save()
+        return verdicts
 
-    def _insert_singly(self, entries: Sequence[Entry]) -> list[Entry]:
-        refused = []
+    def _insert_singly(self, entries: Sequence[Entry]) -> tuple[list[Entry], Verdicts]:
+        refused: list[Entry] = []
+        verdicts: Verdicts = []
         for entry in entries:
             try:
-                self._insert([entry])
+                verdicts += self._insert([entry])
             except _RECORD_FAULTS:
-                self._states.pop(entry.run_id)  # it has counted a record that is not there
+                self._forget()  # what is known has counted a record that is not there
                 refused.append(entry)
-        return refused
+        return refused, verdicts
 
     def _state(self, entry: Entry) -> RunState:
         state = self._states.get(entry.run_id)
@@ -142,6 +167,18 @@ class Store:
             state = RunState(*row) if row else RunState.first(entry.run_id, entry.at)
             self._states[entry.run_id] = state
         return state
+
+    def reap(self, now: float) -> None:
+        """Settle the calls that died with their processes.
+
+        Raises:
+            sqlite3.Error: the file cannot be written.
+            OSError: the lock cannot be had.
+        """
+        with self._lock, self._transaction():
+            books = Books(self._connection, self._calls)
+            books.reap(now)
+            books.save()
 
     def checkpoint_if_large(self) -> None:
         """Empty the write-ahead log when it is long.

@@ -1,0 +1,42 @@
+"""Reading the fields of a record's body: each of its type, or a clear refusal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LARGEST = 2**53  # what every JSON reader holds exactly; a thousand of them still fit into 64 bits
+
+
+def check_count(name: str, value: int) -> None:
+    """Refuse what cannot be summed up.
+
+    Raises:
+        TypeError: it is no integer.
+        ValueError: it is negative or above 2**53.
+    """
+    if not isinstance(value, int):
+        raise TypeError(f"{name} must be int, got {type(value).__name__}")
+    if not 0 <= value <= _LARGEST:
+        raise ValueError(f"{name} must be between 0 and 2**53, got {value}")
+
+
+def count_in(body: Mapping[str, Any], name: str) -> int:
+    """Return a count; 0 when it is not given. Raises what ``check_count`` raises."""
+    value: int = body.get(name) or 0
+    check_count(name, value)
+    return value
+
+
+def field_in(body: Mapping[str, Any], name: str, *wanted: type) -> Any:
+    """Return a value of one of some types; None when it is not given.
+
+    Raises:
+        TypeError: it is of another type.
+    """
+    value = body.get(name)
+    if value is not None and not isinstance(value, wanted):
+        raise TypeError(f"{name} must be {wanted[0].__name__}, got {type(value).__name__}")
+    return value

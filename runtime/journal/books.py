@@ -1,0 +1,149 @@
+"""Model calls and what they cost, as one transaction of a SQLite file sees them.
+
+The row of a call that runs is its reservation: what it may cost at worst is counted until its
+outcome replaces it. So nothing can be reserved without a call, and a call that is lost in a crash
+is found by its row.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from runtime.journal.calls import CALL_COLUMNS, Begun, CallRow, Ended, call_values, day_of
+from runtime.journal.ledger import SUBJECTS, Balance, Ledger
+from runtime.journal.liveness import is_dead
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from runtime.journal.entry import Entry
+    from runtime.journal.ledger import Scope, Shortfall
+
+CallKey = tuple[str, str]
+
+_COLUMNS = ", ".join(CALL_COLUMNS)
+_CHANGES = ", ".join(f"{column} = excluded.{column}" for column in CALL_COLUMNS[2:])
+_SAVE = (
+    f"INSERT INTO call ({_COLUMNS}) VALUES ({', '.join('?' * len(CALL_COLUMNS))}) "  # noqa: S608  # our own columns
+    f"ON CONFLICT (run_id, op) DO UPDATE SET {_CHANGES}"
+)
+_LOAD = f"SELECT {_COLUMNS} FROM call WHERE run_id = ? AND op = ?"  # noqa: S608  # our own columns
+_SPEND = """
+    INSERT INTO spending (subject, name, day, nano_usd) VALUES (?, ?, ?, ?)
+    ON CONFLICT (subject, name, day) DO UPDATE SET nano_usd = nano_usd + excluded.nano_usd
+"""
+_SPENT = """
+    SELECT coalesce(sum(nano_usd), 0) FROM spending
+    WHERE subject = ? AND name = ? AND day BETWEEN ? AND ?
+"""
+_RESERVED = {
+    subject: f"""
+        SELECT coalesce(sum(reserved_nano_usd), 0) FROM call
+        WHERE status = 'running' AND {subject} = ? AND day BETWEEN ? AND ?
+    """  # noqa: S608  # one of three columns
+    for subject in SUBJECTS
+}
+_RUNNING = f"""
+    SELECT {", ".join(f"call.{column}" for column in CALL_COLUMNS)}, run.pid, run.host
+    FROM call LEFT JOIN run ON run.run_id = call.run_id WHERE call.status = 'running'
+"""  # noqa: S608  # our own columns
+
+
+class Books:
+    """The calls of one transaction.
+
+    Args:
+        connection: the file, in a transaction.
+        open_calls: rows of calls that run, by run and step; kept from one transaction to the next.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, open_calls: dict[CallKey, CallRow]) -> None:
+        self._connection = connection
+        self._open = open_calls
+        self._ledger = Ledger(self._stored)
+        self._changed: dict[CallKey, CallRow] = {}
+        self._spent: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._reaped = False
+
+    def shortfall(self, entry: Entry) -> Shortfall | None:
+        """Return the claim that a call's worst case does not fit into; None if it fits."""
+        if not entry.claims or not isinstance(entry.call, Begun):
+            return None
+        needed: int = entry.call.said.get("reserved_nano_usd", 0)
+        short = self._ledger.shortfall(entry.claims, needed)
+        if short is None or self._reaped:
+            return short
+        self._reaped = True
+        self.reap(time.time_ns() / 1e9)
+        return self._ledger.shortfall(entry.claims, needed)
+
+    def take(self, entry: Entry) -> None:
+        """Count what a record says of a call."""
+        key = (entry.run_id, entry.op)
+        match entry.call:
+            case Begun() as begun:
+                self._begin(key, begun.row(*key))
+            case Ended() as ended:
+                row = self._row(key, ended)
+                with self._settled(row):
+                    row.end(ended)
+                self._open.pop(key, None)
+
+    def reap(self, now: float) -> None:
+        """Settle the calls of processes that are dead, and those that nobody waits for any more."""
+        for *columns, pid, host in self._connection.execute(_RUNNING).fetchall():
+            row = CallRow(*columns)
+            key = (row.run_id, row.op)
+            if key not in self._changed and (row.is_overdue(now) or is_dead(pid, host)):
+                with self._settled(row):
+                    row.lose(now)
+                self._open.pop(key, None)
+
+    def save(self) -> None:
+        """Write what has changed."""
+        if self._changed:
+            self._connection.executemany(_SAVE, map(call_values, self._changed.values()))
+        if self._spent:
+            spent = ((*key, amount) for key, amount in self._spent.items())
+            self._connection.executemany(_SPEND, spent)
+
+    def _begin(self, key: CallKey, row: CallRow) -> None:
+        self._changed[key] = row
+        if row.status == "running":
+            self._open[key] = row
+            self._ledger.change(row, reserved=row.reserved_nano_usd)
+
+    @contextmanager
+    def _settled(self, row: CallRow) -> Iterator[None]:
+        """Count what the end of a call, which happens inside, changes in the balances.
+
+        One that was taken for lost may still end: what was counted for it is taken back.
+        """
+        reserved = row.reserved_nano_usd if row.status == "running" else 0
+        earlier = row.settled_nano_usd or 0
+        yield
+        spent = row.settled - earlier
+        self._changed[row.run_id, row.op] = row
+        self._ledger.change(row, spent=spent, reserved=-reserved)
+        for subject in SUBJECTS:
+            name = getattr(row, subject)
+            if name and spent:
+                self._spent[subject, name, row.day] += spent
+
+    def _row(self, key: CallKey, ended: Ended) -> CallRow:
+        row = self._changed.get(key) or self._open.get(key)
+        if row is not None:
+            return row
+        found = self._connection.execute(_LOAD, key).fetchone()
+        return CallRow(*found) if found else CallRow(*key, ended.at, day_of(ended.at))
+
+    def _stored(self, scope: Scope) -> Balance:
+        days = (scope.name, scope.first_day, scope.last_day)
+        execute = self._connection.execute
+        spent = execute(_SPENT, (scope.subject, *days)).fetchone()[0]
+        reserved = execute(_RESERVED[scope.subject], days).fetchone()[0]
+        return Balance(spent, reserved)
