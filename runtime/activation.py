@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from runtime.errors import Cancelled, RuntimeFault
+from runtime.explicit import hints_of
 from runtime.run import Totals
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from otel import Span
     from runtime.agent import Agent, Limits
     from runtime.engines import Pending, Place
+    from runtime.explicit import Hints
     from runtime.messages import Delegation
     from runtime.model_stream import Flow
     from runtime.run import Run
@@ -39,6 +41,7 @@ class Activation:
     """
 
     __slots__ = (
+        "_hints",
         "_waits",
         "agent",
         "calls",
@@ -77,6 +80,23 @@ class Activation:
         self.ending = False
         self.over = False
         self._waits = 0
+        self._hints: Hints | None = None
+
+    @property
+    def hints(self) -> Hints:
+        """What its Delegation says of models.
+
+        Raises:
+            InvalidInput: something in it is wrong.
+        """
+        if self._hints is None:
+            self._hints = hints_of(self.delegation.context, self.delegation.input)
+        return self._hints
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The slugs of its agent and of those above it, outermost first."""
+        return (*self.delegation.ancestors, self.delegation.sag_id)
 
     def waiting(self) -> Waiting:
         """Return ``async with`` around a wait for own delegations: the body does not run in it."""

@@ -49,6 +49,7 @@ class Limits:
         backoff: how long to wait before that.
         model: a tier, ``provider/model`` or a model's name; None leaves it to the code.
         max_output_tokens: the most that one model call may generate.
+        task_type: the type of its tasks, for routes; None for its slug.
         data_class: what kind of data it handles, for policies.
         skills: the skills it may use; None for any.
         agents: the agents it may delegate to; None for any.
@@ -61,6 +62,7 @@ class Limits:
     backoff: Backoff = field(default_factory=Backoff)
     model: str | None = None
     max_output_tokens: int = 4_096
+    task_type: str | None = None
     data_class: str | None = None
     skills: frozenset[str] | None = None
     agents: frozenset[str] | None = None

@@ -75,6 +75,7 @@ class Course:
         per_target: the most attempts at one target.
         total: the most attempts in all; the last target gets at least one.
         windows: how many tokens a target's model holds, where that is known.
+        passed_over: why others are not asked that would have been; told when all have failed.
     """
 
     targets: tuple[Target, ...]
@@ -82,6 +83,7 @@ class Course:
     per_target: int
     total: int
     windows: Mapping[Target, int | None]
+    passed_over: tuple[RuntimeFault, ...] = ()
 
     def from_target(self, target: Target) -> Course:
         """Return the same course with ``target`` asked first."""
@@ -165,6 +167,7 @@ class Cascade:
                 used[target] = used.get(target, 0) + _attempts_of(error, share)
                 if not self._falls_through(error, request, position, left):
                     raise
+        failures += self._course.passed_over
         raise AllTargetsFailed(
             f"all {len(failures)} targets failed: {'; '.join(_line(one) for one in failures)}",
             provider=request.provider,
@@ -229,7 +232,7 @@ class Cascade:
     def _falls_through(
         self, error: RuntimeFault, request: ModelRequest, position: int, left: int
     ) -> bool:
-        if len(self._course.targets) == 1:
+        if len(self._course.targets) == 1 and not self._course.passed_over:
             return False
         if isinstance(error, PolicyDenied | BudgetExceeded):
             return position > 0

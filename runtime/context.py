@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from runtime.activation import Activation
     from runtime.agent import Skill
     from runtime.engines import Pending
+    from runtime.explicit import Hints
     from runtime.messages import Delegation, Result
     from runtime.model_stream import ModelStream
     from runtime.wishes import AskOptions, Services, StreamOptions
@@ -53,9 +54,12 @@ class Context:
         hints: the Delegation's ``context``, as its sender gave it.
     """
 
-    def __init__(self, activation: Activation, services: Services) -> None:
+    def __init__(
+        self, activation: Activation, services: Services, hints: Hints | None = None
+    ) -> None:
         self._activation = activation
         self._services = services
+        self._own_hints = hints
         self.run_id = activation.delegation.run_id
         self.task_id = activation.delegation.task_id
         self.agent = activation.agent.name
@@ -172,7 +176,11 @@ class Context:
             raise ValueError(f"max_turns is at least 1, not {given['max_turns']}")
         given["tools"] = tuple(self._services.skill(tool) for tool in given.get("tools", ()))
         given["stop"] = tuple(given.get("stop", ()))
-        return Question(messages=messages, returns=returns, **given)
+        return Question(messages=messages, returns=returns, hints=self._hints, **given)
+
+    @property
+    def _hints(self) -> Hints:
+        return self._own_hints or self._activation.hints
 
     async def use(self, skill: Skill | str, /, *args: Any, **kwargs: Any) -> Any:
         """Run a skill and return what it returns.
@@ -311,6 +319,14 @@ class Context:
         finally:
             self._activation.call_off(pending)
 
+    def for_payload(self, payload: Any) -> Context:
+        """Return the context of a skill that works on a payload for this body.
+
+        Raises:
+            InvalidInput: the payload's ``model_config`` is wrong.
+        """
+        return Context(self._activation, self._services, self._hints.within(payload))
+
     # --- how -------------------------------------------------------------------------------------
 
     async def for_thread(
@@ -332,6 +348,9 @@ class Context:
 
     async def _send(self, agent: Agent | str | Delegation, payload: Any, how: Sending) -> Pending:
         self._activation.check()
+        classes = self._hints.data_classes
+        if classes:
+            how = how.with_data_classes(classes, agent)
         return await self._services.send(self._activation, agent, payload, how)
 
     async def _send_all(

@@ -127,6 +127,7 @@ def limits_of(entry: AgentEntry) -> Limits:
         backoff=entry.backoff.schedule(),
         model=entry.model,
         max_output_tokens=entry.max_output_tokens,
+        task_type=entry.task_type,
         data_class=entry.data_class,
         skills=None if entry.skills is None else frozenset(entry.skills),
         agents=None if entry.agents is None else frozenset(entry.agents),

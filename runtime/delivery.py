@@ -16,6 +16,7 @@ from runtime.errors import (
     PolicyDenied,
     RuntimeFault,
 )
+from runtime.explicit import FOR_THE_RUNTIME, hints_of
 from runtime.messages import Delegation, Result
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from otel import Span
     from runtime.activation import Activation
+    from runtime.agent import Agent
     from runtime.directory import Entry
     from runtime.engines import Pending, Work
     from runtime.run import Run, Totals
@@ -99,8 +101,7 @@ def check_allowed(activation: Activation, slug: str) -> None:
 
 def ancestors_of(activation: Activation) -> tuple[str, ...]:
     """Return the slugs of those who wait for a child of this body, outermost first."""
-    above = activation.delegation
-    return (*above.ancestors, above.sag_id)
+    return activation.path
 
 
 def cycle_of(entry: Entry, ancestors: tuple[str, ...]) -> str | None:
@@ -118,9 +119,20 @@ def check(entry: Entry, delegation: Delegation) -> tuple[Any, RuntimeFault | Non
     if cycle is not None:
         return None, DelegationCycle(cycle)
     try:
-        return entry.agent.signature.arguments(delegation.input), None
+        hints_of(delegation.context, delegation.input)
+        return arguments_of(entry.agent, delegation), None
     except InvalidInput as fault:
         return None, fault
+
+
+def arguments_of(agent: Agent, delegation: Delegation) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments that an input means; what it says to the runtime is none of them.
+
+    Raises:
+        InvalidInput: the input has another type.
+    """
+    given = agent.signature.without(delegation.input, FOR_THE_RUNTIME)
+    return agent.signature.arguments(given)
 
 
 def note_sent(run: Run, delegation: Delegation, fault: RuntimeFault | None) -> RuntimeFault | None:

@@ -28,6 +28,7 @@ from runtime.delivery import (
     Sent,
     addressed,
     ancestors_of,
+    arguments_of,
     check,
     check_allowed,
     cycle_of,
@@ -111,7 +112,8 @@ class Dispatcher:
         """Ask a model for an agent."""
         use = partial(self._skills.use, context, activation)
         note = partial(self._skills.note_refused, activation)
-        return await self._models.ask(activation, question, use, note)
+        skills = self._directory.skills.values()
+        return await self._models.ask(activation, question, skills, use, note)
 
     def stream(self, activation: Activation, question: Question) -> ModelStream:
         """Return the answer to a question in pieces; see ``Context.stream``."""
@@ -285,7 +287,7 @@ class Dispatcher:
             if place is not None and not place.inside:
                 await place.come_back()  # it crashed, and waited for its restart outside
             checked, work.arguments = work.arguments, None
-            args, kwargs = checked or agent.signature.arguments(activation.delegation.input)
+            args, kwargs = checked or arguments_of(agent, activation.delegation)
             answer = await self._bodies.run(context, activation, work.state, args, kwargs)
             value, output = agent.signature.output(answer)
         except Exception as error:

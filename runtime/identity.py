@@ -1,14 +1,18 @@
 """Names that cannot collide: run ids are UUIDv7, and a run's trace id is the same 128 bits.
 
 A UUIDv7 (RFC 9562) begins with the time in milliseconds, so runs sort by their start. A run id
-that a person chose (``mag-abc123``) is no UUID; its trace id is a hash of it, always the same.
+that a person chose (``mag-abc123``) is no UUID; its trace id is a hash of it, always the same. What
+a step does is known by the digest of its content.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
+import time
 import uuid
+from typing import Any
 
 _UUID_VERSION = 7
 
@@ -30,3 +34,14 @@ def trace_id_of(run_id: str) -> int:
     if parsed is not None and parsed.version == _UUID_VERSION:
         return parsed.int
     return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:16], "big") | 1
+
+
+def digest_of(content: Any) -> str:
+    """Return the SHA-256 of JSON data, whatever the order of its keys, as 64 hex digits."""
+    canonical = json.dumps(content, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode(errors="backslashreplace")).hexdigest()
+
+
+def wall_clock() -> float:
+    """Return the seconds since the Unix epoch."""
+    return time.time_ns() / 1e9

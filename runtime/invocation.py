@@ -1,43 +1,120 @@
 """One model call under way, seen from the run: reserved, journalled, spanned; it ends exactly once.
 
-What it may cost at worst is reserved before the call and settled after it, so the run's budget
-holds at any concurrency. Every end is synchronous: nothing can come in between, and a body that is
-being ended can still settle.
+What it may cost at worst is reserved before the call and settled after it, so budgets hold at any
+concurrency. Every end is synchronous: nothing can come in between, and a body that is being ended
+can still settle.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
+from otel.chat_attributes import chat_end
+from runtime.catalog import Target
 from runtime.chat_spans import chat_end_of, start_chat_span
+from runtime.described import calls_of, fingerprint, reply_digest, request_digest, tokens_of
 from runtime.errors import (
     BudgetExceeded,
     ConfigurationError,
     ConnectionFailed,
     DeadlineExceeded,
     MalformedResponse,
+    PolicyDenied,
     ProviderError,
     QueueFull,
     StreamInterrupted,
     Timeout,
 )
 from runtime.governance.cost import cost_of, worst_case
-from runtime.messages import TOKEN_COUNTS, Image, ModelReply, Usage
+from runtime.journal import Claim, scope_of
+from runtime.journal.calls import day_of
+from runtime.messages import Price
+from runtime.reservation import reserve
+from runtime.rules import Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from otel import Span, Tracing
-    from runtime.activation import Activation
-    from runtime.messages import Message, ModelRequest, Price
-    from runtime.run import Run
+    from otel.attributes import Attributes
+    from runtime.messages import ModelReply, ModelRequest, Usage
+    from runtime.reservation import Reservations
+    from runtime.run import Run, Totals
 
 NOT_YET_SENT = ("connect", "queue")  # stages of a call in which nothing can have been generated
-NOTHING_SAID = Usage()
+
+
+class Observed(NamedTuple):
+    """How a call went.
+
+    Attributes:
+        target: who was asked.
+        seconds: how long it took.
+        output_tokens: how much was generated.
+        ok: whether it was answered.
+    """
+
+    target: Target
+    seconds: float
+    output_tokens: int
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who makes a call.
+
+    Attributes:
+        run: the run.
+        agent: the agent.
+        path: that agent and those above it, outermost first.
+        op: the step of the run that asks.
+        task_id: the piece of work.
+        totals: where calls are counted, besides the run's own.
+        span: the span of what asks.
+        reason_of: the short word for what ended a step.
+    """
+
+    run: Run
+    agent: str
+    path: tuple[str, ...]
+    op: str
+    task_id: str
+    totals: tuple[Totals, ...]
+    span: Span
+    reason_of: Callable[[BaseException], str]
+
+
+class Case(NamedTuple):
+    """What is known of a call besides its request.
+
+    Attributes:
+        price: what its model costs; None when nobody knows.
+        terms: what policies say.
+        data_classes: the kinds of data in it.
+        level: on which level of priority its model was chosen.
+        route: the type of task whose route it goes by; empty for none.
+        in_process: whether the model is in this process.
+    """
+
+    price: Price | None
+    terms: Terms = Terms()
+    data_classes: frozenset[str] = frozenset()
+    level: str = ""
+    route: str = ""
+    in_process: bool = False
+
+    @property
+    def counted(self) -> Price | None:
+        """The price that budgets count: the known one, or what a policy says of unknown ones."""
+        rate = self.terms.unknown_rate
+        if self.price is not None or rate is None:
+            return self.price
+        source = self.terms.unknown_source
+        return Price(input=rate, output=rate, cached_input=rate, cache_write=rate, source=source)
 
 
 class Invocation:
@@ -48,24 +125,39 @@ class Invocation:
         span: its ``chat`` span.
     """
 
-    __slots__ = ("_activation", "_op", "_price", "_reserved", "request", "span")
+    __slots__ = (
+        "_asker",
+        "_began",
+        "_case",
+        "_observe",
+        "_op",
+        "_reserved",
+        "_settled",
+        "request",
+        "span",
+    )
 
     def __init__(
         self,
-        activation: Activation,
+        asker: Asker,
         request: ModelRequest,
+        case: Case,
         *,
         op: str,
         span: Span,
-        price: Price | None,
         reserved: int,
+        settled: Callable[[], None],
+        observe: Callable[[Observed], None],
     ) -> None:
         self.request = request
         self.span = span
-        self._activation = activation
+        self._asker = asker
+        self._case = case
         self._op = op
-        self._price = price
         self._reserved = reserved
+        self._settled = settled
+        self._observe = observe
+        self._began = anyio.current_time()
 
     def completed(self, reply: ModelReply, *, cut_off: bool = False) -> None:
         """Settle, count and note an answer.
@@ -74,19 +166,20 @@ class Invocation:
             reply: the answer, or what there was of it.
             cut_off: whether the author did not want the rest of it.
         """
-        cost = self._cost(reply.usage)
-        lost = self._cost(reply.lost_usage) or 0
-        run, activation = self._activation.run, self._activation
-        total = None if cost is None else cost + lost
-        spent = self._reserved if total is None else total
-        run.settle(self._reserved, spent)
-        for totals in (activation.totals, run.totals):
-            totals.add_call(reply.usage, total)
+        case, tier = self._case, reply.service_tier
+        cost = _total(case.price, reply.usage, reply.lost_usage, tier)
+        counted = _total(case.counted, reply.usage, reply.lost_usage, tier)
+        spent = self._reserved if counted is None else counted
+        self._settle(spent)
+        self._count(reply.usage, cost, failed=False)
         self.span.set(chat_end_of(reply, cost))
         self.span.end()
-        body = _completed(activation, reply, unpriced=cost is None, cut_off=cut_off)
-        body["settled_nano_usd"] = spent
-        run.record("invocation_completed", self._op, body, total or 0)
+        body = _completed(self._asker, reply, case, unpriced=cost is None, cut_off=cut_off)
+        self._asker.run.record(
+            "invocation_completed", self._op, body | {"settled_nano_usd": spent}, cost or 0
+        )
+        self._settled()
+        self._observe(self._observed(reply.usage, ok=True))
 
     def failed(self, error: BaseException) -> None:
         """Settle, count and note a failure; what it cost at worst stays spent unless it is known.
@@ -94,135 +187,212 @@ class Invocation:
         Args:
             error: why; also a cancellation.
         """
-        run, activation = self._activation.run, self._activation
-        spent, billed = self._spent(error)
-        run.settle(self._reserved, spent)
-        reason = activation.reason_of(error)
+        asker = self._asker
+        fate = self._fate(error)
+        self._settle(fate.settled)
+        reason = asker.reason_of(error)
+        self._count(fate.usage, fate.cost, failed=True)
+        self.span.set(_cost_of_failure(fate))
         self.span.end(error_type=_error_type(error, reason), message=str(error))
-        for totals in (activation.totals, run.totals):
-            totals.add_call(None, spent if billed == "partly" else 0, failed=True)
         body = {
-            "task": activation.delegation.task_id,
+            "task": asker.task_id,
             "error": str(error),
             "error_class": type(error).__name__,
             "reason": reason,
-            "billed": billed,
-            "settled_nano_usd": spent,
+            "billed": fate.billed,
+            "attempts": getattr(error, "attempts", 0),
+            "settled_nano_usd": fate.settled,
+            **({"usage": tokens_of(fate.usage)} if fate.usage is not None else {}),
         }
-        run.record("invocation_failed", self._op, body, spent if billed == "partly" else 0)
+        asker.run.record("invocation_failed", self._op, body, fate.cost)
+        self._settled()
+        if isinstance(error, ProviderError):
+            self._observe(self._observed(None, ok=False))
 
-    def _cost(self, usage: Usage | None) -> int | None:
-        return None if usage is None or self._price is None else cost_of(usage, self._price)
+    def _observed(self, usage: Usage | None, *, ok: bool) -> Observed:
+        target = Target(self.request.provider, self.request.model)
+        tokens = 0 if usage is None else usage.output_tokens
+        return Observed(target, anyio.current_time() - self._began, tokens, ok)
 
-    def _spent(self, error: BaseException) -> tuple[int, str]:
+    def _settle(self, spent: int) -> None:
+        self._asker.run.settle(self._reserved, spent)
+
+    def _count(self, usage: Usage | None, cost: int | None, *, failed: bool) -> None:
+        for totals in (*self._asker.totals, self._asker.run.totals):
+            totals.add_call(usage, cost, failed=failed)
+
+    def _fate(self, error: BaseException) -> _Fate:
         """Return what a failed call has cost, and how sure that is."""
-        lost = getattr(error, "lost_usage", None)
-        if isinstance(error, StreamInterrupted):
-            known = self._cost(error.usage)
+        lost, counted = getattr(error, "lost_usage", None), self._case.counted
+        earlier = _total(counted, lost, None) or 0
+        if isinstance(error, StreamInterrupted | DeadlineExceeded):
+            known = _total(counted, error.usage, lost)
             if known is not None:
-                return known + (self._cost(lost) or 0), "partly"
-        earlier = self._cost(lost) or 0
+                return self._known(error.usage, lost, known)
         if not _certainly_free(error):
-            return self._reserved + earlier, "unknown"
-        return (earlier, "partly") if earlier else (0, "no")
+            return _Fate("unknown", self._reserved + earlier)
+        return self._known(None, lost, earlier) if earlier else _Fate("no", 0)
+
+    def _known(self, usage: Usage | None, lost: Usage | None, settled: int) -> _Fate:
+        price = self._case.price
+        cost = (_total(price, usage, None) or 0) + (_total(price, lost, None) or 0)
+        return _Fate("partly", settled, cost, usage)
+
+
+class _Fate(NamedTuple):
+    """What a failed call has cost.
+
+    Attributes:
+        billed: how sure that is: ``no``, ``partly`` or ``unknown``.
+        settled: nano-USD that budgets count.
+        cost: nano-USD that are known to be spent.
+        usage: the tokens, where they are known.
+    """
+
+    billed: str
+    settled: int
+    cost: int = 0
+    usage: Usage | None = None
 
 
 async def begin(
-    activation: Activation,
+    asker: Asker,
     request: ModelRequest,
+    case: Case,
     *,
     tracing: Tracing,
-    price_of: Callable[[str, str], Price | None],
-    in_process: bool,
+    reservations: Reservations,
+    observe: Callable[[Observed], None],
 ) -> Invocation:
     """Reserve the worst case of a call, note that it begins, and start its span.
 
     Raises:
+        PolicyDenied: nobody knows its price, and a policy forbids such calls.
         BudgetExceeded: what it may cost does not fit.
         DeadlineExceeded: the deadline passed while other calls held the budget.
+        JournalFailed: the journal cannot be written.
     """
-    run = activation.run
-    price = price_of(request.provider, request.model)
-    content = {"model": f"{request.provider}/{request.model}", "request": fingerprint(request)}
-    op = run.operation(activation.delegation.op, "chat", content)
-    reserved = await _reserve(run, request, price)
+    run, counted = asker.run, case.counted
+    _check_price(run, request, case)
+    amount = 0 if counted is None else worst_case(request, counted)
+    said = fingerprint(request)
+    digest = request_digest(request, said)
+    op = run.step(asker.op, "chat", digest)
+    await reserve(run, amount, request.deadline)
     try:
-        run.record("invocation_started", op, _started(request, reserved))
-        span = start_chat_span(tracing, activation.span, request, in_process=in_process)
+        body = _started(asker, request, case) | {
+            "request_sha256": digest,
+            "reserved_nano_usd": amount,
+            **({"request": said} if case.terms.contents.in_journal else {}),
+        }
+        claims = _claims(case.terms, run.now)
+        if claims:
+            await reservations.admit(run, op, body, claims, request.deadline)
+        else:
+            run.record("invocation_started", op, body)
+        span = start_chat_span(tracing, asker.span, request, in_process=case.in_process)
     except BaseException:
-        run.settle(reserved, 0)
+        run.settle(amount, 0)
         raise
-    return Invocation(activation, request, op=op, span=span, price=price, reserved=reserved)
+    return Invocation(
+        asker,
+        request,
+        case,
+        op=op,
+        span=span,
+        reserved=amount,
+        settled=reservations.settled,
+        observe=observe,
+    )
 
 
-def fingerprint(request: ModelRequest) -> dict[str, Any]:
-    """Return what makes two requests the same one, as JSON data."""
-    said = {
-        "messages": [_turn(message) for message in request.messages],
-        "system": request.system,
-        "schema": request.schema,
-        "max_output_tokens": request.max_output_tokens,
-        "temperature": request.temperature,
+def _check_price(run: Run, request: ModelRequest, case: Case) -> None:
+    """Refuse a model of unknown price where a policy or a budget forbids it."""
+    if case.counted is not None or case.terms.unknown_price == "allow":
+        return
+    unknown = f"nobody knows the price of {request.provider}/{request.model}"
+    if case.terms.unknown_price == "deny":
+        raise PolicyDenied(
+            f"{unknown}, and {case.terms.unknown_source} forbids that; add it to"
+            " catalog/prices.yaml"
+        )
+    if run.budget.limit is not None or case.terms.limits:
+        raise BudgetExceeded(
+            f"{unknown}, so it cannot be asked under a budget; add it to catalog/prices.yaml, or"
+            " let a policy say what such models count"
+        )
+
+
+def _claims(terms: Terms, now: float) -> tuple[Claim, ...]:
+    """Return what a call that begins now has to fit into, besides its run's budget."""
+    if not terms.limits:
+        return ()
+    day = day_of(now)
+    return tuple(
+        Claim(scope_of(each.subject, each.name, each.window, day), each.amount, each.source)
+        for each in terms.limits
+    )
+
+
+def _started(asker: Asker, request: ModelRequest, case: Case) -> dict[str, Any]:
+    run, contents = asker.run, case.terms.contents
+    expires_at = None
+    if request.deadline is not None:
+        expires_at = run.now + request.deadline - anyio.current_time()
+    kept = "keep" if contents.in_audit else "" if contents.in_journal else "digest"
+    body = {
+        "provider": request.provider,
+        "model": request.model,
+        "task": asker.task_id,
+        "agent": asker.agent,
+        "path": "/".join(asker.path),
+        "tenant": run.tenant,
+        "level": case.level,
+        "route": case.route,
+        "data_classes": ",".join(sorted(case.data_classes)),
+        "contents": kept,
+        "price_source": "" if case.price is None else case.price.source,
+        "expires_at": expires_at,
     }
-    usual = {
-        "tools": [tool.name for tool in request.tools],
-        "tool_choice": request.forced_tool or request.tool_choice,
-        "reasoning": request.reasoning and dataclasses.asdict(request.reasoning),
-        "stop": list(request.stop),
-    }
-    return said | {name: value for name, value in usual.items() if value}
-
-
-def _turn(message: Message) -> list[Any]:
-    content: Any = message.content
-    if not isinstance(content, str):
-        content = [{"image": part.url} if isinstance(part, Image) else part for part in content]
-    turn: list[Any] = [message.role, content]
-    if message.tool_calls:
-        turn.append([[call.name, call.arguments_raw] for call in message.tool_calls])
-    if message.call_id:
-        turn.append(message.call_id)
-    return turn
-
-
-async def _reserve(run: Run, request: ModelRequest, price: Price | None) -> int:
-    """Reserve the worst case of a call, waiting for others to settle where that may help."""
-    if price is None:
-        if run.budget.limit is not None:
-            raise BudgetExceeded(
-                f"nobody knows the price of {request.provider}/{request.model}, so it cannot be"
-                " asked under a budget; add it to catalog/prices.yaml"
-            )
-        return 0
-    amount = worst_case(request, price)
-    while not run.budget.reserve(amount):
-        deadline = math.inf if request.deadline is None else request.deadline
-        with anyio.CancelScope(deadline=deadline) as scope:
-            await run.next_settlement()
-        if scope.cancelled_caught:
-            raise DeadlineExceeded(
-                "the deadline passed while other calls held the budget", stage="queue"
-            )
-    return amount
+    return {name: value for name, value in body.items() if value not in ("", None)}
 
 
 def _completed(
-    activation: Activation, reply: ModelReply, *, unpriced: bool, cut_off: bool
+    asker: Asker, reply: ModelReply, case: Case, *, unpriced: bool, cut_off: bool
 ) -> dict[str, Any]:
+    said = {"text": reply.text, "tool_calls": calls_of(reply)}
     return {
-        "task": activation.delegation.task_id,
+        "task": asker.task_id,
         "model": reply.model,
-        "text": reply.text,
-        "tool_calls": [[call.id, call.name, call.arguments_raw] for call in reply.tool_calls],
+        **(said if case.terms.contents.in_journal else {}),
+        "reply_sha256": reply_digest(reply),
         "finish_reason": reply.finish_reason,
-        "usage": _tokens(reply.usage),
+        "usage": tokens_of(reply.usage),
         "usage_source": reply.usage_source,
+        "service_tier": reply.service_tier,
         "unpriced": unpriced,
         "request_id": reply.request_id,
         "attempts": reply.attempts,
         "warnings": list(reply.warnings),
         **({"cut_off": True} if cut_off else {}),
     }
+
+
+def _total(
+    price: Price | None, usage: Usage | None, lost: Usage | None, tier: str | None = None
+) -> int | None:
+    """Return what an answer and what was lost before it cost; None where nobody knows."""
+    if price is None or usage is None:
+        return None
+    return cost_of(usage, price, tier) + (0 if lost is None else cost_of(lost, price, tier))
+
+
+def _cost_of_failure(fate: _Fate) -> Attributes:
+    """Return what the span of a call says that failed and was billed."""
+    if fate.billed != "partly":
+        return {}
+    used: dict[str, Any] = {} if fate.usage is None else tokens_of(fate.usage)
+    return chat_end(cost_nano_usd=fate.cost, **used)
 
 
 def _certainly_free(error: BaseException) -> bool:
@@ -234,21 +404,6 @@ def _certainly_free(error: BaseException) -> bool:
     if isinstance(error, MalformedResponse | StreamInterrupted):
         return False
     return isinstance(error, ProviderError | ConfigurationError | QueueFull)
-
-
-def _started(request: ModelRequest, reserved: int) -> Mapping[str, Any]:
-    return {
-        "provider": request.provider,
-        "model": request.model,
-        "task": request.task_id,
-        "request": fingerprint(request),
-        "reserved_nano_usd": reserved,
-    }
-
-
-def _tokens(usage: Usage | None) -> dict[str, int | None]:
-    counts = usage if usage is not None else NOTHING_SAID
-    return {name: getattr(counts, name) for name in TOKEN_COUNTS}
 
 
 def _error_type(error: BaseException, reason: str) -> str:

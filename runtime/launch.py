@@ -12,34 +12,36 @@ from __future__ import annotations
 import importlib
 import os
 from contextlib import asynccontextmanager
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import anyio
 
 from otel import configure_tracing
 from runtime.accounts import Accounts, accounts_spec
 from runtime.actors import Supervisor, actor_system
-from runtime.catalog import (
-    Catalog,
-    profile_of,
-)
+from runtime.catalog import Catalog, profile_of
 from runtime.definitions import load_directory
-from runtime.directory import suggest
 from runtime.dispatch import Dispatcher
+from runtime.elsewhere import Elsewhere
 from runtime.engines import LocalEngine
-from runtime.errors import UnknownName
+from runtime.experience import learn_from
 from runtime.governance.policy import run_limit
+from runtime.identity import wall_clock
 from runtime.journal import MemoryJournal
 from runtime.models import Models
 from runtime.outcome import RunOptions, RunOutcome
-from runtime.routing import offers
+from runtime.planner import Planner
+from runtime.pricing import Pricing
+from runtime.reservation import Reservations
+from runtime.routing import Learned
+from runtime.rules import Rules
 from runtime.skills import Skills
+from runtime.start import resolve
 from runtime.workflow import Workflows
 from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
 
     from otel import Tracing
@@ -48,9 +50,8 @@ if TYPE_CHECKING:
     from runtime.directory import Directory
     from runtime.engines import EngineStatistics
     from runtime.journal import Journal, JournalStatistics
-    from runtime.messages import Price, ProviderProfile
+    from runtime.messages import ProviderProfile
 
-PriceOf: TypeAlias = "Callable[[str, str], Price | None]"
 ROOT_INTENSITY = 5  # restarts of whole sub-trees in five seconds before the system gives up
 WATCHDOG_S = 2.0
 
@@ -75,6 +76,8 @@ class System:
         actors: its actors.
         accounts: its provider accounts, for calls that belong to no run.
         price_of: what a provider's model costs; None when nobody knows.
+        rules: its policies, asked of today.
+        reservations: what lets calls begin whose worst case fits.
     """
 
     def __init__(
@@ -85,12 +88,16 @@ class System:
         engine: LocalEngine,
         workflows: Workflows,
         accounts: Accounts,
-        price_of: PriceOf,
+        price_of: Pricing,
+        rules: Rules,
+        reservations: Reservations,
     ) -> None:
         self.catalog, self.directory, self.journal, self.tracing, self._environ = ground
         self.actors = actors
         self.accounts = accounts
         self.price_of = price_of
+        self.rules = rules
+        self.reservations = reservations
         self._engine = engine
         self._workflows = workflows
 
@@ -111,8 +118,15 @@ class System:
             UnknownName: there is no such workflow, agent, provider or model.
             ConfigurationError: a key or address of the provider is missing.
         """
-        name, agent, payload, options = self._resolve(target, payload, options or RunOptions())
-        return await self._workflows.run(name, agent, payload, options)
+        start = resolve(
+            target,
+            payload,
+            options or RunOptions(),
+            catalog=self.catalog,
+            directory=self.directory,
+            environ=self._environ,
+        )
+        return await self._workflows.run(*start)
 
     async def close(self) -> None:
         """Begin no more runs and end those that are under way; ``running`` does it on leaving."""
@@ -126,49 +140,6 @@ class System:
             accounts=self.accounts.statistics(),
             journal=self.journal.statistics(),
         )
-
-    def _resolve(
-        self, target: Agent | str, payload: Any, options: RunOptions
-    ) -> tuple[str, str, Any, RunOptions]:
-        """Fill in what the workflow and the environment say."""
-        workflow = self.catalog.workflows.get(target) if isinstance(target, str) else None
-        wishes = (options, workflow)
-        name = target if isinstance(target, str) else target.name
-        known = [*self.catalog.workflows, *self.directory.agents]
-        if isinstance(target, str) and workflow is None and target not in self.directory.agents:
-            raise UnknownName(f"no workflow or agent {target!r}{suggest(target, known)}")
-        slug = self.directory.slug(workflow.agent if workflow is not None else target)
-        if payload is None and workflow is not None and workflow.input is not None:
-            payload = dict(workflow.input)
-        environ = self._environ
-        resolved = RunOptions(
-            run_id=options.run_id,
-            provider=options.provider
-            or environ.get("MAGSAG_PROVIDER")
-            or (workflow.provider if workflow else None),
-            model=options.model
-            or environ.get("MAGSAG_MODEL")
-            or (workflow.model if workflow else None),
-            budget_usd=_first(getattr(wish, "budget_usd", None) for wish in wishes),
-            deadline_s=_first(getattr(wish, "deadline_s", None) for wish in wishes),
-            listener=options.listener,
-            argv=options.argv,
-        )
-        self._check(resolved)
-        return name, slug, payload, resolved
-
-    def _check(self, options: RunOptions) -> None:
-        """Refuse an unknown provider or model before anything runs."""
-        providers, routing = self.catalog.providers, self.catalog.routing
-        if options.provider is not None:
-            entry = providers.get(options.provider)
-            if entry is None:
-                raise UnknownName(
-                    f"no provider {options.provider!r}{suggest(options.provider, providers)}"
-                )
-            profile_of(options.provider, entry, self._environ)
-        if options.model is not None and options.model not in routing.tiers:
-            offers(options.model, options.provider, providers)
 
 
 @asynccontextmanager
@@ -242,22 +213,34 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
         return profile_of(provider, catalog.providers[provider], environ)
 
     accounts = Accounts(supervisor, account_of, start)
-    price_of = lru_cache(lambda p, m: providers.price_of(p, m, catalog.prices))
-    models = Models(catalog, tracing, price_of, accounts.ask)
+    rules = Rules(catalog, environ, wall_clock)
+    pricing = Pricing(catalog, providers.price_of, lambda: rules.today)
+    elsewhere, learned, reservations = (
+        Elsewhere(catalog, environ, accounts),
+        Learned(),
+        Reservations(),
+    )
+    await learn_from(journal, learned, catalog.routings.values(), wall_clock())
+    models = Models(
+        Planner(catalog, rules, pricing.of, elsewhere, learned),
+        tracing,
+        accounts.ask,
+        elsewhere=elsewhere,
+        learned=learned,
+        reservations=reservations,
+    )
     timeouts = {s.name: s.timeout_s for s in catalog.skills.values() if s.timeout_s is not None}
-    skills = Skills(directory, tracing, timeouts)
+    skills = Skills(directory, tracing, timeouts, rules)
     engine = LocalEngine(root)
     dispatcher = Dispatcher(directory, engine, tracing, models=models, skills=skills)
-    workflows = Workflows(dispatcher, journal, tracing, run_limit(catalog.policies))
+    limit = run_limit(catalog.policies)
     return System(
         ground,
         actors=actors,
         engine=engine,
-        workflows=workflows,
+        workflows=Workflows(dispatcher, journal, tracing, limit, wall_clock),
         accounts=accounts,
-        price_of=price_of,
+        price_of=pricing,
+        rules=rules,
+        reservations=reservations,
     )
-
-
-def _first(values: Iterable[Any]) -> Any:
-    return next((value for value in values if value is not None), None)

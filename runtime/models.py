@@ -1,30 +1,33 @@
-"""A question to a model from the agent's side: choose, allow, ask in order, read the answer.
+"""A question to a model from the agent's side: prepare, allow, ask in order, read the answer.
 
-Which targets may answer is routing's (``routing``, ``cascade``), what one call costs and notes is
-``invocation``'s, tools are ``tool_loop``'s, pieces are ``model_stream``'s. Rate limits, retries and
-connections are the provider actor's affair.
+Whom a question goes to and on which terms is the planner's (``planner``, ``routing``), the walk
+from target to target is ``cascade``'s, what one call costs and notes is ``invocation``'s, tools are
+``tool_loop``'s, pieces are ``model_stream``'s. Rate limits, retries and connections are the
+provider actor's affair.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import anyio
 
 from runtime.answers import answer_type
-from runtime.cascade import Cascade, Course, Walked
+from runtime.cascade import Cascade, Walked
+from runtime.catalog import Target
 from runtime.errors import PolicyDenied
-from runtime.governance.policy import check
-from runtime.invocation import Invocation, begin
-from runtime.messages import ModelEvent, ModelRequest
+from runtime.invocation import Asker, begin
+from runtime.messages import ModelEvent, ModelReply
 from runtime.model_stream import BUFFER, Flow, ModelStream
-from runtime.routing import Wish, choose, fallbacks
-from runtime.tool_loop import converse, offers_of
+from runtime.planner import Who, data_classes_of
+from runtime.replies import Replies
+from runtime.tool_loop import converse, offers_named, offers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from anyio.streams.memory import MemoryObjectSendStream
 
@@ -33,8 +36,12 @@ if TYPE_CHECKING:
     from runtime.activation import Activation
     from runtime.agent import Skill
     from runtime.answers import AnswerType
-    from runtime.catalog import Catalog, Target
-    from runtime.messages import ModelReply, Price, ToolCall
+    from runtime.elsewhere import Elsewhere
+    from runtime.invocation import Invocation, Observed
+    from runtime.messages import ModelRequest, Tool, ToolCall
+    from runtime.planner import Planner, Prepared
+    from runtime.reservation import Reservations
+    from runtime.routing import Learned
     from runtime.wishes import Question
 
 T = TypeVar("T")
@@ -44,28 +51,37 @@ class Models:
     """Asks models for agents.
 
     Args:
-        catalog: routing, providers and policies.
+        planner: prepares questions.
         tracing: where spans come from.
-        price_of: the price of a provider's model; None when nobody knows it.
         ask: hands a request to its provider's actor, and where its pieces go.
+        elsewhere: accounts at addresses that payloads name.
+        learned: how targets have been; every call adds to it.
+        reservations: lets calls begin whose worst case fits.
     """
 
     def __init__(
         self,
-        catalog: Catalog,
+        planner: Planner,
         tracing: Tracing,
-        price_of: Callable[[str, str], Price | None],
         ask: Callable[[ModelRequest, MemoryObjectSendStream[ModelEvent] | None], Asked],
+        *,
+        elsewhere: Elsewhere,
+        learned: Learned,
+        reservations: Reservations,
     ) -> None:
-        self._catalog = catalog
+        self._planner = planner
         self._tracing = tracing
-        self._price_of = price_of
         self._ask = ask
+        self._elsewhere = elsewhere
+        self._learned = learned
+        self._reservations = reservations
+        self._replies = Replies(tracing)
 
     async def ask(
         self,
         activation: Activation,
         question: Question,
+        skills: Iterable[Skill],
         use: Callable[[Skill, Any], Awaitable[Any]],
         note: Callable[[ToolCall, str], None],
     ) -> Any:
@@ -74,6 +90,7 @@ class Models:
         Args:
             activation: whose question it is.
             question: the question.
+            skills: the skills that its payload may name as tools.
             use: runs a skill that the model calls.
             note: notes a call of the model's that reaches no skill, and why.
 
@@ -85,102 +102,122 @@ class Models:
             ProviderError: the call failed.
             InvalidOutput: the answer is not what was asked for.
         """
-        answer = answer_type(question.returns)
-        request = _request(activation, question, answer)
-        course = self._course(self._choose(activation, question))
+        whole = question.returns is ModelReply
+        answer = answer_type(str if whole else question.returns)
+        offers = offers_of(question.tools)
+        named: tuple[Tool, ...] = question.hints.first("tools")
+        offers |= offers_named({tool.name for tool in named}, skills)
+        others = tuple(tool for tool in named if tool.name not in offers)
+        tools = (*(offer.tool for offer in offers.values()), *others)
+        asking = self._prepare(activation, question, answer, tools)
 
         async def once(request: ModelRequest) -> ModelReply:
-            nonlocal course  # who has answered once goes on: it knows its own thoughts
-            walked = await self._walk(activation, course, request, self._call)
-            course = course.from_target(walked.target)
+            nonlocal asking  # who has answered once goes on: it knows its own thoughts
+            walked = await self._answered(asking, request)
+            asking = asking.from_target(walked.target)
             return replace(walked.answer, fallen_from=walked.failures)
 
-        if question.tools:
-            offers = offers_of(question.tools)
+        request, turns = asking.prepared.request, question.max_turns
+        if tools:
             reply = await converse(
-                request, offers, ask=once, use=use, note=note, turns=question.max_turns
+                request, offers, others=others, ask=once, use=use, note=note, turns=turns
             )
         else:
             reply = await once(request)
-        return answer.parse(reply.text, str(course.targets[0]))
+        return reply if whole else answer.parse(_said(reply), str(asking.first))
 
     def stream(self, activation: Activation, question: Question) -> ModelStream:
         """Return the answer to a question in pieces; its first piece asks. Raises what ask does."""
-        request = _request(activation, question, answer_type(str), stream=True)
 
         async def start() -> Flow:
             activation.check()
-            course = self._course(self._choose(activation, question))
-            return (await self._walk(activation, course, request, self._open)).answer
+            asking = self._prepare(activation, question, answer_type(str))
+            request = replace(asking.prepared.request, stream=True)
+            walked = await self._walk(asking, request, partial(self._open, asking))
+            return walked.answer
 
         return ModelStream(start)
 
-    async def _walk(
+    def _prepare(
         self,
         activation: Activation,
-        course: Course,
+        question: Question,
+        answer: AnswerType,
+        tools: tuple[Tool, ...] = (),
+    ) -> Asking:
+        """Prepare a question, and note what policy forbids of it."""
+        who, asker = _who(activation), _asker(activation)
+        try:
+            prepared = self._planner.prepare(who, question, answer, tools)
+        except PolicyDenied as error:
+            _note_denied(asker, data_classes_of(who, question), error.denied)
+            raise
+        denied = ((str(one.target), one.why) for one in prepared.plan.passed_over if one.denied)
+        _note_denied(asker, prepared.data_classes, denied)
+        deadline = activation.delegation.deadline
+        run_id, task_id = asker.run.id, asker.task_id
+        request = replace(prepared.request, deadline=deadline, run_id=run_id, task_id=task_id)
+        return Asking(activation, who, asker, prepared._replace(request=request))
+
+    async def _answered(self, asking: Asking, request: ModelRequest) -> Walked[ModelReply]:
+        """Ask, or give again what was answered to an equal question."""
+        walk = partial(self._walk, asking, request, partial(self._call, asking))
+        ttl_s = asking.prepared.cache_ttl_s
+        if ttl_s is None:
+            return await walk()
+        walked: list[Walked[ModelReply]] = []
+
+        async def ask() -> ModelReply:
+            walked.append(await walk())
+            return walked[0].answer
+
+        first = self._at(asking, asking.first, request)
+        case = self._planner.case_of(asking.who, asking.prepared, asking.first)
+        reply = await self._replies.reply(asking.asker, first, case, ttl_s, ask)
+        return walked[0] if walked else Walked(reply, asking.first, ())
+
+    async def _walk(
+        self,
+        asking: Asking,
         request: ModelRequest,
-        ask: Callable[[Activation, ModelRequest], Awaitable[T]],
+        ask: Callable[[ModelRequest], Awaitable[T]],
     ) -> Walked[T]:
-        cascade = Cascade(course, partial(self._check, activation))
-        return await cascade.walk(request, partial(ask, activation))
+        prepared = asking.prepared
+        cascade = Cascade(prepared.course, partial(self._planner.check, prepared=prepared))
+        return await cascade.walk(request, ask)
 
-    def _choose(self, activation: Activation, question: Question) -> Target:
-        hints, overrides = activation.delegation.context, activation.run.overrides
-        wishes = (
-            Wish(question.model, question.provider),
-            Wish(hints.get("preferred_model"), hints.get("preferred_provider")),
-            Wish(overrides.model, overrides.provider),
-            Wish(activation.limits.model),
-            Wish(activation.agent.model),
-        )
-        return choose(wishes, self._catalog.routing, self._catalog.providers)
+    def _at(self, asking: Asking, target: Target, request: ModelRequest) -> ModelRequest:
+        """Return a request to a target, at the address that its payload names, if any."""
+        base_url = asking.prepared.base_url
+        account = "" if base_url is None else self._elsewhere.account(target.provider, base_url)
+        return replace(request, provider=target.provider, model=target.model, account=account)
 
-    def _course(self, first: Target) -> Course:
-        routing = self._catalog.routing
-        targets = fallbacks(first, routing)
-        return Course(
-            targets=targets,
-            fallback_on=routing.falls_through,
-            per_target=routing.attempts.per_target,
-            total=routing.attempts.total,
-            windows={target: self._window(target) for target in targets},
-        )
-
-    def _window(self, target: Target) -> int | None:
-        entry = self._catalog.providers[target.provider].models.get(target.model)
-        return None if entry is None else entry.context_tokens
-
-    def _check(self, activation: Activation, target: Target) -> None:
-        denial = check(self._catalog.policies, target.model, activation.limits.data_class)
-        if denial is not None:
-            raise PolicyDenied(str(denial))
-
-    async def _call(self, activation: Activation, request: ModelRequest) -> ModelReply:
-        invocation = await self._begin(activation, request)
+    async def _call(self, asking: Asking, request: ModelRequest) -> ModelReply:
+        invocation = await self._begin(asking, request)
         try:
             with invocation.span.attached():
-                reply = await self._ask(request, None).reply()
+                reply = await self._ask(invocation.request, None).reply()
         except BaseException as error:
             invocation.failed(error)
             raise
         invocation.completed(reply)
         return reply
 
-    async def _open(self, activation: Activation, request: ModelRequest) -> Flow:
+    async def _open(self, asking: Asking, request: ModelRequest) -> Flow:
         """Ask for an answer in pieces, and return once there is a first one."""
-        invocation = await self._begin(activation, request)
+        invocation = await self._begin(asking, request)
+        flows = asking.activation.flows
         send, receive = anyio.create_memory_object_stream[ModelEvent](BUFFER)
         try:
-            asked = self._ask(request, send)
+            asked = self._ask(invocation.request, send)
         except BaseException as error:
             send.close()
             receive.close()
             invocation.failed(error)
             raise
         asked.when_done(send.close)  # whoever was to send may have died before it began
-        flow = Flow(invocation, asked, receive, activation.flows.discard)
-        activation.flows.add(flow)
+        flow = Flow(invocation, asked, receive, flows.discard)
+        flows.add(flow)
         try:
             await flow.begin()
         except BaseException:
@@ -188,33 +225,93 @@ class Models:
             raise
         return flow
 
-    async def _begin(self, activation: Activation, request: ModelRequest) -> Invocation:
+    async def _begin(self, asking: Asking, request: ModelRequest) -> Invocation:
+        target = Target(request.provider, request.model)
         return await begin(
-            activation,
-            request,
+            asking.asker,
+            self._at(asking, target, request),
+            self._planner.case_of(asking.who, asking.prepared, target),
             tracing=self._tracing,
-            price_of=self._price_of,
-            in_process=self._catalog.providers[request.provider].dialect == "echo",
+            reservations=self._reservations,
+            observe=self._observe,
         )
 
+    def _observe(self, seen: Observed) -> None:
+        now = anyio.current_time()
+        self._learned.add(seen.target, seen.seconds, seen.output_tokens, now, ok=seen.ok)
 
-def _request(
-    activation: Activation, question: Question, answer: AnswerType, *, stream: bool = False
-) -> ModelRequest:
-    """Return what is asked, whoever will be asked it: the cascade puts the target in."""
-    allowed = activation.limits.max_output_tokens
-    return ModelRequest(
-        provider="",
-        model="",
-        messages=question.messages,
-        system=question.system,
-        schema=answer.schema,
-        max_output_tokens=min(question.max_output_tokens or allowed, allowed),
-        temperature=question.temperature,
-        reasoning=question.reasoning,
-        stop=question.stop,
-        stream=stream,
-        deadline=activation.delegation.deadline,
-        run_id=activation.run.id,
-        task_id=activation.delegation.task_id,
+
+class Asking(NamedTuple):
+    """A prepared question and who asks it."""
+
+    activation: Activation
+    who: Who
+    asker: Asker
+    prepared: Prepared
+
+    @property
+    def first(self) -> Target:
+        """Who is asked first."""
+        return self.prepared.course.targets[0]
+
+    def from_target(self, target: Target) -> Asking:
+        """Return it with a target asked first."""
+        course = self.prepared.course.from_target(target)
+        return self._replace(prepared=self.prepared._replace(course=course))
+
+
+def _who(activation: Activation) -> Who:
+    run = activation.run
+    return Who(
+        agent=activation.agent.name,
+        limits=activation.limits,
+        proposal=activation.agent.model,
+        wishes=run.wishes,
+        routing=run.routing,
+        tenant=run.tenant,
+        seed=f"{run.id}/{activation.delegation.op}",
+        now=anyio.current_time(),
     )
+
+
+def _asker(activation: Activation) -> Asker:
+    return Asker(
+        run=activation.run,
+        agent=activation.agent.name,
+        path=activation.path,
+        op=activation.delegation.op,
+        task_id=activation.delegation.task_id,
+        totals=(activation.totals,),
+        span=activation.span,
+        reason_of=activation.reason_of,
+    )
+
+
+def _note_denied(
+    asker: Asker, data_classes: frozenset[str], denied: Iterable[tuple[str, str]]
+) -> None:
+    """Note what policy forbids in the journal, where the audit trail has it from."""
+    for name, why in denied:
+        target = Target.read(name)
+        note = {
+            "provider": target.provider,
+            "model": target.model,
+            "task": asker.task_id,
+            "agent": asker.agent,
+            "path": "/".join(asker.path),
+            "tenant": asker.run.tenant,
+            "data_classes": ",".join(sorted(data_classes)),
+            "policy": why,
+            "error": why,
+            "reason": PolicyDenied.reason,
+        }
+        op = asker.run.operation(asker.op, "denied", [name, why])
+        asker.run.record("invocation_denied", op, note)
+
+
+def _said(reply: ModelReply) -> str:
+    """Return the text of a reply; of one that only calls tools of others, these calls as JSON."""
+    if reply.text or not reply.tool_calls:
+        return reply.text
+    calls = [{"name": call.name, "arguments": call.arguments} for call in reply.tool_calls]
+    return json.dumps(calls, ensure_ascii=False)

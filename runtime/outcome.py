@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from decimal import Decimal
 
+    from runtime.approval import Approve
     from runtime.journal import Record
 
 EXIT_CODES = {
@@ -35,6 +36,9 @@ class RunOptions:
         model: the model to ask instead of the catalog's.
         budget_usd: what it may cost at most; None leaves it to workflow and policies.
         deadline_s: the seconds it gets; None leaves it to the workflow, and to an hour in the end.
+        routing: the routing file to go by; None leaves it to the workflow, and to ``default``.
+        tenant: for whom it is; None leaves it to ``MAGSAG_TENANT``, and to nobody in the end.
+        approve: decides about tools that a policy wants approved; None approves none.
         listener: called with every record of the run.
         argv: the command line, for the journal.
     """
@@ -44,6 +48,9 @@ class RunOptions:
     model: str | None = None
     budget_usd: Decimal | float | None = None
     deadline_s: float | None = None
+    routing: str | None = None
+    tenant: str | None = None
+    approve: Approve | None = None
     listener: Callable[[Record], None] | None = None
     argv: tuple[str, ...] = ()
 

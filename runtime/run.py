@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from runtime.governance.cost import known_cost
-from runtime.identity import trace_id_of
-from runtime.journal import Record
+from runtime.identity import digest_of, trace_id_of
+from runtime.journal import Record, known_cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from otel import Span
+    from runtime.approval import Approve
     from runtime.governance.budget import Budget
-    from runtime.journal import Journal
+    from runtime.journal import Claim, Journal, Shortfall
     from runtime.journal.records import Kind
     from runtime.messages import Usage
+    from runtime.routing import Wish
 
 logger = logging.getLogger("runtime.run")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overrides:
-    """What the one who started the run wants asked, above the catalog and below the code.
-
-    Attributes:
-        provider: the provider to ask instead of the catalog's.
-        model: the model to ask instead of the catalog's.
-    """
-
-    provider: str | None = None
-    model: str | None = None
 
 
 @dataclass(slots=True)
@@ -81,7 +67,7 @@ class Totals:
     @property
     def known_cost(self) -> int | None:
         """The cost in nano-USD; None when no call had a price."""
-        return known_cost(self.cost, self.calls, self.unpriced)
+        return known_cost(self.cost, self.calls, self.errors, self.unpriced)
 
 
 class Run:
@@ -92,7 +78,11 @@ class Run:
         trace_id: its trace, 128 bits.
         target: the workflow or agent that was started.
         budget: what it may spend.
-        overrides: what its starter wants asked.
+        wishes: whom its starter wants asked, strongest first.
+        routing: the routing file that it goes by; None for the catalog's default.
+        tenant: for whom it is; empty for nobody.
+        approve: decides about tools that need approval; None approves none.
+        line: where calls wait whose worst case does not fit into the budget yet.
         totals: what was asked of models so far.
         span: the root span.
         listener: called with every record, for the screen; None calls nobody.
@@ -104,16 +94,23 @@ class Run:
         target: str,
         *,
         budget: Budget,
-        overrides: Overrides,
         journal: Journal,
         clock: Callable[[], float],
+        wishes: tuple[Wish, ...] = (),
+        routing: str | None = None,
+        tenant: str = "",
+        approve: Approve | None = None,
         listener: Callable[[Record], None] | None = None,
     ) -> None:
         self.id = run_id
         self.trace_id = trace_id_of(run_id)
         self.target = target
         self.budget = budget
-        self.overrides = overrides
+        self.wishes = wishes
+        self.routing = routing
+        self.tenant = tenant
+        self.approve = approve
+        self.line = anyio.Lock()
         self.totals = Totals()
         self.journal = journal
         self.span: Span | None = None
@@ -128,6 +125,11 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run {self.id} {self.target} {self.totals} {self.budget!r}>"
 
+    @property
+    def now(self) -> float:
+        """The time, in seconds since the Unix epoch."""
+        return self._clock()
+
     def record(self, kind: Kind, op: str, body: Mapping[str, Any], cost: int = 0) -> None:
         """Note that something happened: in the journal, and for whoever listens.
 
@@ -138,6 +140,26 @@ class Run:
         """
         record = Record(self.id, kind, op, body, self._clock(), cost)
         self.journal.append(record)
+        self._tell(record)
+
+    async def admit(
+        self, op: str, body: Mapping[str, Any], claims: tuple[Claim, ...]
+    ) -> Shortfall | None:
+        """Note that a model call begins, if its worst case fits into limits beyond this run.
+
+        Returns:
+            The limit that it does not fit into, if nothing was noted.
+
+        Raises:
+            JournalFailed: the journal cannot be written.
+        """
+        record = Record(self.id, "invocation_started", op, body, self._clock())
+        short = await self.journal.admit(record, claims)
+        if short is None:
+            self._tell(record)
+        return short
+
+    def _tell(self, record: Record) -> None:
         if self.listener is None:
             return
         try:
@@ -181,9 +203,12 @@ class Run:
         It is made from the content and not from a counter over the run, because branches that run
         side by side come in another order the next time.
         """
-        canonical = json.dumps(content, sort_keys=True, default=str, separators=(",", ":"))
-        digest = sha256(canonical.encode()).hexdigest()[:16]
-        key = f"{parent}/{kind}:{digest}" if parent else f"{kind}:{digest}"
+        return self.step(parent, kind, digest_of(content))
+
+    def step(self, parent: str, kind: str, digest: str) -> str:
+        """Return the id of a step whose content has a digest; see ``operation``."""
+        name = f"{kind}:{digest[:16]}"
+        key = f"{parent}/{name}" if parent else name
         count = self._operations[key] = self._operations.get(key, 0) + 1
         return f"{key}:{count}"
 

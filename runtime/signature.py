@@ -22,7 +22,7 @@ from pydantic_core import PydanticSerializationError
 from runtime.errors import ConfigurationError, InvalidInput, InvalidOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 NO_SILENT_NULLS = ConfigDict(ser_json_inf_nan="constants")  # NaN is no JSON, so it is refused
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=NO_SILENT_NULLS)
@@ -90,6 +90,16 @@ class Signature:
     def output_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the output."""
         return self._output.json_schema()
+
+    def without(self, value: Any, names: Iterable[str]) -> Any:
+        """Return an input without some of its keys, where they would be refused as unknown."""
+        if not isinstance(value, Mapping) or not any(name in value for name in names):
+            return value
+        schema = self.input_schema
+        if schema.get("additionalProperties", True) is not False:
+            return value
+        foreign = {name for name in names if name not in schema.get("properties", {})}
+        return {name: each for name, each in value.items() if name not in foreign}
 
     def arguments(self, value: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the validated arguments for an input.

@@ -9,8 +9,10 @@ import anyio
 
 from otel.attributes import execute_tool_end, execute_tool_start, span_name
 from otel.conventions import EXECUTE_TOOL
+from runtime.approval import ApprovalRequest
 from runtime.blocking import BlockingContext
 from runtime.errors import DeadlineExceeded, InvalidOutput, PolicyDenied
+from runtime.explicit import FOR_THE_RUNTIME
 from runtime.signature import to_json
 from runtime.threads import Threads
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from runtime.context import Context
     from runtime.directory import Directory
     from runtime.messages import ToolCall
+    from runtime.rules import Rules
     from runtime.run import Run
 
 
@@ -33,14 +36,20 @@ class Skills:
         directory: the skills by name.
         tracing: where spans come from.
         timeouts: by skill, the seconds that one call may take.
+        rules: says which may be used.
     """
 
     def __init__(
-        self, directory: Directory, tracing: Tracing, timeouts: Mapping[str, float]
+        self,
+        directory: Directory,
+        tracing: Tracing,
+        timeouts: Mapping[str, float],
+        rules: Rules,
     ) -> None:
         self._directory = directory
         self._tracing = tracing
         self._timeouts = timeouts
+        self._rules = rules
         self._threads = Threads()
 
     async def use(
@@ -50,7 +59,8 @@ class Skills:
 
         Raises:
             UnknownName: there is no such skill.
-            PolicyDenied: the catalog does not let this agent use it.
+            PolicyDenied: the catalog does not let this agent use it, or a policy forbids it, or
+                nobody has approved what a policy wants approved.
             InvalidInput: the input is not what the skill declares.
             InvalidOutput: its answer is not what it declares.
             DeadlineExceeded: it took longer than it may.
@@ -60,6 +70,7 @@ class Skills:
         _check_allowed(activation, found)
         run, delegation = activation.run, activation.delegation
         given = to_json(payload)
+        await self._check_permission(activation, found, given)
         op = run.operation(delegation.op, found.name, given)
         attributes = execute_tool_start(
             found.name,
@@ -85,6 +96,30 @@ class Skills:
             raise
         return value
 
+    async def _check_permission(self, activation: Activation, skill: Skill, given: Any) -> None:
+        """Ask policy, and whoever is to approve what it wants approved.
+
+        Raises:
+            PolicyDenied: it must not be used.
+        """
+        agent, run = activation.agent.name, activation.run
+        ruling = self._rules.tool(skill.name, agent, given)
+        if ruling.permission == "always":
+            return
+        why = f"{ruling.source}: agent {agent} may never use skill {skill.name!r}"
+        if ruling.permission == "require_approval":
+            task = activation.delegation.task_id
+            wish = ApprovalRequest(run.id, agent, task, skill.name, given, ruling.source)
+            if run.approve is not None and await run.approve(wish):
+                _note(activation, "tool_approved", skill, ruling.source)
+                return
+            why = (
+                f"{ruling.source}: agent {agent} may use skill {skill.name!r} only with approval,"
+                " and nobody has approved it"
+            )
+        _note(activation, "tool_denied", skill, ruling.source)
+        raise PolicyDenied(why)
+
     def note_refused(self, activation: Activation, call: ToolCall, why: str) -> None:
         """Note a model's call that reaches no skill, as the span of a tool that failed."""
         attributes = execute_tool_start(
@@ -102,10 +137,10 @@ class Skills:
     async def _call(
         self, context: Context, activation: Activation, skill: Skill, payload: Any
     ) -> tuple[Any, Any]:
-        args, kwargs = skill.signature.arguments(payload)
+        args, kwargs = skill.signature.arguments(skill.signature.without(payload, FOR_THE_RUNTIME))
         if skill.wants_context:
-            given = BlockingContext(context) if skill.style == "thread" else context
-            args = (given, *args)
+            inner = context.for_payload(payload)
+            args = (BlockingContext(inner) if skill.style == "thread" else inner, *args)
         timeout = self._timeouts.get(skill.name)
         with anyio.move_on_after(timeout):
             return skill.signature.output(await self._run(activation, skill, args, kwargs))
@@ -123,6 +158,12 @@ class Skills:
         if skill.style == "inline":
             return skill.function(*args, **kwargs)
         return await self._threads.run(activation, partial(skill.function, *args, **kwargs))
+
+
+def _note(activation: Activation, event: str, skill: Skill, policy: str) -> None:
+    fields = {"tool": skill.name, "agent": activation.agent.name, "policy": policy}
+    note = {"event": event, "task": activation.delegation.task_id, "fields": fields}
+    activation.run.record("log", activation.delegation.op, note)
 
 
 def _check_allowed(activation: Activation, skill: Skill) -> None:

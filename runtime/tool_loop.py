@@ -26,7 +26,7 @@ from runtime.messages import Message, Tool
 from runtime.signature import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from runtime.agent import Skill
     from runtime.messages import ModelReply, ModelRequest, ToolCall
@@ -67,6 +67,12 @@ def offers_of(skills: Sequence[Skill]) -> dict[str, Offer]:
     return by_name
 
 
+def offers_named(names: Collection[str], skills: Iterable[Skill]) -> dict[str, Offer]:
+    """Return those skills as tools that have one of these names, as a model calls them."""
+    offers = (_offer(skill) for skill in skills) if names else ()
+    return {offer.tool.name: offer for offer in offers if offer.tool.name in names}
+
+
 @lru_cache(maxsize=1_024)
 def _offer(skill: Skill) -> Offer:
     name = NOT_IN_A_NAME.sub("_", skill.name)[:LONGEST_NAME]
@@ -83,16 +89,18 @@ async def converse(
     request: ModelRequest,
     offers: Mapping[str, Offer],
     *,
+    others: tuple[Tool, ...] = (),
     ask: Callable[[ModelRequest], Awaitable[ModelReply]],
     use: Callable[[Skill, Any], Awaitable[Any]],
     note: Callable[[ToolCall, str], None],
     turns: int,
 ) -> ModelReply:
-    """Ask until a reply calls no tool, and return it.
+    """Ask until a reply calls no tool of ours, and return it.
 
     Args:
         request: the question; the tools are added to it.
         offers: what may be called.
+        others: what may be called that we cannot run; a reply that calls one is the caller's.
         ask: asks a model.
         use: runs a skill, checked, spanned and journalled.
         note: notes a call that reaches no skill, and why.
@@ -103,10 +111,12 @@ async def converse(
         PolicyDenied: the agent may not use a skill that was offered.
         ProviderError: a model call failed.
     """
-    request = replace(request, tools=tuple(offer.tool for offer in offers.values()))
+    ours = tuple(offer.tool for offer in offers.values())
+    request = replace(request, tools=(*ours, *others))
+    theirs = {tool.name for tool in others}
     for _ in range(turns + 1):
         reply = await ask(request)
-        if not reply.tool_calls:
+        if not reply.tool_calls or any(call.name in theirs for call in reply.tool_calls):
             return reply
         results = await _use_all(reply.tool_calls, offers, use, note)
         said = Message("assistant", reply.text, tool_calls=reply.tool_calls, state=reply.state)

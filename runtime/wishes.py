@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+
+from runtime.explicit import Hints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +31,8 @@ class StreamOptions(TypedDict, total=False):
         temperature: how freely to sample.
         reasoning: how much to think.
         stop: texts that end the answer.
+        task_type: the type of task, for the routes of the routing file.
+        data_class: the kind of data in the prompt, for policies, besides what is known of it.
     """
 
     model: str | None
@@ -38,6 +42,8 @@ class StreamOptions(TypedDict, total=False):
     temperature: float | None
     reasoning: Reasoning | None
     stop: Sequence[str]
+    task_type: str | None
+    data_class: str | None
 
 
 class AskOptions(StreamOptions, total=False):
@@ -46,10 +52,12 @@ class AskOptions(StreamOptions, total=False):
     Attributes:
         tools: the skills that the model may call, or their names.
         max_turns: the most replies that may call tools; 8 where nothing is said.
+        use_cache: whether the answer to an equal question may be given again.
     """
 
     tools: Sequence[Skill | str]
     max_turns: int
+    use_cache: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +76,11 @@ class Question:
         stop: texts that end the answer.
         tools: the skills that the model may call.
         max_turns: the most replies that may call tools.
+        task_type: the type of task; None for what the Delegation or the agent says.
+        data_class: the kind of data in it, besides what the Delegation and the agent say.
+        use_cache: whether the answer to an equal question may be given again; None leaves it to
+            code and route.
+        hints: what code says of models in payload and context.
     """
 
     messages: tuple[Message, ...]
@@ -81,6 +94,10 @@ class Question:
     stop: tuple[str, ...] = ()
     tools: tuple[Skill, ...] = ()
     max_turns: int = DEFAULT_TURNS
+    task_type: str | None = None
+    data_class: str | None = None
+    use_cache: bool | None = None
+    hints: Hints = field(default_factory=Hints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +113,18 @@ class Sending:
     deadline: float | None
     context: Mapping[str, Any]
     task_id: str | None = None
+
+    def with_data_classes(
+        self, classes: frozenset[str], agent: Agent | str | Delegation
+    ) -> Sending:
+        """Return it with the kinds of data that the sender works on, unless it says so itself.
+
+        Whoever gets the data must know what it is.
+        """
+        own = getattr(agent, "context", None) or {}  # of a whole Delegation
+        if "data_class" in self.context or "data_class" in own:
+            return self
+        return replace(self, context={**self.context, "data_class": sorted(classes)})
 
 
 class Services(Protocol):

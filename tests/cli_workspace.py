@@ -167,7 +167,7 @@ def environment(**more: str) -> dict[str, str]:
     """Return a clean environment for a process."""
     kept = ("PATH", "HOME", "TMPDIR", "LANG", "COVERAGE_PROCESS_START")
     base = {name: os.environ[name] for name in kept if name in os.environ}
-    return {**base, "PYTHONPATH": str(ROOT), **more}
+    return {**base, "PYTHONPATH": str(ROOT), "MAGSAG_DB": ":memory:", **more}
 
 
 def command(*argv: str) -> list[str]:

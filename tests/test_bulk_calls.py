@@ -15,7 +15,14 @@ from runtime.bulk.destination import Destinations
 from runtime.bulk.line import Line
 from runtime.catalog import load_catalog
 from runtime.errors import ServerError
+from runtime.governance.budget import Budget
+from runtime.identity import wall_clock
+from runtime.invocation import Asker
+from runtime.journal import MemoryJournal
 from runtime.messages import Message, ModelReply, ModelRequest, Usage
+from runtime.reservation import Reservations
+from runtime.rules import Rules
+from runtime.run import Run
 from tests.shipped import CATALOG
 
 if TYPE_CHECKING:
@@ -53,15 +60,30 @@ class Accounts:
         return Asked(self._answer)
 
 
-def a_caller(accounts: Accounts) -> Caller:
-    tracing = Tracing()
-    return Caller(
-        accounts=accounts,  # type: ignore[arg-type]  # what is asked of it, it does
-        destinations=Destinations(load_catalog(CATALOG), {}, Allowance(), check=lambda _: None),
-        price_of=lambda *_: None,
-        tracing=tracing,
+def a_caller(accounts: Accounts, journal: MemoryJournal | None = None) -> Caller:
+    tracing, catalog = Tracing(), load_catalog(CATALOG)
+    rules = Rules(catalog, {}, wall_clock)
+    run = Run(
+        "run", "invoke", budget=Budget(None), journal=journal or MemoryJournal(), clock=wall_clock
+    )
+    asker = Asker(
+        run=run,
+        agent="invoke",
+        path=("invoke",),
+        op="",
+        task_id="",
+        totals=(),
         span=tracing.start("test"),
-        run_id="run",
+        reason_of=lambda error: type(error).__name__,
+    )
+    return Caller(
+        asker,
+        accounts=accounts,  # type: ignore[arg-type]  # what is asked of it, it does
+        destinations=Destinations(catalog, {}, Allowance(), rules, check=lambda _: None),
+        price_of=lambda *_: None,
+        rules=rules,
+        reservations=Reservations(),
+        tracing=tracing,
     )
 
 

@@ -8,18 +8,24 @@ import pytest
 
 from providers import ProviderActors, adapter_of
 from runtime.bulk.allowance import Allowance
-from runtime.bulk.destination import MOST_ACCOUNTS, Destinations, is_loopback, origin
+from runtime.bulk.destination import MOST_ACCOUNTS, Destinations
 from runtime.bulk.line import DIALECTS, Line
 from runtime.catalog import load_catalog
+from runtime.catalog.addresses import is_loopback, origin
 from runtime.errors import ConfigurationError, InvalidRequest, PolicyDenied, UnknownName
+from runtime.identity import wall_clock
 from runtime.messages import Message, ModelRequest
+from runtime.rules import Rules
 from tests.cli_workspace import forbid_echo, make_workspace
 from tests.shipped import CATALOG
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from runtime.bulk.destination import Destination
+    from runtime.catalog import Catalog
+    from runtime.messages import ProviderProfile
 
 KEYS = {"OPENAI_API_KEY": "sk-openai", "ANTHROPIC_API_KEY": "sk-ant", "GOOGLE_API_KEY": "g-key"}
 SHIPPED = load_catalog(CATALOG)
@@ -38,9 +44,21 @@ def a_line(
     return Line(id="a", request=request, endpoint=endpoint, base_url=base_url)
 
 
+def destinations(
+    environ: dict[str, str],
+    catalog: Catalog = SHIPPED,
+    start: Callable[[ProviderProfile], object] | None = None,
+    **allowance: Any,
+) -> Destinations:
+    rules = Rules(catalog, environ, wall_clock)
+    return Destinations(
+        catalog, environ, Allowance(**allowance), rules, start or ProviderActors().start
+    )
+
+
 def find(line: Line, environ: dict[str, str] | None = None, **allowance: Any) -> Destination:
     given = KEYS if environ is None else environ
-    return Destinations(SHIPPED, given, Allowance(**allowance), ProviderActors().start).find(line)
+    return destinations(given, **allowance).find(line)
 
 
 def test_a_line_without_a_server_of_its_own_asks_the_catalogs_account() -> None:
@@ -80,24 +98,24 @@ def test_a_provider_that_the_catalog_lacks_keeps_its_name_at_a_server_of_its_own
 
 
 def test_each_server_is_an_account_of_its_own_and_is_resolved_once() -> None:
-    destinations = Destinations(SHIPPED, KEYS, Allowance(), check=lambda _: None)
-    first = destinations.find(a_line("openai", base_url="http://127.0.0.1:1/v1"))
-    second = destinations.find(a_line("openai", base_url="http://127.0.0.1:2/v1"))
-    again = destinations.find(a_line("openai", base_url="http://127.0.0.1:1/v1"))
+    places = destinations(KEYS, start=lambda _: None)
+    first = places.find(a_line("openai", base_url="http://127.0.0.1:1/v1"))
+    second = places.find(a_line("openai", base_url="http://127.0.0.1:2/v1"))
+    again = places.find(a_line("openai", base_url="http://127.0.0.1:1/v1"))
     assert first.profile.name != second.profile.name
     assert again is first
-    spoken = destinations.find(a_line("openai", endpoint="chat"))
+    spoken = places.find(a_line("openai", endpoint="chat"))
     assert spoken.profile.name == "openai|openai_chat|"
     assert spoken.profile.base_url == "https://api.openai.com/v1"
 
 
 def test_there_are_only_so_many_accounts() -> None:
-    destinations = Destinations(SHIPPED, KEYS, Allowance(), check=lambda _: None)
+    places = destinations(KEYS, start=lambda _: None)
     for number in range(MOST_ACCOUNTS):
-        destinations.find(a_line(base_url=f"http://127.0.0.1:{number + 1}/v1"))
+        places.find(a_line(base_url=f"http://127.0.0.1:{number + 1}/v1"))
     with pytest.raises(InvalidRequest, match="1,000 accounts of one call; divide the input"):
-        destinations.find(a_line(base_url="http://127.0.0.1:9999/v1"))
-    destinations.find(a_line(base_url="http://127.0.0.1:1/v1"))
+        places.find(a_line(base_url="http://127.0.0.1:9999/v1"))
+    places.find(a_line(base_url="http://127.0.0.1:1/v1"))
 
 
 # --- keys ----------------------------------------------------------------------------------------
@@ -255,11 +273,11 @@ def test_a_model_that_a_policy_forbids_is_not_asked_wherever_it_is(tmp_path: Pat
     make_workspace(tmp_path)
     forbid_echo(tmp_path)
     catalog = load_catalog(tmp_path / "catalog")
-    destinations = Destinations(catalog, KEYS, Allowance(), ProviderActors().start)
+    places = destinations(KEYS, catalog)
     for line in (a_line("echo", "echo-1"), a_line("x", "echo-1", base_url=HERE)):
         with pytest.raises(PolicyDenied, match="policy only_gpt"):
-            destinations.find(line)
-    assert destinations.find(a_line("openai", "gpt-4o")).provider == "openai"
+            places.find(line)
+    assert places.find(a_line("openai", "gpt-4o")).provider == "openai"
 
 
 def test_an_account_that_cannot_be_started_is_refused_before_it_is(tmp_path: Path) -> None:
@@ -267,7 +285,7 @@ def test_an_account_that_cannot_be_started_is_refused_before_it_is(tmp_path: Pat
     file = tmp_path / "catalog" / "providers.yaml"
     file.write_text(file.read_text() + "    options: {bogus: 1}\n")
     catalog = load_catalog(tmp_path / "catalog")
-    destinations = Destinations(catalog, KEYS, Allowance(), ProviderActors().start)
+    places = destinations(KEYS, catalog)
     for _ in range(2):
         with pytest.raises(ConfigurationError, match="has no option 'bogus'"):
-            destinations.find(a_line("openai", "gpt-4o"))
+            places.find(a_line("openai", "gpt-4o"))

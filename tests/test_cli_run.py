@@ -155,7 +155,7 @@ def test_a_failed_run_with_json_has_its_object_and_its_line(cli: Cli) -> None:
 def test_a_denied_model_ends_with_four_and_an_unpriced_one_under_a_budget_with_three(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("providers.price_of", lambda *_: None, raising=False)
+    monkeypatch.setattr("providers.price_of", lambda *_, **__: None, raising=False)
     code, _, err = cli("run", "asks", "--budget-usd", "1")
     assert code == 3
     assert "--budget-usd" in err

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runtime import Context, RunOptions, mag, running
+from runtime.accounts import Accounts
 from runtime.errors import ConnectionFailed, ServerError, StreamInterrupted, Timeout
 from runtime.messages import ModelReply, Price, Usage
-from runtime.models import Models
+from runtime.pricing import Pricing
 
 if TYPE_CHECKING:
     from runtime.errors import RuntimeFault
@@ -52,12 +53,8 @@ def with_lost(error: Any) -> Any:
 
 async def cents(outcome: ModelReply | RuntimeFault, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return what a run has spent after one call, in cents."""
-    made = Models.__init__
-
-    def with_our_provider(self: Models, catalog: Any, tracing: Any, *_: Any) -> None:
-        made(self, catalog, tracing, lambda *_: PRICE, Settled(outcome))
-
-    monkeypatch.setattr(Models, "__init__", with_our_provider)
+    monkeypatch.setattr(Accounts, "ask", Settled(outcome))
+    monkeypatch.setattr(Pricing, "of", lambda *_: PRICE)
     async with running(agents=(ask,), environ={}) as system:
         done = await system.run(ask, None, RunOptions(budget_usd=1_000.0))
     assert done.error is None

@@ -44,6 +44,7 @@ def cli(
     monkeypatch.chdir(tmp_path)
     for name in ("OPENAI_API_KEY", "MAGSAG_CATALOG", "MAGSAG_PROVIDER", "MAGSAG_MODEL"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MAGSAG_DB", ":memory:")
     monkeypatch.setattr(sys, "path", [*sys.path])
     level = logging.getLogger().level
     yield Cli(tmp_path, capsys)

@@ -420,7 +420,7 @@ def test_all_calls_are_one_trace_below_one_span(workspace: Path) -> None:
         spans = collector.collected.spans
     assert ended.returncode == 2, ended.stderr
     (root,) = [span for span in spans if not span.parent_span_id]
-    assert root.name == "invoke"
+    assert root.name == "invoke_workflow invoke"
     assert {span.trace_id for span in spans} == {root.trace_id}
     calls = {span.name: span for span in spans if span.parent_span_id == root.span_id}
     assert sorted(calls) == ["chat echo-1"]

@@ -10,20 +10,26 @@ import anyio
 
 from runtime.bulk.destination import ENDPOINTS, IN_PROCESS
 from runtime.bulk.outcome import Asked, answered, failed
-from runtime.chat_spans import chat_end_of, start_chat_span
 from runtime.errors import RuntimeFault
+from runtime.governance.policy import Contents
+from runtime.invocation import Case, begin
+from runtime.journal import JournalFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from anyio.streams.memory import MemoryObjectSendStream
 
-    from otel import Span, Tracing
+    from otel import Tracing
     from runtime.accounts import Accounts
     from runtime.bulk.destination import Destination, Destinations
     from runtime.bulk.line import Line, Refused
     from runtime.bulk.outcome import Outcome
+    from runtime.catalog import Subject
+    from runtime.invocation import Asker, Observed
     from runtime.messages import ModelEvent, ModelReply, ModelRequest, Price
+    from runtime.reservation import Reservations
+    from runtime.rules import Rules
 
 logger = logging.getLogger("runtime.bulk")
 
@@ -32,46 +38,54 @@ class Caller:
     """Makes the calls of lines.
 
     Args:
+        asker: who makes them, in the name of the whole command.
         accounts: the provider actors.
         destinations: finds the account of a line.
         price_of: the price of a provider's model; None when nobody knows it.
+        rules: the policies.
+        reservations: lets calls begin whose worst case fits.
         tracing: where spans come from.
-        span: the span of the whole command.
-        run_id: the name under which all calls of the command wait for their turn.
     """
 
     def __init__(
         self,
+        asker: Asker,
         *,
         accounts: Accounts,
         destinations: Destinations,
         price_of: Callable[[str, str], Price | None],
+        rules: Rules,
+        reservations: Reservations,
         tracing: Tracing,
-        span: Span,
-        run_id: str,
     ) -> None:
+        self._asker = asker
         self._accounts = accounts
         self._destinations = destinations
         self._price_of = price_of
+        self._rules = rules
+        self._reservations = reservations
         self._tracing = tracing
-        self._span = span
-        self._run_id = run_id
         self._added: set[str] = set()
 
     async def call(
         self, line: Line, pieces: MemoryObjectSendStream[ModelEvent] | None = None
     ) -> Outcome:
-        """Ask what a line asks, and return what came of it. Raises nothing but a cancellation.
+        """Ask what a line asks, and return what came of it.
 
         Args:
             line: the line.
             pieces: where the pieces of a streamed answer go.
+
+        Raises:
+            JournalFailed: the journal cannot be written, so nothing may be asked.
         """
         asked = self._asked(line)
         try:
             destination = self._destinations.find(line)
             asked = self._known(asked, destination)
             reply = await self._ask(self._request(line, destination), asked, pieces)
+        except JournalFailed:
+            raise
         except RuntimeFault as error:
             return failed(asked, error)
         except Exception as error:
@@ -111,8 +125,23 @@ class Caller:
             provider=destination.provider,
             account=destination.profile.name,
             deadline=deadline,
-            run_id=self._run_id,
+            run_id=self._asker.run.id,
             task_id="" if line.id is None else str(line.id),
+        )
+
+    def _case(self, request: ModelRequest, known: Asked) -> Case:
+        """Return on which terms a line is asked; its words are kept only where a policy says so."""
+        names: dict[Subject, str] = {
+            "agent": self._asker.agent,
+            "provider": request.provider,
+            "tenant": self._asker.run.tenant,
+        }
+        terms = self._rules.terms(names, frozenset())
+        kept = terms.contents.in_audit
+        return Case(
+            price=known.price,
+            terms=terms._replace(contents=Contents(in_journal=kept, in_audit=kept)),
+            in_process=known.endpoint == IN_PROCESS,
         )
 
     async def _ask(
@@ -121,20 +150,30 @@ class Caller:
         known: Asked,
         pieces: MemoryObjectSendStream[ModelEvent] | None,
     ) -> ModelReply:
-        in_process = known.endpoint == IN_PROCESS
-        span = start_chat_span(self._tracing, self._span, request, in_process=in_process)
+        await self._asker.run.journal.room()
+        invocation = await begin(
+            replace(self._asker, task_id=request.task_id),
+            request,
+            self._case(request, known),
+            tracing=self._tracing,
+            reservations=self._reservations,
+            observe=_ignore,
+        )
         try:
-            with span.attached():
+            with invocation.span.attached():
                 asked = self._accounts.ask(request, pieces)
                 if pieces is not None:
                     asked.when_done(pieces.close)
                 reply = await asked.reply()
         except BaseException as error:
-            span.end(error_type=type(error).__name__, message=str(error))
+            invocation.failed(error)
             raise
-        span.set(chat_end_of(reply, known.cost_of(reply.usage)))
-        span.end()
+        invocation.completed(reply)
         return reply
+
+
+def _ignore(_: Observed) -> None:
+    """Nothing is routed here, so nothing is to be learned."""
 
 
 def outcome_of_refused(refused: Refused) -> Outcome:

@@ -12,15 +12,13 @@ otherwise send it to whoever wrote the line.
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
 from runtime.bulk.line import DIALECTS
-from runtime.catalog import ProviderEntry, profile_of
+from runtime.catalog import ProviderEntry, Target, profile_of
+from runtime.catalog.addresses import home_of, is_loopback, origin
 from runtime.directory import suggest
-from runtime.errors import ConfigurationError, InvalidRequest, PolicyDenied, UnknownName
-from runtime.governance.policy import check
+from runtime.errors import InvalidRequest, PolicyDenied, UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,10 +27,10 @@ if TYPE_CHECKING:
     from runtime.bulk.line import Line
     from runtime.catalog import Catalog
     from runtime.messages import ProviderProfile
+    from runtime.rules import Rules
 
 MOST_ACCOUNTS = 1_000  # of one call of the command line: each has connections of its own
 IN_PROCESS = "echo"
-PORTS = {"http": 80, "https": 443}
 PROVIDERS: Mapping[str | None, str] = {  # who is meant where a line names an endpoint only
     None: "compat",
     "chat": "compat",
@@ -70,6 +68,7 @@ class Destinations:
         catalog: the providers and the policies.
         environ: the environment variables, with the keys.
         allowance: what the command line says about every account.
+        rules: the policies.
         check: raises ``ConfigurationError`` if an account cannot be started.
     """
 
@@ -78,11 +77,13 @@ class Destinations:
         catalog: Catalog,
         environ: Mapping[str, str],
         allowance: Allowance,
+        rules: Rules,
         check: Callable[[ProviderProfile], object],
     ) -> None:
         self._catalog = catalog
         self._environ = environ
         self._allowance = allowance
+        self._rules = rules
         self._check = check
         self._found: dict[tuple[str, str | None, str | None], Destination] = {}
 
@@ -98,8 +99,8 @@ class Destinations:
             ConfigurationError: the account lacks its key or its address.
             PolicyDenied: a policy forbids the model.
         """
-        self._check_policies(line.request.model)
         provider = line.request.provider or _implied(line)
+        self._check_policies(Target(provider, line.request.model), line.base_url)
         key = (provider, line.endpoint, line.base_url)
         found = self._found.get(key)
         if found is None:
@@ -155,7 +156,7 @@ class Destinations:
             update={"base_url": base_url, "base_url_env": (), "api_key_required": False}
         )
         profile = profile_of(provider, own, self._environ)
-        home = self._home(provider, entry)
+        home = home_of(provider, entry, self._environ)
         if is_loopback(base_url) or origin(base_url) == home or self._allowance.send_key:
             return profile, ()
         told = (
@@ -165,18 +166,10 @@ class Destinations:
         keyless = replace(profile, api_key="", key_help="")
         return keyless, (told,) if profile.api_key else ()
 
-    def _home(self, provider: str, entry: ProviderEntry) -> str | None:
-        """Return the origin that the catalog and the environment name; None where they do not."""
-        keyless = entry.model_copy(update={"api_key_env": (), "api_key_required": False})
-        try:
-            return origin(profile_of(provider, keyless, self._environ).base_url)
-        except ConfigurationError:
-            return None
-
-    def _check_policies(self, model: str) -> None:
-        denial = check(self._catalog.policies, model, None)
+    def _check_policies(self, target: Target, base_url: str | None) -> None:
+        denial = self._rules.forbids(target, frozenset(), base_url=base_url)
         if denial is not None:
-            raise PolicyDenied(str(denial))
+            raise PolicyDenied(str(denial), denied=((str(target), str(denial)),))
 
     def _check_offer(self, provider: str, line: Line) -> None:
         """At its own address a provider is asked for what it is said to have, and nothing else."""
@@ -192,30 +185,6 @@ def endpoint_of(provider: str | None, catalog: Catalog) -> str | None:
     """Return what a provider of the catalog is spoken to in; None where nobody knows."""
     entry = catalog.providers.get(provider or "")
     return None if entry is None else ENDPOINTS.get(entry.dialect, entry.dialect)
-
-
-def origin(url: str) -> str | None:
-    """Return scheme, host and port of an address in one spelling; None where it is none."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or PORTS.get(parts.scheme)
-    except ValueError:
-        return None
-    return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname else None
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address is certain to be on this machine."""
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _implied(line: Line) -> str:

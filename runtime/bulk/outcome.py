@@ -61,14 +61,25 @@ class Asked:
     price: Price | None = None
     warnings: tuple[str, ...] = ()
 
-    def cost_of(self, usage: Usage | None) -> int | None:
-        """Return what an answer cost, in nano-USD; None where nobody knows."""
-        return None if usage is None or self.price is None else cost_of(usage, self.price)
+    def cost_of(
+        self, usage: Usage | None, lost: Usage | None, tier: str | None = None
+    ) -> int | None:
+        """Return what an answer cost, in nano-USD; None where nobody knows.
+
+        Args:
+            usage: its tokens.
+            lost: about those of earlier attempts whose fate nobody knows.
+            tier: the tier that served it.
+        """
+        known = [each for each in (usage, lost) if each is not None]
+        if not known or self.price is None:
+            return None
+        return sum(cost_of(each, self.price, tier) for each in known)
 
 
 def answered(asked: Asked, reply: ModelReply) -> Outcome:
     """Return the outcome of a line that was answered; the words of a refusal are a warning."""
-    cost = asked.cost_of(reply.usage)
+    cost = asked.cost_of(reply.usage, reply.lost_usage, reply.service_tier)
     body = {
         "id": asked.id,
         "ok": True,
@@ -97,7 +108,7 @@ def failed(asked: Asked, error: Exception) -> Outcome:
     """
     known = error if isinstance(error, ProviderError) else None
     usage: Usage | None = getattr(error, "usage", None)
-    cost = asked.cost_of(usage)
+    cost = asked.cost_of(usage, getattr(error, "lost_usage", None))
     body = {
         "id": asked.id,
         "ok": False,

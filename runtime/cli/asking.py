@@ -4,35 +4,41 @@ from __future__ import annotations
 
 import importlib
 import os
-import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
-from otel import conventions
 from runtime.bulk.allowance import Allowance
 from runtime.bulk.call import Caller
 from runtime.bulk.destination import Destinations, endpoint_of
 from runtime.bulk.line import Defaults
-from runtime.cli.places import catalog_folder
+from runtime.cli.opening import opened
+from runtime.cli.places import catalog_folder, journal_path
 from runtime.cli.provider_live import live_lines
 from runtime.cli.streams import say
-from runtime.identity import new_run_id, trace_id_of
+from runtime.errors import RuntimeFault
+from runtime.governance.policy import run_limit
+from runtime.identity import new_run_id, wall_clock
+from runtime.invocation import Asker
 from runtime.launch import running
+from runtime.registration import begin_span, budget_of, ended_by, register, sign_off
 from runtime.routing import Wish, choose
+from runtime.run import Run
 from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
+    from decimal import Decimal
 
     from runtime.catalog import Catalog
+    from runtime.cli.interrupts import Interrupts
     from runtime.cli.options import Session
     from runtime.launch import System
 
-SPAN = "invoke"
+NAME = "invoke"  # of the command, as a run and as an agent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,9 @@ class Wishes:
         tpm: tokens a minute, of each account.
         max_concurrency: calls in flight, of each account.
         send_key: whether keys go to any address that a line names.
+        budget_usd: what the whole command may cost at most.
+        tenant: for whom it is.
+        database: what ``--db`` says.
         catalog: what ``--catalog`` says.
         as_json: whether an answer is wanted as an object.
         quiet: whether only answers and errors are wanted.
@@ -66,6 +75,9 @@ class Wishes:
     tpm: float | None
     max_concurrency: int | None
     send_key: bool
+    budget_usd: Decimal | None
+    tenant: str | None
+    database: str | None
     catalog: Path | None
     as_json: bool
     quiet: bool
@@ -95,11 +107,12 @@ class Asking(NamedTuple):
 
 
 @asynccontextmanager
-async def asking(wishes: Wishes, *, routed: bool) -> AsyncIterator[Asking]:
+async def asking(wishes: Wishes, interrupts: Interrupts, *, routed: bool) -> AsyncIterator[Asking]:
     """Open everything, and end it in order.
 
     Args:
         wishes: what was typed.
+        interrupts: whether somebody has ended it early.
         routed: whether the catalog's routing names the provider and the model that nobody named.
 
     Raises:
@@ -110,14 +123,19 @@ async def asking(wishes: Wishes, *, routed: bool) -> AsyncIterator[Asking]:
     check_workspace()
     catalog = open_catalog(catalog_folder(wishes.catalog, Path.cwd()))
     defaults = _defaults(wishes, catalog, routed=routed)
-    # No agent has a part in it, so none of their code is imported.
-    async with running(replace(catalog, agents={}, skills={}, workflows={})) as system:
-        with _caller(wishes, system) as caller:
-            yield Asking(caller, defaults)
-        if wishes.verbose:
-            # The actors know it, and end with this block.
-            for line in live_lines(system.accounts.statistics(), anyio.current_time()):
-                say(line)
+    database = journal_path(wishes.database, os.environ, Path.cwd())
+    # Who wants answers wants them without a journal, too, unless one was named or limits need it.
+    needed = wishes.database is not None or any(policy.caps for policy in catalog.policies)
+    async with opened(database, dispensable=not needed) as journal:
+        # No agent has a part in it, so none of their code is imported.
+        alone = replace(catalog, agents={}, skills={}, workflows={})
+        async with running(alone, journal=journal) as system:
+            async with _noted(wishes, system, interrupts) as run:
+                yield Asking(_caller(wishes, system, run), defaults)
+            if wishes.verbose:
+                # The actors know it, and end with this block.
+                for line in live_lines(system.accounts.statistics(), anyio.current_time()):
+                    say(line)
 
 
 def _defaults(wishes: Wishes, catalog: Catalog, *, routed: bool) -> Defaults:
@@ -129,25 +147,58 @@ def _defaults(wishes: Wishes, catalog: Catalog, *, routed: bool) -> Defaults:
     return Defaults(provider, model, wishes.stream, endpoint_of(provider, catalog))
 
 
-@contextmanager
-def _caller(wishes: Wishes, system: System) -> Iterator[Caller]:
-    """Make calls below one span."""
-    run_id = new_run_id(time.time_ns() // 1_000_000)
-    span = system.tracing.start(
-        SPAN, trace_id=trace_id_of(run_id), attributes={conventions.RUN_ID: run_id}
+@asynccontextmanager
+async def _noted(wishes: Wishes, system: System, interrupts: Interrupts) -> AsyncIterator[Run]:
+    """Make the command a run of the journal, and one span."""
+    run = Run(
+        new_run_id(int(wall_clock() * 1_000)),
+        NAME,
+        budget=budget_of(wishes.budget_usd, run_limit(system.catalog.policies)),
+        journal=system.journal,
+        clock=wall_clock,
+        tenant=wishes.tenant or "",
     )
+    began = anyio.current_time()
+    begin_span(run, system.tracing)
+    register(run, None, wishes.session.argv)
+    try:
+        yield run
+    except BaseException as error:
+        with suppress(RuntimeFault):  # the journal's: what ended the command is what counts
+            sign_off(run, began, *ended_by(error))
+        raise
+    cancelled = interrupts.scope.cancelled_caught
+    sign_off(run, began, *(("cancelled", "it was cancelled") if cancelled else (None, None)))
+
+
+def _caller(wishes: Wishes, system: System, run: Run) -> Caller:
     # An actor that cannot be started would be tried again and again, and its askers wait.
     startable = importlib.import_module("providers").ProviderActors().start
-    try:
-        yield Caller(
-            accounts=system.accounts,
-            destinations=Destinations(system.catalog, os.environ, wishes.allowance, startable),
-            price_of=system.price_of,
-            tracing=system.tracing,
-            span=span,
-            run_id=run_id,
-        )
-    except BaseException as error:
-        span.end(error_type=type(error).__name__, message=str(error))
-        raise
-    span.end()
+    assert run.span is not None  # noqa: S101  # it was started with the run
+    asker = Asker(
+        run=run,
+        agent=NAME,
+        path=(NAME,),
+        op="",
+        task_id="",
+        totals=(),
+        span=run.span,
+        reason_of=_reason_of,
+    )
+    return Caller(
+        asker,
+        accounts=system.accounts,
+        destinations=Destinations(
+            system.catalog, os.environ, wishes.allowance, system.rules, startable
+        ),
+        price_of=system.price_of,
+        rules=system.rules,
+        reservations=system.reservations,
+        tracing=system.tracing,
+    )
+
+
+def _reason_of(error: BaseException) -> str:
+    if isinstance(error, RuntimeFault):
+        return error.reason
+    return type(error).__name__ if isinstance(error, Exception) else "cancelled"

@@ -118,7 +118,7 @@ class Command:
         screen = self._screen()
         log = None if screen is None else screen.log
         log_to(log, wishes.session, verbose=wishes.verbose, quiet=wishes.quiet)
-        async with interrupts.watched(), asking(wishes, routed=False) as ready:
+        async with interrupts.watched(), asking(wishes, interrupts, routed=False) as ready:
             with interrupts.scope:
                 async with nullcontext() if screen is None else screen.shown():
                     await self._work(ready)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from runtime.approval import approval_of
 from runtime.cli.interrupts import Interrupts
 from runtime.cli.logs import log_to
+from runtime.cli.opening import opened
 from runtime.cli.places import catalog_folder, journal_path
 from runtime.cli.report import outcome_of, report
 from runtime.cli.streams import prints_to_stderr
 from runtime.errors import Cancelled, ConfigurationError
-from runtime.identity import new_run_id
-from runtime.journal import MemoryJournal, SqliteJournal
+from runtime.identity import new_run_id, wall_clock
 from runtime.launch import running
 from runtime.outcome import RunOptions
 from runtime.workspace import check_workspace, open_catalog
@@ -47,6 +47,9 @@ class Order:
         budget_usd: what it may cost at most.
         deadline_s: the seconds it gets.
         run_id: its name; None for a new one.
+        routing: the routing file to go by.
+        tenant: for whom it is.
+        approve: names or patterns of tools that are approved.
         database: what ``--db`` says.
         catalog: what ``--catalog`` says.
         as_json: whether one JSON object is wanted.
@@ -63,6 +66,9 @@ class Order:
     budget_usd: Decimal | None
     deadline_s: float | None
     run_id: str | None
+    routing: str | None
+    tenant: str | None
+    approve: tuple[str, ...]
     database: str | None
     catalog: Path | None
     as_json: bool
@@ -120,17 +126,12 @@ class Execution:
     async def _system(self) -> AsyncIterator[System]:
         check_workspace()
         catalog = open_catalog(catalog_folder(self._order.catalog, Path.cwd()))
-        journal = await _open(self.database)
-        try:
-            async with running(catalog, journal=journal) as system:
-                yield system
-        finally:
-            with anyio.CancelScope(shield=True):
-                await journal.close()  # where `running` did not come to it; twice does no harm
+        async with opened(self.database) as journal, running(catalog, journal=journal) as system:
+            yield system
 
     async def _options(self, journal: Journal, screen: Screen | None) -> RunOptions:
         order = self._order
-        run_id = order.run_id or new_run_id(time.time_ns() // 1_000_000)
+        run_id = order.run_id or new_run_id(int(wall_clock() * 1_000))
         earlier = await journal.run(run_id)
         if earlier is not None:
             raise ConfigurationError(
@@ -143,6 +144,9 @@ class Execution:
             model=order.model,
             budget_usd=order.budget_usd,
             deadline_s=order.deadline_s,
+            routing=order.routing,
+            tenant=order.tenant,
+            approve=approval_of(order.approve),
             listener=None if screen is None else screen.take,
             argv=order.session.argv,
         )
@@ -155,10 +159,6 @@ async def _cancelled(journal: Journal, options: RunOptions) -> RunOutcome:
     if row is None:
         raise Cancelled("cancelled before the run began")
     return outcome_of(row)
-
-
-async def _open(database: Path | None) -> Journal:
-    return MemoryJournal() if database is None else await SqliteJournal.open(database)
 
 
 def _screen(title: str) -> Screen:

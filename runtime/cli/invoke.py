@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.options import Positive, Session, catalog_option, debug_option, json_option
+from runtime.cli.options import (
+    Positive,
+    Session,
+    catalog_option,
+    db_option,
+    debug_option,
+    json_option,
+    tenant_option,
+)
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -101,7 +109,10 @@ then what was answered is written, and the rest left for the next time.
     metavar="N",
     help="Calls in flight, of each account.",
 )
+@click.option("--budget-usd", type=Positive("USD"), help="What all of it may cost at most.")
+@tenant_option
 @click.option("--send-key", is_flag=True, help="Send keys to whatever base_url a line names.")
+@db_option
 @catalog_option
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but the answers and errors.")
@@ -121,6 +132,7 @@ def invoke(
     output: Path | None,
     rpm: Decimal | None,
     tpm: Decimal | None,
+    db: str | None,
     **choices: Any,
 ) -> int:
     """Call models and return the exit code; see ``HELP``."""
@@ -138,6 +150,7 @@ def invoke(
         session=session,
         rpm=None if rpm is None else float(rpm),
         tpm=None if tpm is None else float(tpm),
+        database=db,
         **choices,
     )
     if prompt is not None:

@@ -103,6 +103,16 @@ def db_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def tenant_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--tenant``."""
+    return click.option(
+        "--tenant",
+        metavar="NAME",
+        envvar="MAGSAG_TENANT",
+        help="For whom it is: limits per tenant count it there. [env: MAGSAG_TENANT]",
+    )(function)
+
+
 def catalog_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--catalog``."""
     return click.option(

@@ -112,7 +112,7 @@ async def _ask(prompt: str, wishes: Wishes, typist: Typist | None) -> Outcome | 
     interrupts = Interrupts()
     log_to(None, wishes.session, verbose=wishes.verbose, quiet=wishes.quiet)
     outcome: Outcome | None = None
-    async with interrupts.watched(), asking(wishes, routed=True) as (caller, defaults):
+    async with interrupts.watched(), asking(wishes, interrupts, routed=True) as (caller, defaults):
         line = _line(prompt, defaults)
         with interrupts.scope:
             outcome = await (_typed(caller, line, typist) if typist else caller.call(line))

@@ -15,6 +15,7 @@ from runtime.cli.options import (
     db_option,
     debug_option,
     json_option,
+    tenant_option,
 )
 from runtime.cli.payload import read_payload
 
@@ -30,6 +31,18 @@ if TYPE_CHECKING:
 @click.option("--provider", metavar="P", help="Ask this provider. [env: MAGSAG_PROVIDER]")
 @click.option("--model", metavar="M", help="Ask this tier or model. [env: MAGSAG_MODEL]")
 @click.option("--budget-usd", type=Positive("USD"), help="What it may cost at most.")
+@tenant_option
+@click.option(
+    "--routing",
+    metavar="NAME",
+    help="Go by this routing file. [env: MAGSAG_ROUTING]",
+)
+@click.option(
+    "--approve",
+    multiple=True,
+    metavar="TOOL",
+    help="Approve this tool, or pattern of tools, where a policy wants that; repeatable.",
+)
 @click.option("--deadline", type=Positive("SECONDS"), help="The seconds it gets.")
 @click.option("--run-id", type=RunId(), help="Its name; by default a new UUIDv7.")
 @db_option

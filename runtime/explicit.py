@@ -1,0 +1,201 @@
+"""What code says of models in data: ``model_config`` in payloads, hints in a Delegation's context.
+
+| where | what |
+|---|---|
+| ``payload["model_config"]`` | how models are asked about this payload; see ``ModelConfig`` |
+| ``context["llm_overrides"]``, ``["plan_overrides"]`` | the same, one level of priority lower |
+| ``context["preferred_model"]``, ``["preferred_provider"]`` | a model, a provider |
+| ``context["cost_tier"]`` | a tier, e.g. ``economy`` |
+| ``context["task_type"]``, ``payload["task_type"]`` | the type of task, for routes |
+| ``context["data_class"]``, ``payload["data_class"]`` | the kind of data in it, for policies |
+
+What a payload says for itself and not for the runtime (a ``task_type`` that is a number, say) is
+left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import InvalidInput
+from runtime.routing import Wish
+from runtime.shapes import fields as kinds
+from runtime.shapes.fields import Faults, Fields
+from runtime.shapes.tool_shape import Choice, Form, choice_of, form_of, reasoning_of, tools_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runtime.messages import Reasoning, Tool
+
+CONFIG = "model_config"
+OVERRIDES = ("llm_overrides", "plan_overrides")
+NOBODY = Wish(level="preferred")
+ANY_CHOICE, ANY_FORM = Choice(), Form()
+FOR_THE_RUNTIME = (CONFIG, "task_type", "data_class")  # keys of a payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """How code wants a model asked. What is None is not said.
+
+    Attributes:
+        model: a tier, ``provider/model`` or a model's name.
+        provider: the provider to ask.
+        base_url: where the server is; on this machine, or at a provider's own address.
+        system: the system prompt.
+        max_output_tokens: the most that may be generated (``max_tokens``).
+        temperature: how freely to sample.
+        tools: what the model may call, in OpenAI's shape.
+        choice: whether it may, must not or must call one (``tool_choice``).
+        form: how the answer shall look (``response_format``).
+        reasoning: how much to think.
+        stop: texts that end the answer.
+        use_cache: whether the answer to an equal question may be given again.
+        structured_output: whether the vendor shall hold the model to the type of the answer.
+    """
+
+    model: str | None = None
+    provider: str | None = None
+    base_url: str | None = None
+    system: str | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    tools: tuple[Tool, ...] = ()
+    choice: Choice = ANY_CHOICE
+    form: Form = ANY_FORM
+    reasoning: Reasoning | None = None
+    stop: tuple[str, ...] = ()
+    use_cache: bool | None = None
+    structured_output: bool | None = None
+
+
+NOTHING = ModelConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hints:
+    """All that code says of models in the data of one piece of work.
+
+    Attributes:
+        config: ``model_config`` of the nearest payload.
+        overrides: ``llm_overrides`` of the context.
+        preferred: the preferred model and provider.
+        cost_tier: a tier.
+        task_type: the type of task; None for the agent's own.
+        data_classes: the kinds of data in it.
+    """
+
+    config: ModelConfig = NOTHING
+    overrides: ModelConfig = NOTHING
+    preferred: Wish = NOBODY
+    cost_tier: str | None = None
+    task_type: str | None = None
+    data_classes: frozenset[str] = frozenset()
+
+    def wishes(self) -> Iterator[Wish]:
+        """Yield whom code wants asked, strongest first."""
+        yield Wish(self.config.model, self.config.provider, "model_config")
+        yield Wish(self.overrides.model, self.overrides.provider, "llm_overrides")
+        yield self.preferred
+        yield Wish(self.cost_tier, None, "cost_tier")
+
+    def first(self, name: str) -> Any:
+        """Return what is said of one thing, ``model_config`` before ``llm_overrides``."""
+        silence = getattr(NOTHING, name)
+        said = (getattr(each, name) for each in (self.config, self.overrides))
+        return next((value for value in said if value != silence), silence)
+
+    def within(self, payload: Any) -> Hints:
+        """Return them with what the payload of a skill says.
+
+        Raises:
+            InvalidInput: its ``model_config`` is wrong; the message names every fault.
+        """
+        if not isinstance(payload, Mapping) or not any(key in payload for key in FOR_THE_RUNTIME):
+            return self
+        config = payload.get(CONFIG)
+        return replace(
+            self,
+            config=read_config(config, CONFIG) if isinstance(config, Mapping) else self.config,
+            task_type=_text(payload, "task_type") or self.task_type,
+            data_classes=self.data_classes | _classes(payload),
+        )
+
+
+def hints_of(context: Mapping[str, Any], payload: Any) -> Hints:
+    """Return what a Delegation says of models.
+
+    Raises:
+        InvalidInput: something in it is wrong; the message names every fault.
+    """
+    if not context:
+        return Hints().within(payload)
+    named = next((name for name in OVERRIDES if name in context), None)
+    overrides = None if named is None else context[named]
+    if overrides is not None and not isinstance(overrides, Mapping):
+        raise InvalidInput(f"context: {named} must be an object, not {kinds.shown(overrides)}")
+    preferred = (_word(context, "preferred_model"), _word(context, "preferred_provider"))
+    return Hints(
+        overrides=NOTHING if overrides is None else read_config(overrides, f"context: {named}"),
+        preferred=Wish(*preferred, "preferred"),
+        cost_tier=_word(context, "cost_tier"),
+        task_type=_word(context, "task_type"),
+        data_classes=_classes(context),
+    ).within(payload)
+
+
+def read_config(data: Mapping[str, Any], place: str) -> ModelConfig:
+    """Read a ``model_config``.
+
+    Args:
+        data: the object.
+        place: where it is, for the message.
+
+    Raises:
+        InvalidInput: something in it is wrong; the message names every fault.
+    """
+    faults = Faults()
+    fields = Fields(data, faults, place)
+    tools = tools_of(fields)
+    temperature = fields.read("temperature", kinds.NUMBER)
+    stop = fields.read("stop", kinds.STOP)
+    config = ModelConfig(
+        model=fields.read("model", kinds.NAME),
+        provider=fields.read("provider", kinds.NAME),
+        base_url=fields.read("base_url", kinds.NAME),
+        system=fields.read("system", kinds.TEXT),
+        max_output_tokens=fields.read("max_tokens", kinds.COUNT),
+        temperature=None if temperature is None else float(temperature),
+        tools=tools,
+        choice=choice_of(fields, tools, others=False),
+        form=form_of(fields),
+        reasoning=reasoning_of(fields),
+        stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
+        use_cache=fields.read("use_cache", kinds.FLAG),
+        structured_output=fields.read("structured_output", kinds.FLAG),
+    )
+    fields.close()
+    if faults:
+        raise InvalidInput(str(faults))
+    return config
+
+
+def _word(context: Mapping[str, Any], name: str) -> str | None:
+    value = context.get(name)
+    if value is None or kinds.NAME.is_valid(value):
+        return value
+    raise InvalidInput(f"context: {name} must be {kinds.NAME.expected}, not {kinds.shown(value)}")
+
+
+def _text(payload: Mapping[str, Any], name: str) -> str | None:
+    value = payload.get(name)
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _classes(data: Mapping[str, Any]) -> frozenset[str]:
+    value = data.get("data_class")
+    values = value if isinstance(value, list | tuple) else [value]
+    return frozenset(each for each in values if isinstance(each, str) and each)

@@ -1,0 +1,111 @@
+"""A run is entered into the journal and its trace when it begins, and signed off when it ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from otel.attributes import invoke_workflow_end, invoke_workflow_start, span_name
+from otel.conventions import INVOKE_WORKFLOW
+from runtime.errors import RuntimeFault
+from runtime.governance.budget import Budget
+from runtime.governance.cost import NANO
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+
+    from otel import Span, Tracing
+    from runtime.governance.policy import RunLimit
+    from runtime.journal import Kind
+    from runtime.run import Run
+
+
+def budget_of(budget_usd: Decimal | float | None, limit: RunLimit | None) -> Budget:
+    """Return what a run may spend: what its starter says, or what policies say where that is less.
+
+    Args:
+        budget_usd: what its starter says; None for nothing.
+        limit: what policies say; None for nothing.
+    """
+    wished = None if budget_usd is None else int(budget_usd * NANO)
+    if limit is not None and (wished is None or limit.amount < wished):
+        return Budget(*limit)
+    return Budget(wished)
+
+
+def begin_span(run: Run, tracing: Tracing) -> Span:
+    """Start the root span of a run."""
+    attributes = invoke_workflow_start(run.target, run_id=run.id)
+    name = span_name(INVOKE_WORKFLOW, run.target)
+    run.span = tracing.start(name, trace_id=run.trace_id, attributes=attributes)
+    return run.span
+
+
+def register(run: Run, payload: Any, argv: Sequence[str]) -> None:
+    """Note that a run begins.
+
+    Args:
+        run: the run.
+        payload: its input, JSON data.
+        argv: the command line.
+
+    Raises:
+        JournalFailed: the journal is closed.
+    """
+    body = {
+        "target": run.target,
+        "input": payload,
+        "trace_id": f"{run.trace_id:032x}",
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "argv": list(argv),
+        "budget_nano_usd": run.budget.limit,
+        **({"tenant": run.tenant} if run.tenant else {}),
+    }
+    run.record("run_started", "", body)
+
+
+def sign_off(
+    run: Run, started: float, reason: str | None, error: str | None, output: Any = None
+) -> None:
+    """Note how a run ended, and close its span with what it took.
+
+    Args:
+        run: the run.
+        started: when it began, in seconds of the event loop's clock.
+        reason: the class of its failure; None when it completed.
+        error: the same in words.
+        output: its answer, JSON data.
+
+    Raises:
+        JournalFailed: the journal is closed.
+    """
+    totals = run.totals
+    if run.span is not None:
+        run.span.set(
+            invoke_workflow_end(
+                calls=totals.calls,
+                input_tokens=totals.input_tokens,
+                output_tokens=totals.output_tokens,
+                cost_nano_usd=totals.known_cost,
+            )
+        )
+        run.span.end(error_type=reason, message=error)
+    body = {"duration_s": round(anyio.current_time() - started, 6)}
+    if reason is None:
+        run.record("run_completed", "", body | {"output": output})
+    else:
+        kind: Kind = "run_cancelled" if reason == "cancelled" else "run_failed"
+        run.record(kind, "", body | {"error": error, "reason": reason})
+
+
+def ended_by(error: BaseException) -> tuple[str, str]:
+    """Return the reason and the text of what ended a run from outside."""
+    if isinstance(error, anyio.get_cancelled_exc_class() | KeyboardInterrupt):
+        return "cancelled", "it was cancelled"
+    reason = error.reason if isinstance(error, RuntimeFault) else "crashed"
+    return reason, f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -1,0 +1,157 @@
+"""Waiting until a call's worst case fits: into the run's budget, then into every limit beyond it.
+
+All of them hold what they need, or none does. A call that can never fit is refused at once. One
+that only what others have reserved keeps out stands in line until they have settled: the first in
+line is the only one that tries, so a thousand calls that wait cost no more than one, and nobody
+is overtaken.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from runtime.errors import DeadlineExceeded
+from runtime.governance.budget import exceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runtime.errors import BudgetExceeded
+    from runtime.journal import Claim, Scope, Shortfall
+    from runtime.run import Run
+
+LOOK_AGAIN_S = 0.25  # what other processes settle, nobody tells us
+
+
+async def reserve(run: Run, amount: int, deadline: float | None) -> None:
+    """Reserve what a call may cost at worst in its run's budget.
+
+    Args:
+        run: the run.
+        amount: nano-USD.
+        deadline: how long to wait, in seconds of the event loop's clock; None for ever.
+
+    Raises:
+        BudgetExceeded: it does not fit, whatever others settle at.
+        DeadlineExceeded: the deadline passed while others held the budget.
+    """
+    run.budget.check(amount)
+    if not run.line.locked() and run.budget.reserve(amount):
+        return
+    with _until(deadline) as scope:
+        async with run.line:
+            while not run.budget.reserve(amount):
+                await run.next_settlement()
+        return
+    _too_late(scope)
+
+
+class Reservations:
+    """Lets calls begin whose worst case fits into the limits beyond their runs."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Scope, anyio.Lock] = {}
+        self._settlement: anyio.Event | None = None
+
+    def __repr__(self) -> str:
+        waiting = sum(line.statistics().tasks_waiting + 1 for line in self._lines.values())
+        return f"<Reservations [{waiting} waiting]>"
+
+    def settled(self) -> None:
+        """Tell those who wait that a call has settled."""
+        if self._settlement is not None:
+            self._settlement.set()
+            self._settlement = None
+
+    async def admit(
+        self,
+        run: Run,
+        op: str,
+        body: Mapping[str, Any],
+        claims: tuple[Claim, ...],
+        deadline: float | None,
+    ) -> None:
+        """Note that a call begins, once it fits.
+
+        Args:
+            run: its run.
+            op: the step that it is.
+            body: what is noted, with ``reserved_nano_usd``.
+            claims: what it has to fit into.
+            deadline: how long to wait, in seconds of the event loop's clock; None for ever.
+
+        Raises:
+            BudgetExceeded: it does not fit, whatever others settle at.
+            DeadlineExceeded: the deadline passed while others held the budget.
+            JournalFailed: the journal cannot be written.
+        """
+        blocked = next((claim.scope for claim in claims if claim.scope in self._lines), None)
+        if blocked is None:
+            short = await run.admit(op, body, claims)
+            if short is None:
+                return
+            blocked = _passing(short)
+        with _until(deadline) as scope:
+            await self._in_line(blocked, run, op, body, claims)
+            return
+        _too_late(scope)
+
+    async def _in_line(
+        self,
+        blocked: Scope,
+        run: Run,
+        op: str,
+        body: Mapping[str, Any],
+        claims: tuple[Claim, ...],
+    ) -> None:
+        line = self._lines.setdefault(blocked, anyio.Lock())
+        try:
+            async with line:
+                while (short := await run.admit(op, body, claims)) is not None:
+                    _passing(short)
+                    with anyio.move_on_after(LOOK_AGAIN_S):
+                        await self._next_settlement()
+        finally:
+            if not line.locked() and not line.statistics().tasks_waiting:
+                self._lines.pop(blocked, None)
+
+    async def _next_settlement(self) -> None:
+        if self._settlement is None:
+            self._settlement = anyio.Event()
+        await self._settlement.wait()
+
+
+def _passing(short: Shortfall) -> Scope:
+    """Return the scope of a shortfall that may pass.
+
+    Raises:
+        BudgetExceeded: it cannot.
+    """
+    if not short.may_pass:
+        raise _refused(short)
+    return short.claim.scope
+
+
+def _refused(short: Shortfall) -> BudgetExceeded:
+    return exceeded(
+        str(short.claim.scope),
+        short.claim.source,
+        limit=short.claim.limit,
+        spent=short.spent,
+        reserved=short.reserved,
+        needed=short.needed,
+    )
+
+
+def _until(deadline: float | None) -> anyio.CancelScope:
+    return anyio.CancelScope(deadline=math.inf if deadline is None else deadline)
+
+
+def _too_late(scope: anyio.CancelScope) -> None:
+    if scope.cancelled_caught:
+        raise DeadlineExceeded(
+            "the deadline passed while other calls held the budget", stage="queue"
+        )

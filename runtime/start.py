@@ -1,0 +1,134 @@
+"""What a run is started with: its target, its input, its limits, and whom its starter wants asked.
+
+The one who starts it goes before the environment, the environment before the workflow's entry.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runtime.catalog import profile_of
+from runtime.directory import suggest
+from runtime.errors import UnknownName
+from runtime.outcome import RunOptions
+from runtime.routing import Wish, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from runtime.agent import Agent
+    from runtime.catalog import Catalog, WorkflowEntry
+    from runtime.directory import Directory
+
+
+class Start(NamedTuple):
+    """What a run is started with.
+
+    Attributes:
+        name: the workflow's or agent's name, for people.
+        agent: the slug of the agent that begins.
+        payload: its input.
+        options: its limits, filled in.
+        wishes: whom its starter wants asked, strongest first.
+    """
+
+    name: str
+    agent: str
+    payload: Any
+    options: RunOptions
+    wishes: tuple[Wish, ...]
+
+
+def resolve(
+    target: Agent | str,
+    payload: Any,
+    options: RunOptions,
+    *,
+    catalog: Catalog,
+    directory: Directory,
+    environ: Mapping[str, str],
+) -> Start:
+    """Fill in what the workflow and the environment say.
+
+    Args:
+        target: a workflow's or agent's name, or a decorated agent.
+        payload: its input; None for the workflow's own, or for none.
+        options: how it is started.
+        catalog: workflows, routing and providers.
+        directory: the agents.
+        environ: the environment variables.
+
+    Raises:
+        UnknownName: there is no such workflow, agent, provider, model or routing file.
+        ConfigurationError: a key or address of the provider is missing.
+    """
+    workflow = catalog.workflows.get(target) if isinstance(target, str) else None
+    name = target if isinstance(target, str) else target.name
+    if isinstance(target, str) and workflow is None and target not in directory.agents:
+        known = [*catalog.workflows, *directory.agents]
+        raise UnknownName(f"no workflow or agent {target!r}{suggest(target, known)}")
+    slug = directory.slug(workflow.agent if workflow is not None else target)
+    if payload is None and workflow is not None and workflow.input is not None:
+        payload = dict(workflow.input)
+    wishes = _wishes(options, environ, workflow)
+    _check(wishes, catalog, environ)
+    limits = (options, workflow)
+    resolved = RunOptions(
+        run_id=options.run_id,
+        budget_usd=_first(getattr(each, "budget_usd", None) for each in limits),
+        deadline_s=_first(getattr(each, "deadline_s", None) for each in limits),
+        routing=_routing(options, environ, workflow, catalog),
+        tenant=options.tenant or _set(environ, "MAGSAG_TENANT"),
+        approve=options.approve,
+        listener=options.listener,
+        argv=options.argv,
+    )
+    return Start(name, slug, payload, resolved, wishes)
+
+
+def _wishes(
+    options: RunOptions, environ: Mapping[str, str], workflow: WorkflowEntry | None
+) -> tuple[Wish, ...]:
+    named = (
+        Wish(options.model, options.provider, "command"),
+        Wish(_set(environ, "MAGSAG_MODEL"), _set(environ, "MAGSAG_PROVIDER"), "environment"),
+        Wish(
+            None if workflow is None else workflow.model,
+            None if workflow is None else workflow.provider,
+            "workflow",
+        ),
+    )
+    return tuple(wish for wish in named if wish.model or wish.provider)
+
+
+def _check(wishes: tuple[Wish, ...], catalog: Catalog, environ: Mapping[str, str]) -> None:
+    """Refuse an unknown provider or model before anything runs."""
+    provider = next((wish.provider for wish in wishes if wish.provider), None)
+    if provider is not None:
+        entry = catalog.providers.get(provider)
+        if entry is None:
+            raise UnknownName(f"no provider {provider!r}{suggest(provider, catalog.providers)}")
+        profile_of(provider, entry, environ)
+    if any(wish.model for wish in wishes):
+        choose(wishes, catalog.routing, catalog.providers)
+
+
+def _routing(
+    options: RunOptions,
+    environ: Mapping[str, str],
+    workflow: WorkflowEntry | None,
+    catalog: Catalog,
+) -> str | None:
+    wished = options.routing or _set(environ, "MAGSAG_ROUTING")
+    name = wished or (None if workflow is None else workflow.routing)
+    if name is not None and name not in catalog.routings:
+        raise UnknownName(f"no routing file is called {name!r}{suggest(name, catalog.routings)}")
+    return name
+
+
+def _set(environ: Mapping[str, str], variable: str) -> str | None:
+    return environ.get(variable, "").strip() or None
+
+
+def _first(values: Iterable[Any]) -> Any:
+    return next((value for value in values if value is not None), None)
