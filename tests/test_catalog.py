@@ -129,7 +129,7 @@ def test_the_shipped_catalog_is_faultless() -> None:
     assert {"echo", "openai", "compat", "local", "ollama"} <= set(catalog.providers)
     assert set(catalog.routing.tiers) >= {"fast", "careful", "echo"}
     residency = next(each for each in catalog.policies if each.name == "data_residency")
-    assert residency.requirements["pii_processing"] == {"echo-1", "extract-1"}
+    assert residency.residency["pii_processing"] == {"local"}
 
 
 # --- which files are read ------------------------------------------------------------------------

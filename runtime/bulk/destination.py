@@ -19,6 +19,7 @@ from runtime.catalog import ProviderEntry, Target, profile_of
 from runtime.catalog.addresses import home_of, is_loopback, origin
 from runtime.directory import suggest
 from runtime.errors import InvalidRequest, PolicyDenied, UnknownName
+from runtime.routing import offers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -174,11 +175,8 @@ class Destinations:
     def _check_offer(self, provider: str, line: Line) -> None:
         """At its own address a provider is asked for what it is said to have, and nothing else."""
         model, entry = line.request.model, self._catalog.providers.get(provider)
-        if line.base_url is None and entry is not None and not entry.offers(model):
-            offered = ", ".join(sorted(entry.models)) or "no models"
-            raise UnknownName(
-                f"provider {provider!r} does not offer {model!r}; it offers {offered}"
-            )
+        if line.base_url is None and entry is not None:
+            offers(model, provider, self._catalog.providers)
 
 
 def endpoint_of(provider: str | None, catalog: Catalog) -> str | None:

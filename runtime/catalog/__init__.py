@@ -31,7 +31,7 @@ from runtime.catalog.policy import Cap, Policy, Subject, ToolRule, Tools, Window
 from runtime.catalog.profile import NotConfigured, profile_of
 from runtime.catalog.providers import ModelEntry, ProviderEntry
 from runtime.catalog.route import AttemptsEntry, FallbackWord, NeedsEntry, RouteEntry
-from runtime.catalog.routes import RoutingFile, Target, find_targets
+from runtime.catalog.routes import RoutingFile, Target, find_targets, owner_of
 
 __all__ = [
     "AgentEntry",
@@ -64,6 +64,7 @@ __all__ = [
     "fields_to_model",
     "find_targets",
     "load_catalog",
+    "owner_of",
     "profile_of",
     "split_entrypoint",
 ]

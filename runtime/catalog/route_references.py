@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runtime.catalog.fallback import circles
 from runtime.catalog.faults import shown, suggestion
 from runtime.catalog.patterns import covers, fits, is_pattern
-from runtime.catalog.routes import Target, find_targets
+from runtime.catalog.routes import Target, find_targets, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +79,10 @@ def _offered(
     if provider is None:
         at_key = key or path[-1:] == (target.provider,)
         yield from contents.providers.unknown(target.provider, origin, *path, key=at_key)
+    elif (owner := owner_of(target, contents.providers.entries)) is not None:
+        what = f"{shown(target.model)} is a model of {owner!r}, not of {target.provider!r}"
+        todo = "name the other provider, or another model"
+        yield origin.fault(*path, what=what, todo=todo, key=key)
     elif not provider.offers(target.model):
         what = f"the provider {target.provider!r} has no model {target.model!r}"
         todo = suggestion(target.model, provider.models, kind="models")

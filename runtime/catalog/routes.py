@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, GetJsonSchemaHandler, Strict
 
+from runtime.catalog.providers import LOCAL
 from runtime.catalog.route import (
     FALLBACK_ON,
     FILTER_IS_DECIDED,
@@ -144,6 +145,19 @@ class Target(NamedTuple):
         """Return what ``provider/model`` names; a model may have a slash in its name."""
         provider, _, model = text.partition("/")
         return cls(provider, model)
+
+
+def owner_of(target: Target, providers: Mapping[str, ProviderEntry]) -> str | None:
+    """Return the vendor that a model belongs to, if it cannot be one of its target's provider.
+
+    Only who says what its models' names look like is a vendor; a server on this machine may have
+    models of any name.
+    """
+    entry = providers[target.provider]
+    if not entry.model_names or entry.place == LOCAL or entry.claims(target.model):
+        return None
+    others = (name for name, other in providers.items() if other.claims(target.model))
+    return next(others, None)
 
 
 def find_targets(text: str, providers: Mapping[str, ProviderEntry]) -> tuple[Target, ...]:

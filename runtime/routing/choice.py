@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from runtime.catalog import Target, find_targets
+from runtime.catalog import Target, find_targets, owner_of
 from runtime.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def offers(
     if provider is not None:
         entry, bare = providers[provider], model.removeprefix(f"{provider}/")
         if entry.offers(bare):
-            return (Target(provider, bare),)
+            return (_not_foreign(Target(provider, bare), providers),)
         raise UnknownName(
             f"provider {provider!r} does not offer {model!r}; it offers {_offered(entry)}"
         )
@@ -153,7 +153,17 @@ def offers(
             f"no tier, and no model of any provider, is called {model!r};"
             " write provider/model, or list it in catalog/providers.yaml"
         )
-    return targets
+    return tuple(_not_foreign(target, providers) for target in targets)
+
+
+def _not_foreign(target: Target, providers: Mapping[str, ProviderEntry]) -> Target:
+    owner = owner_of(target, providers)
+    if owner is None:
+        return target
+    raise UnknownName(
+        f"{target.model!r} is a model of {owner!r}, not of {target.provider!r}; a vendor is never"
+        " sent another vendor's model, so name the other provider, or another model"
+    )
 
 
 def _only(model: str, targets: tuple[Target, ...]) -> Target:
