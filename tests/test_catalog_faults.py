@@ -231,6 +231,12 @@ OTHER_FILES = [
 ]
 
 
+def test_a_list_is_not_called_empty_because_something_in_it_is_wrong(workspace: Workspace) -> None:
+    text = "policies:\n  - name: x\n    thresholds: {max_cost_per_run_usd: -1}\n"
+    (fault,) = workspace.faults({"policies/p.yaml": text})
+    assert "must be at least 0" in fault
+
+
 @pytest.mark.parametrize(("name", "text", "expected"), OTHER_FILES)
 def test_the_other_files_are_as_strict(
     workspace: Workspace, name: str, text: str, expected: str

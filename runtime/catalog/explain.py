@@ -14,7 +14,7 @@ from runtime.catalog.tree import BROKEN
 from runtime.catalog.values import PATTERNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
@@ -52,10 +52,13 @@ def explain(error: ValidationError, model: type[BaseModel], origin: Origin) -> I
         model: the model that the document was read as.
         origin: the document.
     """
-    for details in error.errors(include_url=False):
+    found = error.errors(include_url=False)
+    for details in found:
         path = details["loc"]
         if details["input"] is BROKEN:  # its fault is known
             continue
+        if details["type"] == "too_short" and _has_more(found, path):
+            continue  # it was counted without what is wrong in it
         if path[-1:] == ("[key]",):
             yield _wrong_key(details, path[:-1], origin)
         elif details["type"] == "extra_forbidden":
@@ -64,6 +67,12 @@ def explain(error: ValidationError, model: type[BaseModel], origin: Origin) -> I
             yield _missing(path, origin)
         else:
             yield _wrong_value(details, path, origin)
+
+
+def _has_more(found: Iterable[ErrorDetails], path: Path) -> bool:
+    """Return whether something below a path is wrong."""
+    depth = len(path)
+    return any(len(each["loc"]) > depth and each["loc"][:depth] == path for each in found)
 
 
 def _unknown_key(path: Path, model: type[BaseModel], origin: Origin) -> Fault:
