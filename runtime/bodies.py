@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runtime.blocking import BlockingContext
-from runtime.classic import dependencies
+from runtime.classic import answer_of, dependencies
 from runtime.threads import Threads
 
 if TYPE_CHECKING:
@@ -67,4 +67,5 @@ class Bodies:
         else:
             given = BlockingContext(context) if in_thread else context
             call = partial(body, given, *args, **kwargs)
-        return await (self._threads[agent.role].run(activation, call) if in_thread else call())
+        output = await (self._threads[agent.role].run(activation, call) if in_thread else call())
+        return answer_of(output) if agent.style in CLASSIC else output

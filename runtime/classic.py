@@ -1,7 +1,8 @@
 """The guide's contract: ``run(payload, *, registry=None, skills=None, runner=None, obs=None)``.
 
 Also ``run(payload, **deps)``, sync and async. A plain ``def`` runs in a worker thread, where the
-sync methods wait; an ``async def`` awaits those that end in ``_async``.
+sync methods wait; an ``async def`` awaits those that end in ``_async``. It returns an object, or
+the Result of a Delegation as it is.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from runtime.agent import CLASSIC_NAMES
 from runtime.blocking import wait, wait_sync
 from runtime.errors import DelegationFailed
+from runtime.messages import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runtime.context import Context
     from runtime.directory import Directory
-    from runtime.messages import Delegation, Result
+    from runtime.messages import Delegation
 
 
 class ClassicSkills:
@@ -169,3 +171,20 @@ def dependencies(
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return offered
     return {name: offered[name] for name in CLASSIC_NAMES if name in parameters}
+
+
+def answer_of(output: Any) -> Any:
+    """Return what a body returns as its answer; a Delegation's Result as the object that it is.
+
+    Raises:
+        DelegationFailed: it is the Result of one that failed, so this agent has no answer either.
+    """
+    if not isinstance(output, Result):
+        return output
+    output.unwrap()
+    return {
+        "task_id": output.task_id,
+        "status": output.status,
+        "output": output.output,
+        "metrics": dict(output.metrics),
+    }

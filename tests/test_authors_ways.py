@@ -78,6 +78,22 @@ async def test_every_way_of_writing_an_agent_gives_the_same_answer(
     assert outcome.output == {"total": 41, "known": "sag", "cost": 0.0, "task": "t-1"}
 
 
+@pytest.mark.real_time
+async def test_a_classic_agent_may_return_the_result_of_a_delegation_as_it_is() -> None:
+    def body(payload: dict, *, runner: Any) -> Any:
+        return runner.invoke_sag(Delegation("t-1", "double", payload))
+
+    agent = classic_agent(body, "mag", "main")
+    async with running(agents=(agent, double), environ={}) as system:
+        outcome = await system.run(agent, {"n": 20})
+        refused = await system.run(agent, {"n": "many"})
+    answer = outcome.output
+    assert (answer["task_id"], answer["status"], answer["output"]) == ("t-1", "success", 40)
+    assert answer["metrics"]["attempts"] == 1
+    assert refused.status == "failed"  # who has no answer does not report a success
+    assert "t-1" in (refused.error or "")
+
+
 async def test_a_sync_call_in_an_async_classic_agent_says_what_to_do_instead_of_deadlocking() -> (
     None
 ):
