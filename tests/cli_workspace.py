@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
+from otel.logs import LineHandler
 from runtime.cli.main import main
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -206,6 +213,21 @@ class Cli:
     def __call__(self, *argv: str) -> tuple[int, str, str]:
         """Return the exit code, and what went to stdout and to stderr."""
         self._capsys.readouterr()
-        code = main(argv)
+        with _process_as_it_was():
+            code = main(argv)
         out, err = self._capsys.readouterr()
         return code, out, err
+
+
+@contextmanager
+def _process_as_it_was() -> Iterator[None]:
+    """Undo what a command sets up for the process that it usually has for itself."""
+    root, path = logging.getLogger(), [*sys.path]
+    level = root.level
+    yield
+    sys.path[:] = path
+    root.setLevel(level)
+    for handler in [each for each in root.handlers if isinstance(each, LineHandler)]:
+        root.removeHandler(handler)
+    logging.getLogger("httpx").setLevel(logging.NOTSET)
+    structlog.reset_defaults()

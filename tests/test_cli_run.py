@@ -4,42 +4,28 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-import structlog
 
-from otel.logs import LineHandler
 from runtime.cli.report import readable
 from runtime.journal import JournalFailed, MemoryJournal
 from tests.cli_workspace import Cli, forbid_echo, make_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
 @pytest.fixture
-def cli(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Cli]:
+def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     make_workspace(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MAGSAG_DB", str(tmp_path / "journal.db"))
     for name in ("OPENAI_API_KEY", "MAGSAG_CATALOG", "MAGSAG_PROVIDER", "MAGSAG_MODEL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    level = logging.getLogger().level
-    yield Cli(tmp_path, capsys)
-    root = logging.getLogger()
-    root.setLevel(level)
-    for handler in [each for each in root.handlers if isinstance(each, LineHandler)]:
-        root.removeHandler(handler)
-    logging.getLogger("httpx").setLevel(logging.NOTSET)
-    structlog.reset_defaults()
+    return Cli(tmp_path, capsys)
 
 
 def test_only_the_result_goes_to_stdout_and_the_summary_to_stderr(cli: Cli) -> None:

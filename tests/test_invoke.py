@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import math
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import structlog
 
-from otel.logs import LineHandler
 from runtime.bulk.tally import Tally
 from runtime.cli.bulk import summary
 from runtime.cli.bulk_screen import told
@@ -22,7 +19,6 @@ from tests.cli_workspace import Cli, forbid_echo, make_workspace
 from tests.loopback import json_response, loopback, response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 ECHO = ("--provider", "echo", "--model", "echo-1")
@@ -37,23 +33,13 @@ providers:
 
 
 @pytest.fixture
-def cli(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Cli]:
+def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     make_workspace(tmp_path)
     monkeypatch.chdir(tmp_path)
     for name in ("OPENAI_API_KEY", "MAGSAG_CATALOG", "MAGSAG_PROVIDER", "MAGSAG_MODEL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MAGSAG_DB", ":memory:")
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    level = logging.getLogger().level
-    yield Cli(tmp_path, capsys)
-    root = logging.getLogger()
-    root.setLevel(level)
-    for handler in [each for each in root.handlers if isinstance(each, LineHandler)]:
-        root.removeHandler(handler)
-    logging.getLogger("httpx").setLevel(logging.NOTSET)
-    structlog.reset_defaults()
+    return Cli(tmp_path, capsys)
 
 
 def line(id_: Any = None, text: str = "hi", **fields: Any) -> str:
