@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import TextIO
 
 
@@ -21,6 +21,10 @@ class ResultUnwritten(RuntimeFault):
     """The result could not be written to standard output."""
 
     reason = "output"
+
+
+class _ReaderLeft(Exception):
+    """Nobody reads the result any more, so nobody need make the rest of it."""
 
 
 def prepare() -> None:
@@ -49,10 +53,46 @@ def emit(text: str) -> None:
         ) from error
 
 
+@contextmanager
+def emitting() -> Iterator[Callable[[str], None]]:
+    """Hand out a function that writes a long result to standard output, piece by piece.
+
+    When its reader has left, the block ends at the next piece, and that is no error.
+
+    Raises:
+        ResultUnwritten: it cannot be written, e.g. because the disk is full.
+    """
+    try:
+        yield _emit_piece
+        _emit_piece("", flush=True)
+    except _ReaderLeft:
+        silence(sys.stdout)
+
+
+def _emit_piece(text: str, *, flush: bool = False) -> None:
+    try:
+        sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise _ReaderLeft from error
+    except OSError as error:
+        silence(sys.stdout)
+        raise ResultUnwritten(
+            f"the result cannot be written: {error.strerror or error}; make room there, or write"
+            " it somewhere else"
+        ) from error
+
+
 def emit_json(data: Any) -> None:
     """Write JSON data to standard output, indented; what its encoding lacks is escaped."""
-    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
-    emit(json.dumps(data, indent=2, ensure_ascii=encoding != "utf8"))
+    emit(json.dumps(data, indent=2, ensure_ascii=not takes_unicode()))
+
+
+def takes_unicode() -> bool:
+    """Return whether standard output can hold every character."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    return encoding.lower().replace("-", "") == "utf8"
 
 
 def say(text: str) -> None:

@@ -15,7 +15,11 @@ In reading order:
   - ``backlog`` and ``bell``: from any thread to the writer, and back to the event loop
   - ``writer``: the one thread that commits, in groups, and tries again
   - ``store``, ``books``, ``schema``, ``backfill``, ``lock``: the database that this thread owns
-  - ``reader``: queries beside it; ``liveness``: whether a process is still there
+  - ``reader``, ``contents``: queries beside it; ``liveness``: whether a process is still there
+
+- ``search`` with ``search_pattern``, ``search_records``, ``search_scan``, ``search_index`` and
+  ``search_file``: where something stands in the records
+- ``vacuum`` with ``vacuum_old``: old runs go, and the file gets small
 """
 
 from __future__ import annotations

@@ -1,0 +1,84 @@
+"""What was asked and answered in model calls, of those whose policies let an audit trail have it.
+
+The table ``call`` has only digests; the words are in the records of the step. An index leads to
+its outcome; its beginning is not far above that in the order of its run. They are read one call at
+a time, because a thousand prompts may be a gigabyte.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from runtime.journal.faults import JournalFailed, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from runtime.journal.calls import CallRow
+
+_OUTCOME = """
+    SELECT seq, kind, coalesce(body, data) FROM journal LEFT JOIN blob USING (sha256)
+    WHERE run_id = ? AND op = ? AND terminal = 1
+"""
+_BEGINNING = """
+    SELECT coalesce(body, data) FROM journal LEFT JOIN blob USING (sha256)
+    WHERE run_id = ? AND op = ? AND seq < ? AND kind = 'invocation_started'
+    ORDER BY seq DESC LIMIT 1
+"""
+_KEPT = "keep"
+_LAST = 2**63 - 1  # of a call without an outcome: its beginning may be anywhere in its run
+
+
+class Contents:
+    """Prompts and replies, read beside the journal's writer."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path) -> Iterator[Contents]:
+        """Open a journal's file; it is closed when the block ends.
+
+        Raises:
+            JournalFailed: it cannot be read.
+        """
+        try:
+            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        except sqlite3.Error as error:
+            raise JournalFailed(describe(path, error)) from error
+        with closing(connection):
+            yield cls(path, connection)
+
+    def of(self, call: CallRow) -> tuple[Any, Any]:
+        """Return what a call asked, and what was answered, as JSON data.
+
+        Returns:
+            The request (its messages, system prompt and settings) and the reply (``text`` and
+            ``tool_calls``); None for what is not kept, or not there.
+
+        Raises:
+            JournalFailed: they cannot be read.
+        """
+        if call.contents != _KEPT:
+            return None, None
+        try:
+            return self._read(call.run_id, call.op)
+        except sqlite3.Error as error:
+            raise JournalFailed(describe(self._path, error)) from error
+
+    def _read(self, run_id: str, op: str) -> tuple[Any, Any]:
+        execute = self._connection.execute
+        seq, kind, text = execute(_OUTCOME, (run_id, op)).fetchone() or (_LAST, "", "{}")
+        begun = execute(_BEGINNING, (run_id, op, seq)).fetchone()
+        asked = None if begun is None else json.loads(begun[0]).get("request")
+        return asked, _said(json.loads(text)) if kind == "invocation_completed" else None
+
+
+def _said(body: dict[str, Any]) -> dict[str, Any] | None:
+    return {name: body[name] for name in ("text", "tool_calls") if name in body} or None
