@@ -14,6 +14,7 @@ In reading order:
   against each other.
 - ``kinds``, ``load``, ``catalog``: a folder becomes a ``Catalog``.
 - ``profile``: a provider's entry and the environment become an account.
+- ``gates``, ``gate``: the policies of ``flow gate``.
 - ``schema``: the same rules for editors; imported from there, for no run needs it.
 """
 
@@ -26,6 +27,7 @@ from runtime.catalog.entrypoints import split_entrypoint
 from runtime.catalog.fallback import fallbacks
 from runtime.catalog.faults import CatalogFaults, Fault
 from runtime.catalog.fields import FieldEntry, fields_to_model
+from runtime.catalog.gate import Gate, read_gate
 from runtime.catalog.load import load_catalog
 from runtime.catalog.policy import Cap, Policy, Subject, ToolRule, Tools, Window
 from runtime.catalog.profile import NotConfigured, profile_of
@@ -43,6 +45,7 @@ __all__ = [
     "FallbackWord",
     "Fault",
     "FieldEntry",
+    "Gate",
     "ModelEntry",
     "NeedsEntry",
     "NotConfigured",
@@ -66,5 +69,6 @@ __all__ = [
     "load_catalog",
     "owner_of",
     "profile_of",
+    "read_gate",
     "split_entrypoint",
 ]

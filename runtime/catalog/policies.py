@@ -161,7 +161,8 @@ class PolicyEntry(
         description: what it is for.
         allowed_models: the only models that may be asked.
         thresholds: what may be spent.
-        requirements: data class -> the only models that may be asked with such data.
+        requirements: data class -> the only models that may be asked with such data. For such
+            data they are allowed, whatever ``allowed_models`` say of data in general.
         residency: data class -> the only regions whose providers may be asked with such data.
         tool_permissions: which tools may be used.
         retired: whether models may be asked that their vendor has retired.

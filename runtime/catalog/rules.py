@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from runtime.catalog.agents import AgentEntry
 from runtime.catalog.breach import Breach, Data, Rule, out_of_order
 from runtime.catalog.fields import placeholder_problems
+from runtime.catalog.gates import GateFile
 from runtime.catalog.policies import POLICY_KINDS, PolicyFile
 from runtime.catalog.provider_rules import PROVIDER_RULES
 from runtime.catalog.providers import ProvidersFile
@@ -108,4 +109,5 @@ _RULES: Mapping[type[BaseModel], tuple[Rule, ...]] = {
     RoutingFile: ROUTING_RULES,
     ProvidersFile: PROVIDER_RULES,
     PolicyFile: (_one_kind, _thresholds),
+    GateFile: (_one_kind, _thresholds),
 }

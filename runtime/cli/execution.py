@@ -6,7 +6,7 @@ import os
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
@@ -17,7 +17,8 @@ from runtime.cli.opening import opened
 from runtime.cli.places import catalog_folder, journal_path
 from runtime.cli.report import outcome_of, report
 from runtime.cli.streams import prints_to_stderr
-from runtime.errors import Cancelled, ConfigurationError
+from runtime.directory import suggest
+from runtime.errors import Cancelled, ConfigurationError, UnknownName
 from runtime.identity import new_run_id, wall_clock
 from runtime.launch import running
 from runtime.outcome import RunOptions
@@ -41,6 +42,7 @@ class Order:
     Attributes:
         session: the call of the command line.
         target: the workflow's or agent's name.
+        kind: which of the two it must be; None for either.
         payload: its input; None for the workflow's own, or for none.
         provider: the provider to ask instead of the catalog's.
         model: the model to ask instead of the catalog's.
@@ -60,6 +62,7 @@ class Order:
 
     session: Session
     target: str
+    kind: Literal["workflow", "agent"] | None
     payload: Any
     provider: str | None
     model: str | None
@@ -114,6 +117,7 @@ class Execution:
         stream = None if screen is None else screen.log
         log_to(stream, order.session, verbose=order.verbose, quiet=order.quiet)
         async with interrupts.watched(), self._system() as system:
+            _check_kind(order, system)
             options = await self._options(system.journal, screen)
             async with screen.shown() if screen is not None else nullcontext():
                 with interrupts.scope:
@@ -150,6 +154,15 @@ class Execution:
             listener=None if screen is None else screen.take,
             argv=order.session.argv,
         )
+
+
+def _check_kind(order: Order, system: System) -> None:
+    """Refuse what is there, but of another kind than the command runs."""
+    if order.kind is None:
+        return
+    known = system.catalog.workflows if order.kind == "workflow" else system.directory.agents
+    if order.target not in known:
+        raise UnknownName(f"no {order.kind} {order.target!r}{suggest(order.target, [*known])}")
 
 
 async def _cancelled(journal: Journal, options: RunOptions) -> RunOutcome:

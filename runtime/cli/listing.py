@@ -29,3 +29,23 @@ def listing(kind: str | None, catalog: Path | None, *, as_json: bool) -> None:
     from runtime.cli.contents import list_contents  # noqa: PLC0415  # 0.2 s, not for --help
 
     list_contents(catalog, (kind,) if kind else KINDS, as_json=as_json)
+
+
+def _command(kind: str) -> click.Command:
+    """Return a command that lists one kind."""
+
+    @debug_option
+    @click.command(name="list", help=f"List {kind}; see python -m runtime list.")
+    @catalog_option
+    @json_option
+    def listed(catalog: Path | None, *, as_json: bool) -> None:
+        from runtime.cli.contents import list_contents  # noqa: PLC0415  # as above
+
+        list_contents(catalog, (kind,), as_json=as_json)
+
+    command: click.Command = listed
+    return command
+
+
+list_agents = _command("agents")
+list_workflows = _command("workflows")

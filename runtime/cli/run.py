@@ -1,9 +1,9 @@
-"""``run``: run a workflow or an agent."""
+"""``run``, ``flow run`` and ``agent run``: run a workflow or an agent."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -20,40 +20,65 @@ from runtime.cli.options import (
 from runtime.cli.payload import read_payload
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from decimal import Decimal
     from pathlib import Path
 
+HOW_IT_ANSWERS = """
+A text is printed as it is. Of an object with a text in its field "report", or with one in
+"text" as its only field, that text is printed. Everything else is printed as indented JSON.
+--json prints one object instead, with everything in it: run_id, status,
+output, error, reason, usage {calls, errors, input_tokens, output_tokens}, cost_usd,
+unpriced_calls, duration_s, trace_id.
 
-@debug_option
-@click.command()
-@click.argument("target")
-@click.option("--input", "given", metavar="JSON|@FILE|-", help="Its input; - reads stdin.")
-@click.option("--provider", metavar="P", help="Ask this provider. [env: MAGSAG_PROVIDER]")
-@click.option("--model", metavar="M", help="Ask this tier or model. [env: MAGSAG_MODEL]")
-@click.option("--budget-usd", type=Positive("USD"), help="What it may cost at most.")
-@tenant_option
-@click.option(
-    "--routing",
-    metavar="NAME",
-    help="Go by this routing file. [env: MAGSAG_ROUTING]",
+The first Ctrl-C ends the run in order, the second one kills it.
+"""
+OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--input", "given", metavar="JSON|@FILE|-", help="Its input; - reads stdin."),
+    click.option("--provider", metavar="P", help="Ask this provider. [env: MAGSAG_PROVIDER]"),
+    click.option("--model", metavar="M", help="Ask this tier or model. [env: MAGSAG_MODEL]"),
+    click.option("--budget-usd", type=Positive("USD"), help="What it may cost at most."),
+    tenant_option,
+    click.option(
+        "--routing", metavar="NAME", help="Go by this routing file. [env: MAGSAG_ROUTING]"
+    ),
+    click.option(
+        "--approve",
+        multiple=True,
+        metavar="TOOL",
+        help="Approve this tool, or pattern of tools, where a policy wants that; repeatable.",
+    ),
+    click.option("--deadline", type=Positive("SECONDS"), help="The seconds it gets."),
+    click.option("--run-id", type=RunId(), help="Its name; by default a new UUIDv7."),
+    db_option,
+    catalog_option,
+    json_option,
+    click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors."),
+    click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too."),
 )
-@click.option(
-    "--approve",
-    multiple=True,
-    metavar="TOOL",
-    help="Approve this tool, or pattern of tools, where a policy wants that; repeatable.",
-)
-@click.option("--deadline", type=Positive("SECONDS"), help="The seconds it gets.")
-@click.option("--run-id", type=RunId(), help="Its name; by default a new UUIDv7.")
-@db_option
-@catalog_option
-@json_option
-@click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors.")
-@click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too.")
-@click.pass_obj
-def run(
+
+
+def _command(what: str, kind: Literal["workflow", "agent"] | None) -> click.Command:
+    """Return a command that runs what it is given.
+
+    Args:
+        what: what it runs, in words.
+        kind: the only kind that it runs; None for both.
+    """
+
+    def run(session: Session, /, **options: Any) -> int:
+        return _run(session, kind=kind, **options)
+
+    made = click.pass_obj(run)
+    for option in reversed((click.argument("target"), *OPTIONS)):
+        made = option(made)
+    help_text = f"Run {what}, TARGET, and print what it answers.\n{HOW_IT_ANSWERS}"
+    command: click.Command = debug_option(click.command(name="run", help=help_text)(made))
+    return command
+
+
+def _run(
     session: Session,
-    /,
     *,
     target: str,
     given: str | None,
@@ -63,16 +88,6 @@ def run(
     catalog: Path | None,
     **choices: Any,
 ) -> int:
-    """Run a workflow or an agent, TARGET, and print what it answers.
-
-    A text is printed as it is. Of an object with a text in its field "report", or with one in
-    "text" as its only field, that text is printed. Everything else is printed as indented JSON.
-    --json prints one object instead, with everything in it: run_id, status,
-    output, error, reason, usage {calls, errors, input_tokens, output_tokens}, cost_usd,
-    unpriced_calls, duration_s, trace_id.
-
-    The first Ctrl-C ends the run in order, the second one kills it.
-    """
     if choices["quiet"] and choices["verbose"]:
         raise click.UsageError("--quiet and --verbose exclude each other")
     payload = read_payload(given)
@@ -90,3 +105,8 @@ def run(
         **choices,
     )
     return execute(order)
+
+
+run = _command("a workflow or an agent", None)
+run_workflow = _command("a workflow of the catalog", "workflow")
+run_agent = _command("an agent", "agent")

@@ -14,7 +14,7 @@ TOKENS_PER_PRICE = 1_000_000
 TOKENS_PER_MESSAGE = 16  # what a dialect adds around a turn, at most
 TOKENS_PER_IMAGE = 50_000  # the most that a vendor counts for one: small models count them dearly
 LARGEST_ALLOWANCE = 128_000  # of output, where the request leaves it to the model
-TIER_FIELDS = ("service_tier", "speed")  # of a body, where a caller asks for a tier of service
+TIER_FIELDS = ("service_tier", "serviceTier", "speed")  # of a body, where a caller asks for a tier
 
 
 def cost_of(usage: Usage, price: Price, service_tier: str | None = None) -> int:
@@ -26,11 +26,12 @@ def cost_of(usage: Usage, price: Price, service_tier: str | None = None) -> int:
         service_tier: the tier that served it, as the server says.
     """
     rate = _applying(price, usage.input_tokens, service_tier)
-    cached = usage.cached_input_tokens or 0
-    written = usage.cache_write_tokens or 0
+    # Some servers count more cached tokens than the prompt has.
+    cached = min(usage.cached_input_tokens or 0, usage.input_tokens)
+    written = min(usage.cache_write_tokens or 0, usage.input_tokens - cached)
     for_an_hour = min(written, usage.cache_write_1h_tokens or 0)
     hourly = rate.cache_write if rate.cache_write_1h is None else rate.cache_write_1h
-    plain = max(0, usage.input_tokens - cached - written)
+    plain = usage.input_tokens - cached - written
     thought = min(usage.output_tokens, usage.reasoning_tokens or 0)
     thinking = rate.output if rate.reasoning is None else rate.reasoning
     total = (
@@ -110,3 +111,9 @@ def _message_size(message: Message) -> int:
 def usd(nano: int) -> float:
     """Return nano-USD as USD, for people and JSON only."""
     return nano / NANO
+
+
+def dollars(nano: int) -> str:
+    """Return nano-USD as USD for people, exactly: ``0.000000012``, never with an exponent."""
+    whole, rest = divmod(nano, NANO)
+    return f"{whole}.{rest:09}".rstrip("0").rstrip(".")

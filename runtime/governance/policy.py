@@ -74,24 +74,51 @@ class SpendingLimit(NamedTuple):
 
 
 def check(
-    policies: Iterable[Policy], candidate: Candidate, data_classes: Iterable[str] = ()
+    policies: Sequence[Policy], candidate: Candidate, data_classes: Iterable[str] = ()
 ) -> Deny | None:
-    """Return the first policy that forbids asking a target with data of some classes, or None."""
+    """Return the first policy that forbids asking a target with data of some classes, or None.
+
+    A model that a requirement names for the data at hand is allowed for that data, whatever
+    ``allowed_models`` say of data in general.
+    """
     classes = sorted(data_classes)
+    named = is_required(policies, candidate.target, classes)
     for policy in policies:
-        reason = _reason(policy, candidate, classes)
+        reason = reason_of(policy, candidate, classes, named=named)
         if reason is not None:
             return Deny(policy.name, policy.source, reason)
     return None
 
 
-def _reason(policy: Policy, candidate: Candidate, classes: Sequence[str]) -> str | None:
+def is_required(policies: Iterable[Policy], target: Target, data_classes: Iterable[str]) -> bool:
+    """Return whether a requirement names a target for one of some classes of data."""
+    classes = [*data_classes]
+    return any(
+        _is_among(target, models)
+        for policy in policies
+        for name, models in policy.requirements.items()
+        if name in classes
+    )
+
+
+def reason_of(
+    policy: Policy, candidate: Candidate, data_classes: Sequence[str], *, named: bool
+) -> str | None:
+    """Return why one policy forbids asking a target; None if it does not.
+
+    Args:
+        policy: the policy.
+        candidate: the target.
+        data_classes: the kinds of data.
+        named: whether a requirement names the target for that data.
+    """
     target, model = candidate.target, candidate.target.model
-    if policy.allowed_models is not None and not _is_among(target, policy.allowed_models):
-        return f"{model} is not among the models: {_told(policy.allowed_models)}"
+    allowed = policy.allowed_models
+    if allowed is not None and not named and not _is_among(target, allowed):
+        return f"{model} is not among the models: {_told(allowed)}"
     if policy.denies_retired and candidate.retired is not None:
         return f"{model} is retired since {candidate.retired.day} ({candidate.retired.source})"
-    for data_class in classes:
+    for data_class in data_classes:
         models = policy.requirements.get(data_class)
         if models is not None and not _is_among(target, models):
             return f"{model} may not see {data_class}, only {_told(models)} may"
@@ -115,6 +142,35 @@ def _told(names: frozenset[str]) -> str:
     return ", ".join([*told[:MOST_NAMED], *more]) or "none"
 
 
+def verdict(
+    policy: Policy, candidate: Candidate, data_classes: Iterable[str] = (), *, named: bool = False
+) -> str | None:
+    """Return what a policy says of asking a target; None if it is not about that.
+
+    What it says of money is in ``run_limit`` and ``spending_limits``.
+
+    Args:
+        policy: the policy.
+        candidate: the target.
+        data_classes: the kinds of data.
+        named: whether a requirement names the target for that data.
+    """
+    classes = sorted(data_classes)
+    reason = reason_of(policy, candidate, classes, named=named)
+    if reason is not None:
+        return f"denies it: {reason}"
+    if policy.allowed_models is not None or policy.denies_retired:
+        return "allows it"
+    if any(name in named for name in classes for named in (policy.requirements, policy.residency)):
+        return f"allows it with {_told(frozenset(classes))}"
+    if policy.tools is not None:
+        return "decides on each tool when it is used"
+    kept = contents((policy,), classes)
+    if not kept.in_journal:
+        return "has prompts and replies kept as digests only"
+    return "has prompts and replies in the audit trail" if kept.in_audit else None
+
+
 def data_classes_of(policies: Iterable[Policy]) -> set[str]:
     """Return the data classes that policies speak of."""
     return {
@@ -134,7 +190,9 @@ def misspelt(policies: Iterable[Policy], data_class: str) -> str | None:
     known = data_classes_of(policies)
     if data_class in known:
         return None
-    return next(iter(get_close_matches(data_class, known, n=1, cutoff=ALMOST_EQUAL)), None)
+    alike = {name.casefold(): name for name in known}
+    near = get_close_matches(data_class.casefold(), alike, n=1, cutoff=ALMOST_EQUAL)
+    return alike[near[0]] if near else None
 
 
 # --- money ---------------------------------------------------------------------------------------
@@ -208,14 +266,13 @@ class Contents(NamedTuple):
 
 def contents(policies: Iterable[Policy], data_classes: Iterable[str]) -> Contents:
     """Return what policies say of prompts and replies with such data; the strictest counts."""
-    classes = [*data_classes] or [""]
-    words = {
-        word
-        for policy in policies
-        for pattern, word in policy.contents.items()
-        if any(fits(pattern, name) for name in classes)
-    }
-    return Contents(in_journal="digest" not in words, in_audit=words == {"keep"})
+    rules = [rule for policy in policies for rule in policy.contents.items()]
+    said = [
+        {word for pattern, word in rules if fits(pattern, name)}
+        for name in ([*data_classes] or [""])
+    ]
+    in_journal = not any("digest" in words for words in said)
+    return Contents(in_journal, in_audit=in_journal and all(said))
 
 
 def _place(policy: Policy) -> str:

@@ -70,6 +70,7 @@ class CallRow:
         decision: what policies said: ``allowed`` or ``denied``.
         policy: the policy that denied it.
         data_classes: the kinds of data in it, with commas between them.
+        region: where its provider's data stays; empty where nobody says.
         contents: ``keep`` if prompt and reply may be in the audit trail, ``digest`` if they are
             kept nowhere, empty if only the journal has them.
         request_sha256: the digest of what was asked.
@@ -113,6 +114,7 @@ class CallRow:
     decision: str = "allowed"
     policy: str = ""
     data_classes: str = ""
+    region: str = ""
     contents: str = ""
     request_sha256: str = ""
     reply_sha256: str = ""
@@ -136,9 +138,13 @@ class CallRow:
         self.status, self.ended_at = "lost", at
         self.settled_nano_usd = self.reserved_nano_usd
 
+    def is_late(self, now: float) -> bool:
+        """Whether it should be over by now."""
+        return self.expires_at is not None and now > self.expires_at
+
     def is_overdue(self, now: float) -> bool:
         """Whether nobody can be waiting for it any more."""
-        return self.expires_at is not None and now > self.expires_at + _GRACE_S
+        return self.is_late(now - _GRACE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +192,7 @@ CallFacts: TypeAlias = "Begun | Ended | None"
 
 _TEXTS_AT_START = (
     *("agent", "path", "task", "tenant", "provider", "model", "level", "route"),
-    *("data_classes", "contents", "request_sha256", "price_source"),
+    *("data_classes", "region", "contents", "request_sha256", "price_source"),
 )
 _TEXTS_AT_END = (
     *("usage_source", "service_tier", "finish_reason", "reason", "error_class", "error"),
@@ -218,6 +224,8 @@ def call_facts(record: Record) -> CallFacts:
     if status == "running":
         said["reserved_nano_usd"] = count_in(body, "reserved_nano_usd")
         said["expires_at"] = field_in(body, "expires_at", float, int)
+    if status == "cached":
+        said |= _texts(body, ("reply_sha256",))
     if status == "denied":
         said |= {"decision": "denied"} | _texts(body, ("policy", "reason", "error"))
     return Begun(float(record.at), said, status)

@@ -112,6 +112,7 @@ _STEPS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (
             decision TEXT NOT NULL,
             policy TEXT NOT NULL,
             data_classes TEXT NOT NULL,
+            region TEXT NOT NULL,
             contents TEXT NOT NULL,
             request_sha256 TEXT NOT NULL,
             reply_sha256 TEXT NOT NULL,
