@@ -31,6 +31,7 @@ def validate(catalog: Path | None) -> None:
     """Check every file of the catalog, and import every entry point.
 
     Everything that is wrong is said at once, a line each: file:line:column, what, and what to do.
+    Models that are retired, or will be within 60 days, are warned of.
     """
     from runtime.cli.checks import validate_catalog  # noqa: PLC0415  # 0.4 s, not for --help
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from runtime.cli.streams import emit, prints_to_stderr, say
 from runtime.cli.text import plural
 from runtime.definitions import load_directory
 from runtime.errors import ConfigurationError
+from runtime.governance.lifecycle import warnings_of
 from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ SCHEMAS = ".schemas"
 
 
 def validate_catalog(given: Path | None) -> None:
-    """Check a catalog and its code, and print what it has.
+    """Check a catalog and its code, warn of models that are retired, and print what it has.
 
     Args:
         given: what ``--catalog`` says.
@@ -35,6 +37,8 @@ def validate_catalog(given: Path | None) -> None:
         check_workspace()
         catalog = open_catalog(folder)
         load_directory(catalog)
+    for line in warnings_of(catalog, datetime.now(UTC).date()):
+        say(f"warning: {line}")
     emit(f"{folder}: {_counts(catalog)}: ok")
 
 
