@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
@@ -13,15 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runtime.catalog import RoutingFile
-    from runtime.journal import Journal
+    from runtime.journal import Filed
     from runtime.routing import Learned
 
 MOST_CALLS = 2_000  # older ones would hardly count any more
 ANSWERED = {"completed": True, "failed": False}
 
 
+class Calls(Protocol):
+    """A journal, or a reader of one."""
+
+    async def calls(self, query: CallQuery) -> list[Filed]:
+        """Return calls of the audit trail."""
+
+
 async def learn_from(
-    journal: Journal, learned: Learned, routings: Iterable[RoutingFile], now: float
+    journal: Calls, learned: Learned, routings: Iterable[RoutingFile], now: float
 ) -> None:
     """Count the newest calls in, if any route cares for what they teach.
 

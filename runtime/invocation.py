@@ -95,6 +95,7 @@ class Case(NamedTuple):
         price: what its model costs; None when nobody knows.
         terms: what policies say.
         data_classes: the kinds of data in it.
+        region: where its provider's data stays; empty where nobody says.
         level: on which level of priority its model was chosen.
         route: the type of task whose route it goes by; empty for none.
         in_process: whether the model is in this process.
@@ -103,6 +104,7 @@ class Case(NamedTuple):
     price: Price | None
     terms: Terms = Terms()
     data_classes: frozenset[str] = frozenset()
+    region: str = ""
     level: str = ""
     route: str = ""
     in_process: bool = False
@@ -192,7 +194,7 @@ class Invocation:
         self._settle(fate.settled)
         reason = asker.reason_of(error)
         self._count(fate.usage, fate.cost, failed=True)
-        self.span.set(_cost_of_failure(fate))
+        self.span.set(_cost_of_failure(fate, self._case.price))
         self.span.end(error_type=_error_type(error, reason), message=str(error))
         body = {
             "task": asker.task_id,
@@ -228,15 +230,15 @@ class Invocation:
         if isinstance(error, StreamInterrupted | DeadlineExceeded):
             known = _total(counted, error.usage, lost)
             if known is not None:
-                return self._known(error.usage, lost, known)
+                return self._known("partly", error.usage, lost, known)
         if not _certainly_free(error):
-            return _Fate("unknown", self._reserved + earlier)
-        return self._known(None, lost, earlier) if earlier else _Fate("no", 0)
+            return self._known("unknown", None, lost, self._reserved + earlier)
+        return self._known("partly", None, lost, earlier) if earlier else _Fate("no", 0)
 
-    def _known(self, usage: Usage | None, lost: Usage | None, settled: int) -> _Fate:
+    def _known(self, billed: str, usage: Usage | None, lost: Usage | None, settled: int) -> _Fate:
         price = self._case.price
         cost = (_total(price, usage, None) or 0) + (_total(price, lost, None) or 0)
-        return _Fate("partly", settled, cost, usage)
+        return _Fate(billed, settled, cost, usage)
 
 
 class _Fate(NamedTuple):
@@ -273,7 +275,8 @@ async def begin(
         JournalFailed: the journal cannot be written.
     """
     run, counted = asker.run, case.counted
-    _check_price(run, request, case)
+    target = Target(request.provider, request.model)
+    check_price(target, case, limited=run.budget.limit is not None)
     amount = 0 if counted is None else worst_case(request, counted)
     said = fingerprint(request)
     digest = request_digest(request, said)
@@ -306,17 +309,28 @@ async def begin(
     )
 
 
-def _check_price(run: Run, request: ModelRequest, case: Case) -> None:
-    """Refuse a model of unknown price where a policy or a budget forbids it."""
+def check_price(target: Target, case: Case, *, limited: bool) -> None:
+    """Refuse a model of unknown price where a policy or a budget forbids it.
+
+    Args:
+        target: the model.
+        case: what is known of the call.
+        limited: whether its run has a budget.
+
+    Raises:
+        PolicyDenied: a policy forbids such calls.
+        BudgetExceeded: it cannot be counted against what it would have to fit into.
+    """
     if case.counted is not None or case.terms.unknown_price == "allow":
         return
-    unknown = f"nobody knows the price of {request.provider}/{request.model}"
+    unknown = f"nobody knows the price of {target}"
     if case.terms.unknown_price == "deny":
-        raise PolicyDenied(
+        why = (
             f"{unknown}, and {case.terms.unknown_source} forbids that; add it to"
             " catalog/prices.yaml"
         )
-    if run.budget.limit is not None or case.terms.limits:
+        raise PolicyDenied(why, denied=((str(target), why),))
+    if limited or case.terms.limits:
         raise BudgetExceeded(
             f"{unknown}, so it cannot be asked under a budget; add it to catalog/prices.yaml, or"
             " let a policy say what such models count"
@@ -350,6 +364,7 @@ def _started(asker: Asker, request: ModelRequest, case: Case) -> dict[str, Any]:
         "level": case.level,
         "route": case.route,
         "data_classes": ",".join(sorted(case.data_classes)),
+        "region": case.region,
         "contents": kept,
         "price_source": "" if case.price is None else case.price.source,
         "expires_at": expires_at,
@@ -375,6 +390,7 @@ def _completed(
         "attempts": reply.attempts,
         "warnings": list(reply.warnings),
         **({"cut_off": True} if cut_off else {}),
+        **({"has_state": True} if reply.state is not None else {}),
     }
 
 
@@ -387,12 +403,11 @@ def _total(
     return cost_of(usage, price, tier) + (0 if lost is None else cost_of(lost, price, tier))
 
 
-def _cost_of_failure(fate: _Fate) -> Attributes:
+def _cost_of_failure(fate: _Fate, price: Price | None) -> Attributes:
     """Return what the span of a call says that failed and was billed."""
-    if fate.billed != "partly":
-        return {}
     used: dict[str, Any] = {} if fate.usage is None else tokens_of(fate.usage)
-    return chat_end(cost_nano_usd=fate.cost, **used)
+    is_known = price is not None and (fate.billed == "partly" or fate.cost > 0)
+    return chat_end(cost_nano_usd=fate.cost if is_known else None, **used)
 
 
 def _certainly_free(error: BaseException) -> bool:

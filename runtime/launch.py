@@ -10,6 +10,7 @@ by their names, never by import.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -25,7 +26,7 @@ from runtime.dispatch import Dispatcher
 from runtime.elsewhere import Elsewhere
 from runtime.engines import LocalEngine
 from runtime.experience import learn_from
-from runtime.governance.policy import run_limit
+from runtime.governance.lifecycle import warnings_of
 from runtime.identity import wall_clock
 from runtime.journal import MemoryJournal
 from runtime.models import Models
@@ -36,7 +37,7 @@ from runtime.reservation import Reservations
 from runtime.routing import Learned
 from runtime.rules import Rules
 from runtime.skills import Skills
-from runtime.start import resolve
+from runtime.start import check, resolve
 from runtime.workflow import Workflows
 from runtime.workspace import check_workspace, open_catalog
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
 ROOT_INTENSITY = 5  # restarts of whole sub-trees in five seconds before the system gives up
 WATCHDOG_S = 2.0
+logger = logging.getLogger("runtime.catalog")
 
 
 class Statistics(NamedTuple):
@@ -126,6 +128,7 @@ class System:
             directory=self.directory,
             environ=self._environ,
         )
+        check(start, self.catalog, self._environ)
         return await self._workflows.run(*start)
 
     async def close(self) -> None:
@@ -215,17 +218,15 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
     accounts = Accounts(supervisor, account_of, start)
     rules = Rules(catalog, environ, wall_clock)
     pricing = Pricing(catalog, providers.price_of, lambda: rules.today)
-    elsewhere, learned, reservations = (
-        Elsewhere(catalog, environ, accounts),
-        Learned(),
-        Reservations(),
-    )
+    learned, reservations = Learned(), Reservations()
+    for line in warnings_of(catalog, rules.today):
+        logger.warning(line)
     await learn_from(journal, learned, catalog.routings.values(), wall_clock())
     models = Models(
-        Planner(catalog, rules, pricing.of, elsewhere, learned),
+        Planner(catalog, rules, pricing.of, learned),
         tracing,
         accounts.ask,
-        elsewhere=elsewhere,
+        elsewhere=Elsewhere(catalog, environ, accounts),
         learned=learned,
         reservations=reservations,
     )
@@ -233,12 +234,11 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
     skills = Skills(directory, tracing, timeouts, rules)
     engine = LocalEngine(root)
     dispatcher = Dispatcher(directory, engine, tracing, models=models, skills=skills)
-    limit = run_limit(catalog.policies)
     return System(
         ground,
         actors=actors,
         engine=engine,
-        workflows=Workflows(dispatcher, journal, tracing, limit, wall_clock),
+        workflows=Workflows(dispatcher, journal, tracing, rules.run_limit, wall_clock),
         accounts=accounts,
         price_of=pricing,
         rules=rules,

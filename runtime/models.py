@@ -18,6 +18,7 @@ import anyio
 from runtime.answers import answer_type
 from runtime.cascade import Cascade, Walked
 from runtime.catalog import Target
+from runtime.denials import denials_noted, note_denied
 from runtime.errors import PolicyDenied
 from runtime.invocation import Asker, begin
 from runtime.messages import ModelEvent, ModelReply
@@ -150,10 +151,10 @@ class Models:
         try:
             prepared = self._planner.prepare(who, question, answer, tools)
         except PolicyDenied as error:
-            _note_denied(asker, data_classes_of(who, question), error.denied)
+            note_denied(asker, data_classes_of(who, question), error.denied)
             raise
         denied = ((str(one.target), one.why) for one in prepared.plan.passed_over if one.denied)
-        _note_denied(asker, prepared.data_classes, denied)
+        note_denied(asker, prepared.data_classes, denied)
         deadline = activation.delegation.deadline
         run_id, task_id = asker.run.id, asker.task_id
         request = replace(prepared.request, deadline=deadline, run_id=run_id, task_id=task_id)
@@ -182,9 +183,12 @@ class Models:
         request: ModelRequest,
         ask: Callable[[ModelRequest], Awaitable[T]],
     ) -> Walked[T]:
-        prepared = asking.prepared
-        cascade = Cascade(prepared.course, partial(self._planner.check, prepared=prepared))
+        cascade = Cascade(asking.prepared.course, partial(self._check, asking))
         return await cascade.walk(request, ask)
+
+    def _check(self, asking: Asking, target: Target) -> None:
+        with denials_noted(asking.asker, asking.prepared.data_classes):
+            self._planner.check(target, asking.prepared)
 
     def _at(self, asking: Asking, target: Target, request: ModelRequest) -> ModelRequest:
         """Return a request to a target, at the address that its payload names, if any."""
@@ -227,14 +231,15 @@ class Models:
 
     async def _begin(self, asking: Asking, request: ModelRequest) -> Invocation:
         target = Target(request.provider, request.model)
-        return await begin(
-            asking.asker,
-            self._at(asking, target, request),
-            self._planner.case_of(asking.who, asking.prepared, target),
-            tracing=self._tracing,
-            reservations=self._reservations,
-            observe=self._observe,
-        )
+        with denials_noted(asking.asker, asking.prepared.data_classes):
+            return await begin(
+                asking.asker,
+                self._at(asking, target, request),
+                self._planner.case_of(asking.who, asking.prepared, target),
+                tracing=self._tracing,
+                reservations=self._reservations,
+                observe=self._observe,
+            )
 
     def _observe(self, seen: Observed) -> None:
         now = anyio.current_time()
@@ -285,28 +290,6 @@ def _asker(activation: Activation) -> Asker:
         span=activation.span,
         reason_of=activation.reason_of,
     )
-
-
-def _note_denied(
-    asker: Asker, data_classes: frozenset[str], denied: Iterable[tuple[str, str]]
-) -> None:
-    """Note what policy forbids in the journal, where the audit trail has it from."""
-    for name, why in denied:
-        target = Target.read(name)
-        note = {
-            "provider": target.provider,
-            "model": target.model,
-            "task": asker.task_id,
-            "agent": asker.agent,
-            "path": "/".join(asker.path),
-            "tenant": asker.run.tenant,
-            "data_classes": ",".join(sorted(data_classes)),
-            "policy": why,
-            "error": why,
-            "reason": PolicyDenied.reason,
-        }
-        op = asker.run.operation(asker.op, "denied", [name, why])
-        asker.run.record("invocation_denied", op, note)
 
 
 def _said(reply: ModelReply) -> str:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.cascade import Course
+from runtime.elsewhere import target_at
 from runtime.errors import PolicyDenied
 from runtime.estimate import estimate_input
 from runtime.invocation import Case
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from runtime.agent import Limits
     from runtime.answers import AnswerType
     from runtime.catalog import Catalog, RouteEntry, RoutingFile, Target
-    from runtime.elsewhere import Elsewhere
     from runtime.messages import Price, Tool
     from runtime.routing import Learned, Plan
     from runtime.rules import Rules
@@ -86,7 +86,6 @@ class Planner:
         catalog: routing, providers and policies.
         rules: the policies, asked of today.
         price_of: the price of a target; None when nobody knows it.
-        elsewhere: accounts at addresses that payloads name.
         learned: how targets have been.
     """
 
@@ -95,13 +94,11 @@ class Planner:
         catalog: Catalog,
         rules: Rules,
         price_of: Callable[[Target], Price | None],
-        elsewhere: Elsewhere,
         learned: Learned,
     ) -> None:
         self._catalog = catalog
         self._rules = rules
         self._price_of = price_of
-        self._elsewhere = elsewhere
         self._learned = learned
 
     def prepare(
@@ -157,6 +154,7 @@ class Planner:
             price=self._price_of(target),
             terms=self._rules.terms(names, prepared.data_classes),  # type: ignore[arg-type]  # its keys are subjects
             data_classes=prepared.data_classes,
+            region=self._rules.region(target.provider, prepared.base_url),
             level=prepared.plan.level,
             route="" if route is None else route.task_type,
             in_process=self._catalog.providers[target.provider].dialect == "echo",
@@ -184,7 +182,7 @@ class Planner:
 
     def _at(self, found: Plan, base_url: str) -> Plan:
         """Return the plan for a server that a payload names: nobody else has its address."""
-        target = self._elsewhere.target(found.targets[0], base_url)
+        target = target_at(base_url, found.targets[0], self._catalog.providers)
         return found._replace(targets=(target,), passed_over=())
 
     def _course(self, found: Plan, routing: RoutingFile) -> Course:

@@ -15,19 +15,22 @@ from runtime.governance.policy import (
     Contents,
     check,
     contents,
+    is_required,
     misspelt,
+    run_limit,
     spending_limits,
     unknown_price,
+    verdict,
 )
 from runtime.governance.tools import Use, ruling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import date
     from typing import Any
 
     from runtime.catalog import Catalog, Retirement, Subject, Target
-    from runtime.governance.policy import Deny, SpendingLimit
+    from runtime.governance.policy import Deny, RunLimit, SpendingLimit
     from runtime.governance.tools import Ruling
 
 ENVIRONMENT = "MAGSAG_ENVIRONMENT"
@@ -70,7 +73,6 @@ class Rules:
         self._clock = clock
         self._environment = environ.get(ENVIRONMENT, "").strip() or USUAL_ENVIRONMENT
         self._cares_for_dates = any(policy.denies_retired for policy in self._policies)
-        self._cares_for_regions = any(policy.residency for policy in self._policies)
         self._region = lru_cache(self._find_region)
         self._unknown = unknown_price(self._policies)
 
@@ -97,11 +99,33 @@ class Rules:
         return check(self._policies, self.candidate(target, base_url), data_classes)
 
     def candidate(self, target: Target, base_url: str | None = None) -> Candidate:
-        """Return a target as policies look at it; what none of them asks for is left out."""
-        region = ""
-        if self._cares_for_regions:
-            region = self._region(target.provider) if base_url is None else _region_of(base_url)
-        return Candidate(target, region, self._retired(target))
+        """Return a target as policies look at it."""
+        return Candidate(target, self.region(target.provider, base_url), self._retired(target))
+
+    def region(self, provider: str, base_url: str | None = None) -> str:
+        """Return where a provider's data stays; empty where nobody says.
+
+        Args:
+            provider: its name.
+            base_url: where it is asked, if not at its own address.
+        """
+        return self._region(provider) if base_url is None else _region_of(base_url)
+
+    def verdicts(
+        self, target: Target, data_classes: frozenset[str], base_url: str | None = None
+    ) -> Iterator[tuple[str, str]]:
+        """Yield what each policy says that is about such a call, and where it is written."""
+        candidate = self.candidate(target, base_url)
+        named = is_required(self._policies, target, data_classes)
+        for policy in self._policies:
+            said = verdict(policy, candidate, data_classes, named=named)
+            if said is not None:
+                yield f"{policy.name} {said}", policy.source
+
+    @property
+    def run_limit(self) -> RunLimit | None:
+        """What the tightest policy lets a run cost; None if none says anything."""
+        return run_limit(self._policies)
 
     def check_classes(self, data_classes: frozenset[str]) -> None:
         """Refuse a kind of data that is almost one that policies speak of.

@@ -59,8 +59,7 @@ def resolve(
         environ: the environment variables.
 
     Raises:
-        UnknownName: there is no such workflow, agent, provider, model or routing file.
-        ConfigurationError: a key or address of the provider is missing.
+        UnknownName: there is no such workflow, agent or routing file.
     """
     workflow = catalog.workflows.get(target) if isinstance(target, str) else None
     name = target if isinstance(target, str) else target.name
@@ -71,19 +70,43 @@ def resolve(
     if payload is None and workflow is not None and workflow.input is not None:
         payload = dict(workflow.input)
     wishes = _wishes(options, environ, workflow)
-    _check(wishes, catalog, environ)
+    routing = _routing(options, environ, workflow, catalog)
     limits = (options, workflow)
     resolved = RunOptions(
         run_id=options.run_id,
         budget_usd=_first(getattr(each, "budget_usd", None) for each in limits),
         deadline_s=_first(getattr(each, "deadline_s", None) for each in limits),
-        routing=_routing(options, environ, workflow, catalog),
+        routing=routing,
         tenant=options.tenant or _set(environ, "MAGSAG_TENANT"),
         approve=options.approve,
         listener=options.listener,
         argv=options.argv,
     )
     return Start(name, slug, payload, resolved, wishes)
+
+
+def check(start: Start, catalog: Catalog, environ: Mapping[str, str]) -> None:
+    """Refuse an unknown provider or model before anything runs.
+
+    Args:
+        start: what the run is started with.
+        catalog: routing and providers.
+        environ: the environment variables.
+
+    Raises:
+        UnknownName: there is no such provider or model.
+        ConfigurationError: a key or address of the provider is missing.
+    """
+    wishes, routing = start.wishes, start.options.routing
+    provider = next((wish.provider for wish in wishes if wish.provider), None)
+    if provider is not None and provider not in catalog.providers:
+        raise UnknownName(f"no provider {provider!r}{suggest(provider, catalog.providers)}")
+    asked = provider
+    if any(wish.model for wish in wishes):
+        file = catalog.routing if routing is None else catalog.routings[routing]
+        asked = choose(wishes, file, catalog.providers).provider
+    if provider is not None and provider == asked:  # else a stronger wish goes to somebody else
+        profile_of(provider, catalog.providers[provider], environ)
 
 
 def _wishes(
@@ -99,18 +122,6 @@ def _wishes(
         ),
     )
     return tuple(wish for wish in named if wish.model or wish.provider)
-
-
-def _check(wishes: tuple[Wish, ...], catalog: Catalog, environ: Mapping[str, str]) -> None:
-    """Refuse an unknown provider or model before anything runs."""
-    provider = next((wish.provider for wish in wishes if wish.provider), None)
-    if provider is not None:
-        entry = catalog.providers.get(provider)
-        if entry is None:
-            raise UnknownName(f"no provider {provider!r}{suggest(provider, catalog.providers)}")
-        profile_of(provider, entry, environ)
-    if any(wish.model for wish in wishes):
-        choose(wishes, catalog.routing, catalog.providers)
 
 
 def _routing(

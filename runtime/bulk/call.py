@@ -10,6 +10,7 @@ import anyio
 
 from runtime.bulk.destination import ENDPOINTS, IN_PROCESS
 from runtime.bulk.outcome import Asked, answered, failed
+from runtime.denials import denials_noted
 from runtime.errors import RuntimeFault
 from runtime.governance.policy import Contents
 from runtime.invocation import Case, begin
@@ -81,9 +82,10 @@ class Caller:
         """
         asked = self._asked(line)
         try:
-            destination = self._destinations.find(line)
+            with denials_noted(self._asker_of(line), frozenset()):
+                destination = self._destinations.find(line)
             asked = self._known(asked, destination)
-            reply = await self._ask(self._request(line, destination), asked, pieces)
+            reply = await self._ask(line, self._request(line, destination), asked, pieces)
         except JournalFailed:
             raise
         except RuntimeFault as error:
@@ -129,7 +131,10 @@ class Caller:
             task_id="" if line.id is None else str(line.id),
         )
 
-    def _case(self, request: ModelRequest, known: Asked) -> Case:
+    def _asker_of(self, line: Line) -> Asker:
+        return replace(self._asker, task_id="" if line.id is None else str(line.id))
+
+    def _case(self, line: Line, request: ModelRequest, known: Asked) -> Case:
         """Return on which terms a line is asked; its words are kept only where a policy says so."""
         names: dict[Subject, str] = {
             "agent": self._asker.agent,
@@ -140,25 +145,29 @@ class Caller:
         kept = terms.contents.in_audit
         return Case(
             price=known.price,
+            region=self._rules.region(request.provider, line.base_url),
             terms=terms._replace(contents=Contents(in_journal=kept, in_audit=kept)),
             in_process=known.endpoint == IN_PROCESS,
         )
 
     async def _ask(
         self,
+        line: Line,
         request: ModelRequest,
         known: Asked,
         pieces: MemoryObjectSendStream[ModelEvent] | None,
     ) -> ModelReply:
         await self._asker.run.journal.room()
-        invocation = await begin(
-            replace(self._asker, task_id=request.task_id),
-            request,
-            self._case(request, known),
-            tracing=self._tracing,
-            reservations=self._reservations,
-            observe=_ignore,
-        )
+        asker = self._asker_of(line)
+        with denials_noted(asker, frozenset()):
+            invocation = await begin(
+                asker,
+                request,
+                self._case(line, request, known),
+                tracing=self._tracing,
+                reservations=self._reservations,
+                observe=_ignore,
+            )
         try:
             with invocation.span.attached():
                 asked = self._accounts.ask(request, pieces)

@@ -24,7 +24,9 @@ def origin(url: str) -> str | None:
         port = parts.port or _PORTS.get(parts.scheme)
     except ValueError:
         return None
-    return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname else None
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host  # a version 6 address
+    return f"{parts.scheme}://{host}:{port}" if host else None
 
 
 def is_loopback(url: str) -> bool:

@@ -83,6 +83,15 @@ class Catalog:
         """
         return self.origin(entry).place(*path)
 
+    def line(self, entry: object, *path: str | int) -> str:
+        """Return where the key of a value of an entry is written, as ``file:line``.
+
+        Args:
+            entry: as for ``origin``.
+            path: the keys and indices that lead to the value; the whole entry if empty.
+        """
+        return self.origin(entry).line(*path)
+
     def fault(self, entry: object, *path: str | int, what: str, todo: str) -> Fault:
         """Return a fault at a value of an entry, for what only a start can find out.
 

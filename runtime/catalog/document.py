@@ -94,6 +94,10 @@ class Origin:
         line, column = self.at(*path)
         return f"{self.document.file}:{line}:{column}"
 
+    def line(self, *path: str | int) -> str:
+        """Return where the key of a value of the entry is written, as ``file:line``."""
+        return f"{self.document.file}:{self.at(*path, key=True).line}"
+
     def fault(self, *path: str | int, what: str, todo: str, key: bool = False) -> Fault:
         """Return a fault at a value of the entry, or with ``key`` at its key."""
         return Fault(self.document.file, *self.at(*path, key=key), what, todo)

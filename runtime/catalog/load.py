@@ -88,15 +88,11 @@ def _catalog(contents: Contents) -> Catalog:
         routing=contents.routing.entries[DEFAULT_ROUTING],
         routings=contents.routing.entries,
         providers=contents.providers.entries,
-        prices={name: entry.price(_line(origin)) for name, entry, origin in contents.prices},
-        policies=tuple(policy_of(entry, _line(origin)) for _, entry, origin in contents.policies),
+        prices={name: entry.price(origin.line()) for name, entry, origin in contents.prices},
+        policies=tuple(policy_of(entry, origin.line()) for _, entry, origin in contents.policies),
         retirements={
-            name: Retirement(day_of(day), _line(origin))
+            name: Retirement(day_of(day), origin.line())
             for name, day, origin in contents.retirements
         },
         _origins={id(entry): origin for entry, origin in contents.all_origins()},
     )
-
-
-def _line(origin: Origin) -> str:
-    return f"{origin.document.file}:{origin.at(key=True).line}"

@@ -217,5 +217,5 @@ class RouteEntry(
 
     @property
     def weighed(self) -> bool:
-        """Whether its targets have weights that differ."""
-        return len({entry.weight for entry in self.targets}) > 1
+        """Whether its targets share the questions: one that says a weight has said so, even 1."""
+        return any("weight" in entry.model_fields_set for entry in self.targets)

@@ -127,7 +127,8 @@ class RoutingFile(
     def falls_through_in(self, route: RouteEntry) -> frozenset[FallbackWord]:
         """Return them for the tasks of one route; what it says goes before the file."""
         on_filter = route.on_content_filter or self.on_content_filter
-        return words(route.fallback_on or self.fallback_on, on_filter)
+        listed = self.fallback_on if route.fallback_on is None else route.fallback_on
+        return words(listed, on_filter)
 
 
 class Target(NamedTuple):

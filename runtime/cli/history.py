@@ -12,12 +12,13 @@ from runtime.cli.places import MEMORY, journal_path
 from runtime.cli.text import utc_time
 from runtime.errors import ConfigurationError, UnknownName
 from runtime.governance.cost import usd
+from runtime.journal import Balance
 from runtime.journal.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from runtime.journal import EventRow, RunRow, RunStatus
+    from runtime.journal import CallQuery, EventRow, Filed, RunRow, RunStatus, Scope
 
 SEARCHED = 1_000  # the newest runs: where prefixes, lost runs and similar names are looked for
 PAGE = 1_000
@@ -74,6 +75,22 @@ class History:
         if len(found) != 1:
             raise UnknownName(_unclear(name, found, newest))
         return found[0]
+
+    async def calls(self, query: CallQuery) -> list[Filed]:
+        """Return calls of the audit trail; see ``Journal``.
+
+        Raises:
+            JournalFailed: they cannot be read.
+        """
+        return [] if self._reader is None else await self._reader.calls(query)
+
+    async def balance(self, scope: Scope) -> Balance:
+        """Return what an agent, provider or tenant has spent and reserved in some days.
+
+        Raises:
+            JournalFailed: it cannot be read.
+        """
+        return Balance(0, 0) if self._reader is None else await self._reader.balance(scope)
 
     async def events(self, run_id: str) -> AsyncIterator[EventRow]:
         """Yield a run's events in their order, a page at a time.

@@ -22,8 +22,12 @@ COMMANDS = {
     "list": Lazy("runtime.cli.listing:listing", "List agents, skills, workflows and providers."),
     "runs": Lazy("runtime.cli.runs:runs", "List past and present runs, the newest first."),
     "show": Lazy("runtime.cli.show:show", "Show one run: its outcome and its delegations."),
+    "explain": Lazy("runtime.cli.explain:explain", "Tell which model would be asked, and why."),
+    "flow": Lazy("runtime.cli.flow:flow", "Run, check, sum up and gate workflows."),
+    "agent": Lazy("runtime.cli.agent:agent", "Run and list agents."),
     "init": Lazy("runtime.cli.scaffold:init", "Write a first agent, runnable at once."),
     "providers": Lazy("runtime.cli.providers:providers", "List and check providers, count calls."),
+    "data": Lazy("runtime.cli.data:data", "Query, search, export and clear the journal."),
     "catalog": Lazy("runtime.cli.catalog:catalog", "Validate the catalog, write its schemas."),
 }
 HELP = """The actor runtime for LLM agents.

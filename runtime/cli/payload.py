@@ -1,4 +1,4 @@
-"""``--input``: JSON as it is typed, in a file, or on standard input."""
+"""JSON as it is typed after an option, in a file, or on standard input."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, BinaryIO, NoReturn
 from runtime.errors import ConfigurationError
 
 MOST_BYTES = 64 * 1024 * 1024
-_EXAMPLE = """write JSON such as --input '{"text": "hello"}'"""
 
 
-def read_payload(given: str | None) -> Any:
-    """Return what ``--input`` means; None when it is not given.
+def read_payload(given: str | None, option: str = "--input") -> Any:
+    """Return what an option means; None when it is not given.
 
     Args:
         given: JSON, ``@FILE`` or ``-`` for standard input.
+        option: its name.
 
     Raises:
         ConfigurationError: it cannot be read, or is not JSON; the message says where.
@@ -25,21 +25,22 @@ def read_payload(given: str | None) -> Any:
     if given is None:
         return None
     if given == "-":
-        return _parse(_decode(_read(sys.stdin.buffer, "standard input"), "standard input"), "-")
+        text = _decode(_read(sys.stdin.buffer, "standard input"), "standard input")
+        return _parse(text, "-", option)
     if given.startswith("@"):
         file = given[1:]
-        return _parse(_decode(_read_file(file), file), file)
-    return _parse(given, "--input")
+        return _parse(_decode(_read_file(file, option), file), file, option)
+    return _parse(given, option, option)
 
 
-def _read_file(name: str) -> bytes:
+def _read_file(name: str, option: str) -> bytes:
     try:
         with Path(name).open("rb") as stream:
             return _read(stream, name)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = getattr(error, "strerror", None) or error
         raise ConfigurationError(
-            f"--input @{name}: {why}; name a file with JSON in it, or - for standard input"
+            f"{option} @{name}: {why}; name a file with JSON in it, or - for standard input"
         ) from error
 
 
@@ -62,13 +63,13 @@ def _decode(data: bytes, source: str) -> str:
         ) from error
 
 
-def _parse(text: str, source: str) -> Any:
+def _parse(text: str, source: str, option: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise ConfigurationError(
             f"the input in {source} is not JSON: {error.msg} at line {error.lineno},"
-            f" column {error.colno}; {_EXAMPLE}"
+            f""" column {error.colno}; write JSON such as {option} '{{"text": "hello"}}'"""
         ) from error
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"the input in {source} is not JSON: {error}") from error

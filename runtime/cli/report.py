@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runtime.journal import RunRow
 
 NEXT_STEPS: Mapping[str, str] = {
-    "budget": "give it more with --budget-usd, or less to do",
+    "budget": "give it less to do, or raise that limit: --budget-usd, or the policy",
     "cancelled": "start it again when it suits",
     "crashed": "run it again with --debug to see where",
     "deadline": "give it more time with --deadline SECONDS",
