@@ -11,8 +11,8 @@ import pytest
 
 from runtime.catalog import load_catalog
 from runtime.cli.main import main
+from runtime.cli.moments import moment
 from runtime.cli.provider_checks import AT_ONCE, look_at_all
-from runtime.cli.provider_stats import began_since
 from runtime.errors import ConfigurationError
 from runtime.journal import Record, SqliteJournal
 from tests.loopback import closed_port, json_response, loopback, response
@@ -460,7 +460,7 @@ def test_stats_are_a_table_for_people(run: Callable[..., Said], database: str) -
     assert lines[2].split() == [
         *("openai", "small", "8", "4", "600", "20", "$0.012000", "1.50", "s")
     ]
-    assert lines[3] == "openai/small failed: 2 rate_limit, 2 AuthFailed"
+    assert lines[3] == "openai/small failed: 2 AuthFailed, 2 rate_limit"
 
 
 @pytest.mark.parametrize(("since", "runs"), [("1h", 1), ("9d", 1), ("11d", 2), ("1970-01-01", 2)])
@@ -489,12 +489,12 @@ def test_without_calls_stats_say_so_and_make_no_file(run: Callable[..., Said]) -
     assert run("stats", "--db", ":memory:").code == 1
 
 
-def test_stats_say_which_calls_they_do_not_know_and_who_does(
+def test_stats_say_what_they_do_not_know_and_who_does(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["providers", "stats", "--help"]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "The calls of invoke are no run and not in the journal" in told
+    assert "Those of invoke count as the calls of a run" in told
     assert "invoke -v tells it at its end" in told
 
 
@@ -507,9 +507,9 @@ def test_a_time_that_is_none_is_a_usage_error(run: Callable[..., Said], since: s
 
 def test_times_are_utc_unless_they_say_otherwise() -> None:
     now = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    assert began_since("90m", now) == datetime(2026, 11, 22, 10, 30, tzinfo=UTC).timestamp()
-    assert began_since("2026-11-22", now) == datetime(2026, 11, 22, tzinfo=UTC).timestamp()
-    moment = datetime(2026, 11, 22, 10, tzinfo=UTC).timestamp()
-    assert began_since("2026-11-22T12:00+02:00", now) == moment
+    ten = datetime(2026, 11, 22, 10, tzinfo=UTC).timestamp()
+    assert moment("--since", "90m", now) == ten + 1_800
+    assert moment("--since", "2026-11-22", now) == datetime(2026, 11, 22, tzinfo=UTC).timestamp()
+    assert moment("--since", "2026-11-22T12:00+02:00", now) == ten
     with pytest.raises(ConfigurationError):
-        began_since("soon", now)
+        moment("--since", "soon", now)

@@ -126,7 +126,8 @@ def test_parquet_has_types(cli: Cli, journal: Path) -> None:
     counts = {name for name, type_ in types.items() if type_ == pa.int64()}
     assert counts == {
         *("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens"),
-        *("cache_write_tokens", "reasoning_tokens", "cost_nano_usd", "attempts"),
+        *("cache_write_tokens", "reasoning_tokens", "cost_nano_usd", "settled_nano_usd"),
+        "attempts",
     }
     done, running = table.to_pylist()
     assert (done["cost_usd"], running["ended_at"], running["duration_s"]) == (None, None, None)

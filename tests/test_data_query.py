@@ -21,8 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtime.cli import data_calls
-from runtime.cli.data_rows import COLUMNS, dollars, safe
+from runtime.cli.data_rows import COLUMNS, safe
 from runtime.cli.main import main
+from runtime.governance.cost import dollars
 from runtime.journal import CallQuery, SqliteJournal
 from runtime.journal.reader import Reader
 from tests.cli_workspace import Cli, command, environment
@@ -64,6 +65,7 @@ def test_a_call_is_a_row_with_everything_that_is_known_of_it(cli: Cli, journal: 
         "level": "route",
         "route": "summary",
         "data_classes": "pii,salary",
+        "region": "eu",
         "request_sha256": "ab",
         "price_source": "catalog",
     }
@@ -110,6 +112,7 @@ def test_a_call_is_a_row_with_everything_that_is_known_of_it(cli: Cli, journal: 
         "cost_usd": 1.2e-08,
         "cost_nano_usd": 12,
         "unpriced": False,
+        "settled_nano_usd": 12,
         "usage_source": "provider",
         "service_tier": "default",
         "attempts": 2,
@@ -120,6 +123,7 @@ def test_a_call_is_a_row_with_everything_that_is_known_of_it(cli: Cli, journal: 
         "decision": "allowed",
         "policy": "",
         "data_classes": ["pii", "salary"],
+        "region": "eu",
         "level": "route",
         "route": "summary",
         "request_sha256": "ab",

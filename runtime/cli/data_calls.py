@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.cli.data_interrupts import Interrupts
 from runtime.cli.data_rows import CONTENTS, row_of
-from runtime.cli.data_source import moment
+from runtime.cli.moments import moment
 from runtime.journal import CallQuery, place_of
 from runtime.journal.contents import Contents
 from runtime.journal.query import PAGE

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 
 from runtime.cli.data_calls import pour
-from runtime.cli.data_file import whole_file
 from runtime.cli.data_rows import COLUMNS, CONTENTS
 from runtime.cli.data_sinks import Csv, JsonLines
-from runtime.cli.data_source import find_journal, is_begun, journal_faults
+from runtime.cli.journal_file import find_journal, is_begun, journal_faults
 from runtime.cli.streams import emitting, say, takes_unicode
 from runtime.cli.text import plural
+from runtime.cli.whole_file import whole_file
 from runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:

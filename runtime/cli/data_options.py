@@ -24,10 +24,14 @@ The fields of a row, in every format:
   input_tokens, output_tokens, total_tokens, cached_input_tokens,
   cache_write_tokens, reasoning_tokens
   cost_usd           null when nobody knows the price; exact in CSV and Parquet
-  cost_nano_usd, unpriced, usage_source, service_tier, attempts
+  cost_nano_usd, unpriced
+  settled_nano_usd   what budgets count: the cost, or the worst case where nobody
+                     knows the bill; null while it runs
+  usage_source, service_tier, attempts
   finish_reason, reason, error_class, error
   decision, policy   what policies said: allowed or denied, and by which
   data_classes       a list; in CSV with commas
+  region             where the data went, as far as the catalog says
   level, route, request_sha256, reply_sha256, request_id, price_source
 
 With --contents also prompt and reply, JSON: of calls whose policies have contents: keep, else

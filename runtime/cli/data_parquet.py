@@ -34,7 +34,7 @@ _TYPES = {
     "cost_usd": pa.decimal128(18, 9),
     "unpriced": pa.bool_(),
     "data_classes": pa.list_(pa.string()),
-    **dict.fromkeys(("cost_nano_usd", "attempts"), pa.int64()),
+    **dict.fromkeys(("cost_nano_usd", "settled_nano_usd", "attempts"), pa.int64()),
 }
 
 

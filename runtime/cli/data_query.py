@@ -12,7 +12,7 @@ import anyio
 from runtime.cli.data_calls import pages, pour
 from runtime.cli.data_rows import COLUMNS, CONTENTS
 from runtime.cli.data_sinks import Csv, JsonArray
-from runtime.cli.data_source import find_journal, is_begun, journal_faults
+from runtime.cli.journal_file import find_journal, is_begun, journal_faults
 from runtime.cli.streams import emit, emitting, say, takes_unicode
 from runtime.cli.text import local_time, money, one_line, table, tokens
 from runtime.errors import ConfigurationError

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from runtime.cli.text import utc_time
-from runtime.governance.cost import NANO, usd
+from runtime.governance.cost import dollars, usd
 from runtime.journal.calls import CALL_COLUMNS
 
 if TYPE_CHECKING:
@@ -21,8 +21,16 @@ COLUMNS = (
     *("served_model", "status", "started_at", "ended_at", "duration_s"),
     *("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens"),
     *("cache_write_tokens", "reasoning_tokens", "cost_usd", "cost_nano_usd", "unpriced"),
-    *("usage_source", "service_tier", "attempts", "finish_reason", "reason", "error_class"),
-    *("error", "decision", "policy", "data_classes", "level", "route", "request_sha256"),
+    *(
+        "settled_nano_usd",
+        "usage_source",
+        "service_tier",
+        "attempts",
+        "finish_reason",
+        "reason",
+        "error_class",
+    ),
+    *("error", "decision", "policy", "data_classes", "region", "level", "route", "request_sha256"),
     *("reply_sha256", "request_id", "price_source"),
 )
 CONTENTS = ("prompt", "reply")
@@ -67,12 +75,6 @@ def cells_of(row: Mapping[str, Any]) -> list[str]:
         **{name: json_text(row[name]) for name in CONTENTS if row.get(name) is not None},
     }
     return [_cell(value) for value in made.values()]
-
-
-def dollars(nano_usd: int) -> str:
-    """Return nano-USD as dollars, exactly: ``0.000000012``, never with an exponent."""
-    whole, rest = divmod(nano_usd, NANO)
-    return f"{whole}.{rest:09}".rstrip("0").rstrip(".")
 
 
 def _cell(value: Any) -> str:

@@ -6,7 +6,8 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from runtime.cli.data_source import find_journal, is_begun, journal_faults, moment
+from runtime.cli.journal_file import find_journal, is_begun, journal_faults
+from runtime.cli.moments import moment
 from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import local_time, plural, table, utc_time
 from runtime.journal.search import search

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from runtime.cli.data_source import check_schema, find_journal, is_there, journal_faults, moment
+from runtime.cli.journal_file import check_schema, find_journal, is_there, journal_faults
+from runtime.cli.moments import moment
 from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import plural
 from runtime.journal.vacuum import vacuum

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from runtime.cli.data_file import whole_file
-from runtime.cli.data_source import find_journal, is_begun, journal_faults, moment
+from runtime.cli.journal_file import find_journal, is_begun, journal_faults
+from runtime.cli.moments import moment
 from runtime.cli.streams import emit, say
 from runtime.cli.text import plural, utc_time
+from runtime.cli.whole_file import whole_file
 from runtime.governance.summarise import Summariser, Wanted
 from runtime.journal import CallQuery
 from runtime.journal.overview import Overview

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
-from runtime.cli.history import History
+from runtime.cli.journal_file import find_journal, is_begun, journal_faults
+from runtime.cli.moments import moment
 from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import duration, money, one_line, plural, table, tokens
-from runtime.errors import ConfigurationError
 from runtime.governance.cost import usd
-from runtime.journal import KINDS, known_cost
+from runtime.journal import known_cost
+from runtime.journal.overview import Overview
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
-    from runtime.journal import EventRow
+    from runtime.journal.overview import TargetSum
 
 HEAD = ("provider", "model", "calls", "errors", "input", "output", "cost", "latency")
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-AGO = re.compile(r"([0-9]{1,6})([mhd])")
-UNKNOWN = "unknown"  # a call whose beginning the journal does not have
 
 
 @dataclass(slots=True)
@@ -39,7 +35,7 @@ class Calls:
         output_tokens: of all answers.
         cost_nano_usd: of the priced ones together.
         unpriced: how many have no known price.
-        answered: how many were answered after a known time.
+        answered: how many were answered.
         seconds: how long those took together.
     """
 
@@ -62,45 +58,21 @@ class Calls:
         """The average of the answered calls; None when there are none."""
         return self.seconds / self.answered if self.answered else None
 
+    def add(self, some: TargetSum) -> None:
+        """Count calls in that ended alike."""
+        self.calls += some.calls
+        self.input_tokens += some.input_tokens
+        self.output_tokens += some.output_tokens
+        self.cost_nano_usd += some.cost_nano_usd
+        self.unpriced += some.unpriced
+        if some.failed:
+            self.errors[some.error_class or "unknown"] += some.calls
+        else:
+            self.answered += some.calls
+            self.seconds += some.seconds
 
-class Tally:
-    """Counts the calls of run after run.
 
-    Attributes:
-        calls: by provider and model.
-    """
-
-    def __init__(self) -> None:
-        self.calls: dict[tuple[str, str], Calls] = {}
-        self._begun: dict[str, EventRow] = {}
-
-    def next_run(self) -> None:
-        """Forget which calls of the last run have begun."""
-        self._begun.clear()
-
-    def take(self, event: EventRow) -> None:
-        """Count an event in, if it is about a model call."""
-        if event.kind == "invocation_started":
-            self._begun[event.op] = event
-        elif (rule := KINDS.get(event.kind)) is not None and rule.calls:
-            self._outcome(event, failed=rule.errors > 0)
-
-    def _outcome(self, event: EventRow, *, failed: bool) -> None:
-        begun, body = self._begun.get(event.op), event.body
-        asked = {} if begun is None else begun.body
-        name = (str(asked.get("provider", UNKNOWN)), str(asked.get("model", UNKNOWN)))
-        calls = self.calls.setdefault(name, Calls())
-        usage = body.get("usage") or {}
-        calls.calls += 1
-        calls.input_tokens += usage.get("input_tokens") or 0
-        calls.output_tokens += usage.get("output_tokens") or 0
-        calls.cost_nano_usd += event.cost_nano_usd
-        calls.unpriced += body.get("unpriced") is True
-        if failed:
-            calls.errors[str(body.get("error_class") or body.get("reason") or UNKNOWN)] += 1
-        elif begun is not None:
-            calls.answered += 1
-            calls.seconds += max(0.0, event.at - begun.at)
+Tally = dict[tuple[str, str], Calls]
 
 
 def show_statistics(database: str | None, *, last: int, since: str | None, as_json: bool) -> None:
@@ -113,63 +85,38 @@ def show_statistics(database: str | None, *, last: int, since: str | None, as_js
         as_json: print an object instead of a table.
 
     Raises:
-        ConfigurationError: ``since`` is no time.
-        JournalFailed: they cannot be read.
+        ConfigurationError: ``since`` is no time, or the journal cannot be read.
     """
-    history = History(database)
-    begin = None if since is None else began_since(since, datetime.now(UTC))
-    runs, tally = anyio.run(count, history, last, begin)
+    journal = find_journal(database)
+    begin = moment("--since", since, datetime.now(UTC))
+    with journal_faults():
+        runs, sums = _read(journal, begin or 0.0, last)
+    tally = _tally(sums)
     if as_json:
         emit_json({"runs": runs, "providers": [_json(*row) for row in _sorted(tally)]})
-    elif tally.calls:
+    elif tally:
         rows = table(HEAD, [_cells(*row) for row in _sorted(tally)])
         emit("\n".join([rows, *map(one_line, _errors(tally))]))
     else:
-        say(f"no model calls in {plural(runs, 'run')} of {history.path}")
+        say(f"no model calls in {plural(runs, 'run')} of {journal}")
 
 
-def began_since(text: str, now: datetime) -> float:
-    """Return a time as seconds since the Unix epoch.
-
-    Args:
-        text: ``30m``, ``12h`` or ``7d`` ago, or an ISO 8601 date or time; UTC unless it says so.
-        now: the time now, with its zone.
-
-    Raises:
-        ConfigurationError: it is neither.
-    """
-    ago = AGO.fullmatch(text)
-    try:
-        if ago is not None:
-            return (now - timedelta(**{UNITS[ago[2]]: int(ago[1])})).timestamp()
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        raise ConfigurationError(
-            f"--since {text!r} is no time; write it like 30m, 12h, 7d or 2026-11-22"
-        ) from None
+def _read(journal: Path, since: float, last: int) -> tuple[int, list[TargetSum]]:
+    if not is_begun(journal):
+        return 0, []
+    with Overview.opened(journal) as overview:
+        return overview.newest(since, last)
 
 
-async def count(history: History, last: int, since: float | None) -> tuple[int, Tally]:
-    """Return how many runs were looked at, and their calls.
-
-    Raises:
-        JournalFailed: they cannot be read.
-    """
-    tally, counted = Tally(), 0
-    for run in await history.runs(last, None):
-        if since is not None and run.started_at < since:
-            break  # they come newest first
-        counted += 1
-        tally.next_run()
-        if run.calls:
-            async for event in history.events(run.run_id):
-                tally.take(event)
-    return counted, tally
+def _tally(sums: Iterable[TargetSum]) -> Tally:
+    tally: Tally = {}
+    for each in sums:
+        tally.setdefault((each.provider, each.model), Calls()).add(each)
+    return tally
 
 
 def _sorted(tally: Tally) -> Iterator[tuple[str, str, Calls]]:
-    for (provider, model), calls in sorted(tally.calls.items()):
+    for (provider, model), calls in sorted(tally.items()):
         yield provider, model, calls
 
 

@@ -92,9 +92,9 @@ def check(name: str | None, timeout: float, catalog: Path | None, *, as_json: bo
 def stats(last: int, since: str | None, db: str | None, *, as_json: bool) -> None:
     """Count the model calls of past runs, by provider and model, as the journal has them.
 
-    The calls of invoke are no run and not in the journal: its answers have their tokens and costs.
-    What an account is doing at this moment (limits, queues, pauses, circuits, retries) only the
-    process knows that asks it: invoke -v tells it at its end.
+    Those of invoke count as the calls of a run. What an account is doing at this moment (limits,
+    queues, pauses, circuits, retries) only the process knows that asks it: invoke -v tells it at
+    its end.
 
     --json prints {runs, providers}; providers is a list of objects: provider, model, calls, errors,
     errors_by_class, input_tokens, output_tokens, cost_usd (null when nobody knows the price of any

@@ -87,6 +87,34 @@ class RunSum(NamedTuple):
     settled_nano_usd: int
 
 
+class TargetSum(NamedTuple):
+    """The calls of one model of one provider that have an outcome and ended alike.
+
+    Attributes:
+        provider: who was asked.
+        model: for which model.
+        failed: whether they failed.
+        error_class: the name of their error, or else the class of their failure; empty for none.
+        calls: how many.
+        unpriced: how many of them have no known price.
+        input_tokens: of their prompts.
+        output_tokens: of their answers.
+        cost_nano_usd: what they cost, as far as that is known.
+        seconds: how long they took together.
+    """
+
+    provider: str
+    model: str
+    failed: bool
+    error_class: str
+    calls: int
+    unpriced: int
+    input_tokens: int
+    output_tokens: int
+    cost_nano_usd: int
+    seconds: float
+
+
 class Step(NamedTuple):
     """One outcome of a piece of work: of an agent, or of a skill that one used.
 
@@ -133,6 +161,15 @@ _RUNS = """
     FROM run
     WHERE run.started_at >= :since AND (:workflow IS NULL OR run.target = :workflow)
 """
+_NEWEST = "SELECT run_id FROM run WHERE started_at >= ? ORDER BY started_at DESC LIMIT ?"
+_TARGETS = f"""
+    SELECT provider, model, status = 'failed' AS failed,
+           CASE WHEN error_class <> '' THEN error_class ELSE reason END AS class,
+           count(*), sum(unpriced), sum({_IN}), sum({_OUT}), sum(cost_nano_usd),
+           sum(max(0.0, ended_at - started_at))
+    FROM call WHERE status IN ('completed', 'failed') AND run_id IN ({_NEWEST})
+    GROUP BY provider, model, failed, class
+"""  # noqa: S608  # our own columns
 _STEPS = """
     SELECT journal.run_id, kind, op, at,
            CASE WHEN kind IN ('delegation_failed', 'skill_failed')
@@ -183,6 +220,17 @@ class Overview:
         """Yield the runs that began at or after a time, of one workflow or of any."""
         given = {"since": since, "workflow": workflow}
         return (RunSum(*row) for row in self._connection.execute(_RUNS, given))
+
+    def newest(self, since: float, limit: int) -> tuple[int, list[TargetSum]]:
+        """Return how many runs are the newest, and their calls by provider and model.
+
+        Args:
+            since: only runs that began at or after this time.
+            limit: the most runs.
+        """
+        runs = self._connection.execute(f"SELECT count(*) FROM ({_NEWEST})", (since, limit))  # noqa: S608  # our own
+        targets = self._connection.execute(_TARGETS, (since, limit))
+        return runs.fetchone()[0], [TargetSum(*row) for row in targets]
 
     def steps(self, since: float, workflow: str | None) -> Iterator[Step]:
         """Yield the pieces of work of the same runs that have an outcome."""

@@ -1,4 +1,4 @@
-"""The journal's file as the commands of ``data`` find it, and the times that they are given."""
+"""The journal's file as commands find it that add it up or look through it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.cli.places import MEMORY, journal_path
-from runtime.cli.provider_stats import began_since
 from runtime.cli.streams import say
 from runtime.errors import ConfigurationError
 from runtime.journal import JournalFailed
@@ -17,7 +16,6 @@ from runtime.journal.schema import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
 
 def find_journal(database: str | None) -> Path:
@@ -82,25 +80,6 @@ def _schema(path: Path) -> int:
     except sqlite3.Error:
         return 0
     return version
-
-
-def moment(option: str, text: str | None, now: datetime) -> float | None:
-    """Return a time as seconds since the Unix epoch; None for none.
-
-    Args:
-        option: the option that it was given for.
-        text: ``30m``, ``12h`` or ``7d`` ago, or an ISO 8601 date or time; UTC unless it says so.
-        now: the time now, with its zone.
-
-    Raises:
-        ConfigurationError: it is neither.
-    """
-    try:
-        return None if text is None else began_since(text, now)
-    except ConfigurationError:
-        raise ConfigurationError(
-            f"{option} {text!r} is no time; write it like 30m, 12h, 7d or 2026-11-22"
-        ) from None
 
 
 @contextmanager
