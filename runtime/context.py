@@ -348,7 +348,8 @@ class Context:
 
     async def _send(self, agent: Agent | str | Delegation, payload: Any, how: Sending) -> Pending:
         self._activation.check()
-        classes = self._hints.data_classes
+        own = self._activation.limits.data_class
+        classes = self._hints.data_classes | {name for name in (own,) if name}
         if classes:
             how = how.with_data_classes(classes, agent)
         return await self._services.send(self._activation, agent, payload, how)

@@ -62,14 +62,20 @@ def decide(
     if provider is not None and provider not in providers:
         raise UnknownName(f"no provider {provider!r}; the catalog has {_names(providers)}")
     if model in routing.tiers:
-        return Chosen(_of_tier(model, provider, routing))
+        return _of_tier(model, provider, routing)
     if provider is None or of_provider is None:
         return Chosen(_only(model, offers(model, None, providers)))
     if of_provider == of_model:
         return Chosen(offers(model, provider, providers)[0])
     if of_provider < of_model:
-        return translate(model, provider, routing, providers)
+        return translate(_in_full(model, wishes[of_model:]), provider, routing, providers)
     return Chosen(_of_model(model, provider, providers))
+
+
+def _in_full(model: str, wishes: Sequence[Wish]) -> str:
+    """Return a model's name with the provider that the first wish, which names it, says it has."""
+    vendor = wishes[0].provider if wishes else None
+    return model if vendor is None else f"{vendor}/{model.removeprefix(f'{vendor}/')}"
 
 
 def translate(
@@ -110,11 +116,17 @@ def _alias(target: Target, provider: str, routing: RoutingFile) -> Target | None
     return None
 
 
-def _of_tier(tier: str, provider: str | None, routing: RoutingFile) -> Target:
+def _of_tier(tier: str, provider: str | None, routing: RoutingFile) -> Chosen:
+    """Return a tier's model at a provider, or what stands there for the one that is usual."""
     offered = routing.tiers[tier]
     asked = provider or routing.provider
     if asked in offered:
-        return Target(asked, offered[asked])
+        return Chosen(Target(asked, offered[asked]))
+    if routing.provider in offered:
+        usual = Target(routing.provider, offered[routing.provider])
+        alias = _alias(usual, asked, routing)
+        if alias is not None:
+            return Chosen(alias, stands_for=str(usual))
     hint = "name one with --model" if provider is not None else "add one to catalog/routing"
     raise UnknownName(f"tier {tier!r} names no model of provider {asked!r}; {hint}")
 

@@ -2,8 +2,9 @@
 
 Theory of operation: every call has a weight that halves every ``HALF_LIFE_S`` seconds, so an
 average is of the last minutes where there were many calls, and of what there is where there were
-few. A target of which little is known is taken to be a little better than the others: so it gets a
-try, and one that was slow once gets another when that is long ago.
+few. A target of which little is known is taken to be a little better than the best of the others:
+so it gets a try, and one that was slow once gets another when that is long ago. One that fails
+takes its own time and that of whoever is asked instead, so it goes back, however fast it fails.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 HALF_LIFE_S = 600.0
 PRIOR_CALLS = 1.0  # how many calls what is assumed of a target counts as
-OPTIMISM = 0.8  # what is assumed of a target, as a share of what the others take
+OPTIMISM = 0.8  # what is assumed of a target, as a share of what the best of the others takes
 LEAST_SUCCESS = 0.05  # share of calls; a target that never answers is slow, not infinitely so
 USUAL_OUTPUT = 500.0  # tokens of an answer where nothing is known
 MOST_TARGETS = 10_000
@@ -46,6 +47,10 @@ class Average:
     def weight_at(self, now: float) -> float:
         """Return how many calls it still stands for."""
         return self.weight * math.exp2(-max(0.0, now - self.at) / HALF_LIFE_S)
+
+    def expected(self, instead: float) -> float:
+        """Return how many seconds an answer may take; ``instead`` is what another one takes."""
+        return self.seconds / max(LEAST_SUCCESS, self.success) + (1.0 - self.success) * instead
 
     def add(self, seconds: float, output_tokens: int, now: float, *, ok: bool) -> None:
         """Count a call in."""
@@ -87,12 +92,10 @@ class Learned:
 
     def seconds(self, targets: Iterable[Target], now: float) -> dict[Target, float]:
         """Return how many seconds an answer of each target may be expected to take."""
-        known = {
-            target: average.seconds / max(LEAST_SUCCESS, average.success)
-            for target in targets
-            if (average := self._averages.get(target)) is not None
-        }
-        assumed = OPTIMISM * sum(known.values()) / len(known) if known else 0.0
+        averages = {each: self._averages[each] for each in targets if each in self._averages}
+        longest = max((average.seconds for average in averages.values()), default=0.0)
+        known = {target: average.expected(longest) for target, average in averages.items()}
+        assumed = OPTIMISM * min(known.values(), default=0.0)
         return {target: self._mixed(target, known, assumed, now) for target in targets}
 
     def output_tokens(self, target: Target) -> float:

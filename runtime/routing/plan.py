@@ -116,7 +116,8 @@ def plan(strong: Sequence[Wish], weak: Sequence[Wish], task: Task, world: World)
     wishes = _with_route([*strong], [*weak], route, task)
     first = next((n for n, wish in enumerate(wishes) if wish.model), None)
     listed = next((n for n, wish in enumerate(wishes) if wish.level in OF_A_ROUTE), None)
-    if route is not None and route.targets and listed is not None and listed <= (first or listed):
+    named = len(wishes) if first is None else first
+    if route is not None and route.targets and listed is not None and listed < named:
         return _from_list(wishes[:listed], route, wishes[listed].level, task, world)
     chosen = decide(wishes, world.routing, world.providers)
     level = "default" if first is None else wishes[first].level
