@@ -77,6 +77,8 @@ class Replies:
         row = await journal.answer(digest, asker.run.now - ttl_s)
         if row is None or "text" not in row.body or row.body.get("cut_off"):
             return None
+        if row.body.get("tool_calls") and row.body.get("has_state"):
+            return None  # its model wants to see its own thoughts again, and nobody has kept them
         return row.body if row.body.get("finish_reason") in WHOLE else None
 
     def _again(

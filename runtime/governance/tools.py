@@ -7,6 +7,7 @@ tool may be used; of several policies the strictest again.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.catalog.patterns import fits
@@ -77,4 +78,9 @@ def _fits(rule: ToolRule, use: Use) -> bool:
 def _has(arguments: Any, name: str, pattern: str) -> bool:
     """Whether an argument is there and its value, as text, is one that a pattern stands for."""
     named: Mapping[str, Any] = arguments if isinstance(arguments, dict) else {}
-    return name in named and fits(pattern, str(named[name]))
+    return name in named and fits(pattern, _as_text(named[name]))
+
+
+def _as_text(value: Any) -> str:
+    """Return a value as a policy writes it: ``true`` and ``null`` as in JSON, not as in Python."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
