@@ -81,6 +81,12 @@ class Books:
         self.reap(time.time_ns() / 1e9)
         return self._ledger.shortfall(entry.claims, needed)
 
+    def is_running(self, entry: Entry) -> bool:
+        """Whether the call of a record has begun, and not ended yet."""
+        key = (entry.run_id, entry.op)
+        row = self._changed.get(key) or self._open.get(key) or self._loaded(key)
+        return row is not None and row.status == "running"
+
     def take(self, entry: Entry) -> None:
         """Count what a record says of a call."""
         key = (entry.run_id, entry.op)
@@ -135,11 +141,14 @@ class Books:
                 self._spent[subject, name, row.day] += spent
 
     def _row(self, key: CallKey, ended: Ended) -> CallRow:
-        row = self._changed.get(key) or self._open.get(key)
-        if row is not None:
-            return row
+        row, known = self._changed.get(key), self._open.get(key)
+        if row is None and known is not None and not known.is_late(ended.at):
+            row = known  # one that is late another process may have taken for lost
+        return row or self._loaded(key) or CallRow(*key, ended.at, day_of(ended.at))
+
+    def _loaded(self, key: CallKey) -> CallRow | None:
         found = self._connection.execute(_LOAD, key).fetchone()
-        return CallRow(*found) if found else CallRow(*key, ended.at, day_of(ended.at))
+        return CallRow(*found) if found else None
 
     def _stored(self, scope: Scope) -> Balance:
         days = (scope.name, scope.first_day, scope.last_day)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from runtime.journal.body import check_count
@@ -37,6 +37,7 @@ class Entry:
         call: what it says of a model call.
         claims: the limits that must hold for it to be stored.
         verdict: what became of the claims; None until that is known.
+        if_begun: whether it is only stored if the call that it ends has begun.
 
     The others are those of ``Record``.
     """
@@ -53,6 +54,7 @@ class Entry:
     call: CallFacts = None
     claims: tuple[Claim, ...] = ()
     verdict: Verdict = None
+    if_begun: bool = False
 
 
 def encode(record: Record, claims: tuple[Claim, ...] = ()) -> Entry:
@@ -90,6 +92,21 @@ def encode(record: Record, claims: tuple[Claim, ...] = ()) -> Entry:
         call=call,
         claims=claims,
     )
+
+
+def withdrawal(begun: Record) -> Entry:
+    """Return what ends a call that was given up while nobody knew whether it had begun."""
+    why = {
+        "error": "it was given up before anybody was asked",
+        "error_class": "Cancelled",
+        "reason": "cancelled",
+        "billed": "no",
+        "settled_nano_usd": 0,
+        **{name: begun.body[name] for name in ("task",) if name in begun.body},
+    }
+    entry = encode(replace(begun, kind="invocation_failed", body=why))
+    entry.if_begun = True
+    return entry
 
 
 def _checked(record: Record) -> Facts:

@@ -15,7 +15,7 @@ import anyio
 
 from runtime.journal.backlog import Backlog
 from runtime.journal.bell import Bell
-from runtime.journal.entry import encode
+from runtime.journal.entry import encode, withdrawal
 from runtime.journal.faults import JournalFailed, JournalUnusable, describe
 from runtime.journal.reader import Reader
 from runtime.journal.records import JournalStatistics
@@ -132,13 +132,19 @@ class SqliteJournal:
         """Take the beginning of a call if its worst case fits; see ``Journal``.
 
         A caller that is cancelled meanwhile is kept until that is decided, which is one commit:
-        nobody else would know that it has reserved something.
+        nobody else would know that it has reserved something. One whose task is ended, which no
+        scope can keep, asked nobody, so what it may have reserved is given back.
         """
         self._check_open()
         entry = encode(record, claims)
         with anyio.CancelScope(shield=True):
             self._backlog.put(entry)
-            await self._until(lambda: entry.verdict is not None)
+            try:
+                await self._until(lambda: entry.verdict is not None)
+            except BaseException:
+                with suppress(JournalFailed):  # closed: the next to open finds it
+                    self._backlog.put(withdrawal(record))
+                raise
         return None if entry.verdict == "admitted" else entry.verdict
 
     async def room(self) -> None:

@@ -139,6 +139,8 @@ class Store:
                 verdicts.append((entry, short or "admitted"))
                 if short is not None:
                     continue
+            elif entry.if_begun and not books.is_running(entry):
+                continue
             books.take(entry)
             state = states.setdefault(entry.run_id, self._state(entry))
             rows.append(_row(entry, state.take(entry.at, entry.facts), large))

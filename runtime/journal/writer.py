@@ -118,9 +118,17 @@ class Writer:
         except BaseException as error:
             self.opened.set_exception(error)
             raise
+        self._settle_the_lost(store)
         self.opened.set_result(None)
         self._bell.ring()
         return store
+
+    def _settle_the_lost(self, store: Store) -> None:
+        """Settle the calls of processes that have died, so that nobody waits for them."""
+        try:
+            store.reap(time.time_ns() / 1e9)
+        except (sqlite3.Error, OSError) as error:  # whoever needs their money will try again
+            _log.warning("calls of dead processes stay open", extra={"error": str(error)})
 
     def _serve(self, store: Store) -> None:
         for group in self._backlog.groups():
