@@ -28,7 +28,7 @@ from runtime.errors import (
     StreamInterrupted,
     Timeout,
 )
-from runtime.governance.cost import cost_of, worst_case
+from runtime.governance.cost import asked_tiers, cost_of, worst_case
 from runtime.journal import Claim, scope_of
 from runtime.journal.calls import day_of
 from runtime.messages import Price
@@ -194,7 +194,7 @@ class Invocation:
         self._settle(fate.settled)
         reason = asker.reason_of(error)
         self._count(fate.usage, fate.cost, failed=True)
-        self.span.set(_cost_of_failure(fate, self._case.price))
+        self.span.set(_cost_of_failure(fate))
         self.span.end(error_type=_error_type(error, reason), message=str(error))
         body = {
             "task": asker.task_id,
@@ -204,12 +204,18 @@ class Invocation:
             "billed": fate.billed,
             "attempts": getattr(error, "attempts", 0),
             "settled_nano_usd": fate.settled,
+            **({"unpriced": True} if fate.cost is None else {}),
             **({"usage": tokens_of(fate.usage)} if fate.usage is not None else {}),
         }
-        asker.run.record("invocation_failed", self._op, body, fate.cost)
+        asker.run.record("invocation_failed", self._op, body, fate.cost or 0)
         self._settled()
         if isinstance(error, ProviderError):
             self._observe(self._observed(None, ok=False))
+
+    @property
+    def _tier(self) -> str | None:
+        """The tier of service that was asked for; of a failure nobody says which one it was."""
+        return next(iter(asked_tiers(self.request)), None)
 
     def _observed(self, usage: Usage | None, *, ok: bool) -> Observed:
         target = Target(self.request.provider, self.request.model)
@@ -226,19 +232,25 @@ class Invocation:
     def _fate(self, error: BaseException) -> _Fate:
         """Return what a failed call has cost, and how sure that is."""
         lost, counted = getattr(error, "lost_usage", None), self._case.counted
-        earlier = _total(counted, lost, None) or 0
-        if isinstance(error, StreamInterrupted | DeadlineExceeded):
-            known = _total(counted, error.usage, lost)
-            if known is not None:
-                return self._known("partly", error.usage, lost, known)
+        tier = self._tier
+        earlier = _total(counted, lost, None, tier) or 0
+        if isinstance(error, StreamInterrupted | DeadlineExceeded) and error.usage is not None:
+            known = _total(counted, error.usage, lost, tier)
+            return self._billed(
+                "partly", error.usage, lost, self._reserved if known is None else known
+            )
         if not _certainly_free(error):
-            return self._known("unknown", None, lost, self._reserved + earlier)
-        return self._known("partly", None, lost, earlier) if earlier else _Fate("no", 0)
+            return self._billed("unknown", None, lost, self._reserved + earlier)
+        if lost is not None:
+            return self._billed("partly", None, lost, earlier)
+        return _Fate("no", 0)
 
-    def _known(self, billed: str, usage: Usage | None, lost: Usage | None, settled: int) -> _Fate:
-        price = self._case.price
-        cost = (_total(price, usage, None) or 0) + (_total(price, lost, None) or 0)
-        return _Fate(billed, settled, cost, usage)
+    def _billed(self, billed: str, usage: Usage | None, lost: Usage | None, settled: int) -> _Fate:
+        price, tier = self._case.price, self._tier
+        if price is None:
+            return _Fate(billed, settled, None, usage)
+        parts = (_total(price, usage, None, tier), _total(price, lost, None, tier))
+        return _Fate(billed, settled, sum(part or 0 for part in parts), usage)
 
 
 class _Fate(NamedTuple):
@@ -247,13 +259,13 @@ class _Fate(NamedTuple):
     Attributes:
         billed: how sure that is: ``no``, ``partly`` or ``unknown``.
         settled: nano-USD that budgets count.
-        cost: nano-USD that are known to be spent.
+        cost: nano-USD that are known to be spent; None where nobody knows the price.
         usage: the tokens, where they are known.
     """
 
     billed: str
     settled: int
-    cost: int = 0
+    cost: int | None = 0
     usage: Usage | None = None
 
 
@@ -395,7 +407,7 @@ def _completed(
 
 
 def _total(
-    price: Price | None, usage: Usage | None, lost: Usage | None, tier: str | None = None
+    price: Price | None, usage: Usage | None, lost: Usage | None, tier: str | None
 ) -> int | None:
     """Return what an answer and what was lost before it cost; None where nobody knows."""
     if price is None or usage is None:
@@ -403,10 +415,10 @@ def _total(
     return cost_of(usage, price, tier) + (0 if lost is None else cost_of(lost, price, tier))
 
 
-def _cost_of_failure(fate: _Fate, price: Price | None) -> Attributes:
+def _cost_of_failure(fate: _Fate) -> Attributes:
     """Return what the span of a call says that failed and was billed."""
     used: dict[str, Any] = {} if fate.usage is None else tokens_of(fate.usage)
-    is_known = price is not None and (fate.billed == "partly" or fate.cost > 0)
+    is_known = fate.billed == "partly" or fate.cost
     return chat_end(cost_nano_usd=fate.cost if is_known else None, **used)
 
 

@@ -15,6 +15,8 @@ TOKENS_PER_MESSAGE = 16  # what a dialect adds around a turn, at most
 TOKENS_PER_IMAGE = 50_000  # the most that a vendor counts for one: small models count them dearly
 LARGEST_ALLOWANCE = 128_000  # of output, where the request leaves it to the model
 TIER_FIELDS = ("service_tier", "serviceTier", "speed")  # of a body, where a caller asks for a tier
+LEFT_TO_THE_SERVER = "auto"
+MAY_BE_GIVEN = ("priority",)  # what OpenAI gives unasked where a project is set so
 
 
 def cost_of(usage: Usage, price: Price, service_tier: str | None = None) -> int:
@@ -49,13 +51,14 @@ def worst_case(request: ModelRequest, price: Price) -> int:
     """Return the most that a call may cost, in nano-USD.
 
     No tokenizer makes more tokens than there are bytes; each is taken at the dearest input price,
-    and the whole allowance of output is used. A tier of service counts where it is asked for.
+    and the whole allowance of output is used. A tier of service counts where it is asked for, and a
+    dearer one that the server may give by itself where it is left to it.
     """
     tokens = most_input(request)
     allowance = request.max_output_tokens
     output = LARGEST_ALLOWANCE if allowance is None else allowance
-    asked = {str(request.extra_body.get(name)) for name in TIER_FIELDS}
-    tiers = [price, *(each for name, each in price.service_tiers.items() if name in asked)]
+    possible = asked_tiers(request) or MAY_BE_GIVEN
+    tiers = [price, *(each for name, each in price.service_tiers.items() if name in possible)]
     rates = [
         rate
         for tier in tiers
@@ -64,6 +67,12 @@ def worst_case(request: ModelRequest, price: Price) -> int:
     return max(
         -(-(tokens * _dearest(r) + output * _of_output(r)) // TOKENS_PER_PRICE) for r in rates
     )
+
+
+def asked_tiers(request: ModelRequest) -> tuple[str, ...]:
+    """Return the tiers of service that a request asks for; none where it leaves that open."""
+    given = (request.extra_body.get(name) for name in TIER_FIELDS)
+    return tuple(str(each) for each in given if each not in (None, LEFT_TO_THE_SERVER))
 
 
 def most_input(request: ModelRequest) -> int:
