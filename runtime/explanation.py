@@ -220,7 +220,8 @@ class Explainer:
         told.policies = [Reason(*each) for each in verdicts]
         told.budget = self._budget(start)
         try:
-            check_price(target, case, limited=told.budget is not None)
+            limited = told.budget is not None or bool(told.limits)
+            check_price(target, case, limited=limited)
         except RuntimeFault as error:
             told.denied = str(error)
 

@@ -133,7 +133,10 @@ def hints_of(context: Mapping[str, Any], payload: Any) -> Hints:
     """
     if not context:
         return Hints().within(payload)
-    named = next((name for name in OVERRIDES if name in context), None)
+    given = [name for name in OVERRIDES if name in context]
+    if len(given) > 1:
+        raise InvalidInput(f"context: {' and '.join(given)} are two words for one thing; use one")
+    named = given[0] if given else None
     overrides = None if named is None else context[named]
     if overrides is not None and not isinstance(overrides, Mapping):
         raise InvalidInput(f"context: {named} must be an object, not {kinds.shown(overrides)}")

@@ -29,8 +29,6 @@ from runtime.errors import (
     Timeout,
 )
 from runtime.governance.cost import asked_tiers, cost_of, worst_case
-from runtime.journal import Claim, scope_of
-from runtime.journal.calls import day_of
 from runtime.messages import Price
 from runtime.reservation import reserve
 from runtime.rules import Terms
@@ -288,7 +286,9 @@ async def begin(
     """
     run, counted = asker.run, case.counted
     target = Target(request.provider, request.model)
-    check_price(target, case, limited=run.budget.limit is not None)
+    limited = run.budget.limit is not None or bool(case.terms.limits)
+    check_price(target, case, limited=limited)
+    _check_bounds(request, limited=limited)
     amount = 0 if counted is None else worst_case(request, counted)
     said = fingerprint(request)
     digest = request_digest(request, said)
@@ -300,9 +300,8 @@ async def begin(
             "reserved_nano_usd": amount,
             **({"request": said} if case.terms.contents.in_journal else {}),
         }
-        claims = _claims(case.terms, run.now)
-        if claims:
-            await reservations.admit(run, op, body, claims, request.deadline)
+        if case.terms.limits:
+            await reservations.admit(run, op, body, case.terms.limits, request.deadline)
         else:
             run.record("invocation_started", op, body)
         span = start_chat_span(tracing, asker.span, request, in_process=case.in_process)
@@ -327,7 +326,7 @@ def check_price(target: Target, case: Case, *, limited: bool) -> None:
     Args:
         target: the model.
         case: what is known of the call.
-        limited: whether its run has a budget.
+        limited: whether its run has a budget, or a policy limits what its calls may cost.
 
     Raises:
         PolicyDenied: a policy forbids such calls.
@@ -342,30 +341,27 @@ def check_price(target: Target, case: Case, *, limited: bool) -> None:
             " catalog/prices.yaml"
         )
         raise PolicyDenied(why, denied=((str(target), why),))
-    if limited or case.terms.limits:
+    if limited:
         raise BudgetExceeded(
             f"{unknown}, so it cannot be asked under a budget; add it to catalog/prices.yaml, or"
             " let a policy say what such models count"
         )
 
 
-def _claims(terms: Terms, now: float) -> tuple[Claim, ...]:
-    """Return what a call that begins now has to fit into, besides its run's budget."""
-    if not terms.limits:
-        return ()
-    day = day_of(now)
-    return tuple(
-        Claim(scope_of(each.subject, each.name, each.window, day), each.amount, each.source)
-        for each in terms.limits
-    )
+def _check_bounds(request: ModelRequest, *, limited: bool) -> None:
+    """Refuse under a budget what nobody can say the worst case of."""
+    if limited and request.extra_body.get("tools"):
+        raise BudgetExceeded(
+            "extra_body.tools: what a server's own tools read has no bound, so they cannot be used"
+            " under a budget; give tools in the line's own field"
+        )
 
 
 def _started(asker: Asker, request: ModelRequest, case: Case) -> dict[str, Any]:
-    run, contents = asker.run, case.terms.contents
+    run = asker.run
     expires_at = None
     if request.deadline is not None:
         expires_at = run.now + request.deadline - anyio.current_time()
-    kept = "keep" if contents.in_audit else "" if contents.in_journal else "digest"
     body = {
         "provider": request.provider,
         "model": request.model,
@@ -377,7 +373,7 @@ def _started(asker: Asker, request: ModelRequest, case: Case) -> dict[str, Any]:
         "route": case.route,
         "data_classes": ",".join(sorted(case.data_classes)),
         "region": case.region,
-        "contents": kept,
+        "contents": case.terms.contents.word,
         "price_source": "" if case.price is None else case.price.source,
         "expires_at": expires_at,
     }

@@ -123,11 +123,12 @@ class Planner:
         if base_url is not None:
             self._rules.check_address(base_url)
         request = request_of(who.limits, question, answer, tools)
-        needs = _needs(request)
+        needs = _needs(request, strict=hints.first("structured_output"))
         task = Task(
             type=_task_type(who, question),
             is_named=(question.task_type or hints.task_type) is not None,
             needs=needs,
+            has_schema=request.schema is not None,
             input_tokens=needs.context_tokens - (request.max_output_tokens or 0),
             seed=partial(_seed, who, question),
             now=who.now,
@@ -288,7 +289,7 @@ def _weak(who: Who) -> tuple[Wish, ...]:
     return Wish(who.limits.model, None, "agent"), Wish(who.proposal, None, "proposal")
 
 
-def _needs(request: ModelRequest) -> Needs:
+def _needs(request: ModelRequest, *, strict: bool | None) -> Needs:
     images = (
         part
         for message in request.messages
@@ -299,7 +300,7 @@ def _needs(request: ModelRequest) -> Needs:
     return Needs(
         tools=bool(request.tools),
         vision=next(images, None) is not None,
-        structured_output=bool(request.schema_strict),
+        structured_output=bool(request.schema_strict or (strict and request.schema is not None)),
         context_tokens=estimate_input(request) + (request.max_output_tokens or 0),
     )
 

@@ -112,6 +112,8 @@ class Replies:
             "level": case.level,
             "route": case.route,
             "data_classes": ",".join(sorted(case.data_classes)),
+            "region": case.region,
+            "contents": case.terms.contents.word,
             "request_sha256": digest,
             "reply_sha256": reply_digest(reply),
         }

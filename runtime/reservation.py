@@ -2,8 +2,8 @@
 
 All of them hold what they need, or none does. A call that can never fit is refused at once. One
 that only what others have reserved keeps out stands in line until they have settled: the first in
-line is the only one that tries, so a thousand calls that wait cost no more than one, and nobody
-is overtaken.
+line is the only one that tries, so a thousand calls that wait cost no more than one. Nobody is
+overtaken by a call that comes after it was told to wait.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import anyio
 
 from runtime.errors import DeadlineExceeded
 from runtime.governance.budget import exceeded
+from runtime.run import claims_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from runtime.errors import BudgetExceeded
-    from runtime.journal import Claim, Scope, Shortfall
+    from runtime.governance.policy import SpendingLimit
+    from runtime.journal import Scope, Shortfall
     from runtime.run import Run
 
 LOOK_AGAIN_S = 0.25  # what other processes settle, nobody tells us
@@ -71,7 +73,7 @@ class Reservations:
         run: Run,
         op: str,
         body: Mapping[str, Any],
-        claims: tuple[Claim, ...],
+        limits: Sequence[SpendingLimit],
         deadline: float | None,
     ) -> None:
         """Note that a call begins, once it fits.
@@ -80,7 +82,7 @@ class Reservations:
             run: its run.
             op: the step that it is.
             body: what is noted, with ``reserved_nano_usd``.
-            claims: what it has to fit into.
+            limits: what it has to fit into.
             deadline: how long to wait, in seconds of the event loop's clock; None for ever.
 
         Raises:
@@ -88,14 +90,15 @@ class Reservations:
             DeadlineExceeded: the deadline passed while others held the budget.
             JournalFailed: the journal cannot be written.
         """
+        claims = claims_of(limits, run.now)
         blocked = next((claim.scope for claim in claims if claim.scope in self._lines), None)
         if blocked is None:
-            short = await run.admit(op, body, claims)
+            short = await run.admit(op, body, limits)
             if short is None:
                 return
             blocked = _passing(short)
         with _until(deadline) as scope:
-            await self._in_line(blocked, run, op, body, claims)
+            await self._in_line(blocked, run, op, body, limits)
             return
         _too_late(scope)
 
@@ -105,12 +108,12 @@ class Reservations:
         run: Run,
         op: str,
         body: Mapping[str, Any],
-        claims: tuple[Claim, ...],
+        limits: Sequence[SpendingLimit],
     ) -> None:
         line = self._lines.setdefault(blocked, anyio.Lock())
         try:
             async with line:
-                while (short := await run.admit(op, body, claims)) is not None:
+                while (short := await run.admit(op, body, limits)) is not None:
                     _passing(short)
                     with anyio.move_on_after(LOOK_AGAIN_S):
                         await self._next_settlement()

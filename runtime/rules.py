@@ -22,10 +22,10 @@ from runtime.governance.policy import (
     unknown_price,
     verdict,
 )
-from runtime.governance.tools import Use, ruling
+from runtime.governance.tools import Use, ruling, strictest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import date
     from typing import Any
 
@@ -58,6 +58,9 @@ class Terms(NamedTuple):
 class Rules:
     """The policies of a catalog.
 
+    Attributes:
+        rule_on_tools: whether any says anything of tools.
+
     Args:
         catalog: the policies, the providers and the dates of retirement.
         environ: the environment variables.
@@ -73,6 +76,7 @@ class Rules:
         self._clock = clock
         self._environment = environ.get(ENVIRONMENT, "").strip() or USUAL_ENVIRONMENT
         self._cares_for_dates = any(policy.denies_retired for policy in self._policies)
+        self.rule_on_tools = any(policy.tools is not None for policy in self._policies)
         self._region = lru_cache(self._find_region)
         self._unknown = unknown_price(self._policies)
 
@@ -109,7 +113,7 @@ class Rules:
             provider: its name.
             base_url: where it is asked, if not at its own address.
         """
-        return self._region(provider) if base_url is None else _region_of(base_url)
+        return self._region(provider) if base_url is None else self._region_at(base_url)
 
     def verdicts(
         self, target: Target, data_classes: frozenset[str], base_url: str | None = None
@@ -152,9 +156,16 @@ class Rules:
         limits = spending_limits(self._policies, names)
         return Terms(limits, *self._unknown, contents(self._policies, data_classes))
 
-    def tool(self, tool: str, agent: str, arguments: Any) -> Ruling:
-        """Return whether an agent may use a tool with some arguments."""
-        return ruling(self._policies, Use(tool, agent, self._environment, arguments))
+    def tool(self, tool: str, agent: str, arguments: Iterable[Any]) -> Ruling:
+        """Return whether an agent may use a tool; the strictest counts.
+
+        Args:
+            tool: its name.
+            agent: who wants to use it.
+            arguments: what it would be given, in all the ways in which that can be read.
+        """
+        uses = (Use(tool, agent, self._environment, each) for each in arguments)
+        return strictest(ruling(self._policies, use) for use in uses)
 
     def check_address(self, base_url: str) -> None:
         """Refuse an address from data that is neither here nor a provider's own.
@@ -179,16 +190,24 @@ class Rules:
         return stage.retirement if stage is not None and stage.word == "retired" else None
 
     def _find_region(self, provider: str) -> str:
-        """Return where a provider's data stays; its word that it is here must be true."""
+        """Return where a provider's data stays: what the catalog says, of the address it names."""
         entry = self._catalog.providers.get(provider)
-        if entry is None:
-            return ""
-        if entry.place != LOCAL or entry.dialect == IN_PROCESS:
-            return entry.place
-        home = home_of(provider, entry, self._environ) or ""
-        named = origin(entry.base_url or "")
-        return LOCAL if is_loopback(home) or home == named else ""
+        if entry is None or entry.dialect == IN_PROCESS:
+            return "" if entry is None else entry.place
+        home, named = home_of(provider, entry, self._environ), origin(entry.base_url or "")
+        if entry.place == LOCAL:
+            return LOCAL if home is not None and (home == named or is_loopback(home)) else ""
+        is_moved = named is not None and home != named  # by a variable, nobody knows where to
+        return "" if is_moved else entry.place
 
-
-def _region_of(base_url: str) -> str:
-    return LOCAL if is_loopback(base_url) else ""
+    def _region_at(self, base_url: str) -> str:
+        """Return where data stays that goes to an address: that of the provider that is there."""
+        if is_loopback(base_url):
+            return LOCAL
+        entries = self._catalog.providers.items()
+        there = (
+            name
+            for name, entry in entries
+            if home_of(name, entry, self._environ) == origin(base_url)
+        )
+        return next(map(self._region, there), "")

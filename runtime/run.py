@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from runtime.identity import digest_of, trace_id_of
-from runtime.journal import Record, known_cost
+from runtime.journal import Claim, Record, known_cost, scope_of
+from runtime.journal.calls import day_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from otel import Span
     from runtime.approval import Approve
     from runtime.governance.budget import Budget
-    from runtime.journal import Claim, Journal, Shortfall
+    from runtime.governance.policy import SpendingLimit
+    from runtime.journal import Journal, Shortfall
     from runtime.journal.records import Kind
     from runtime.messages import Usage
     from runtime.routing import Wish
@@ -143,9 +145,14 @@ class Run:
         self._tell(record)
 
     async def admit(
-        self, op: str, body: Mapping[str, Any], claims: tuple[Claim, ...]
+        self, op: str, body: Mapping[str, Any], limits: Sequence[SpendingLimit]
     ) -> Shortfall | None:
         """Note that a model call begins, if its worst case fits into limits beyond this run.
+
+        Args:
+            op: the step that it is.
+            body: what is noted, with ``reserved_nano_usd``.
+            limits: what all calls of its agent, provider and tenant may cost.
 
         Returns:
             The limit that it does not fit into, if nothing was noted.
@@ -153,8 +160,9 @@ class Run:
         Raises:
             JournalFailed: the journal cannot be written.
         """
-        record = Record(self.id, "invocation_started", op, body, self._clock())
-        short = await self.journal.admit(record, claims)
+        at = self._clock()
+        record = Record(self.id, "invocation_started", op, body, at)
+        short = await self.journal.admit(record, claims_of(limits, at))
         if short is None:
             self._tell(record)
         return short
@@ -216,3 +224,12 @@ class Run:
         """Return a short name for a new task of ``agent``, unique in this run."""
         count = self._tasks[agent] = self._tasks.get(agent, 0) + 1
         return f"{agent}-{count}"
+
+
+def claims_of(limits: Sequence[SpendingLimit], at: float) -> tuple[Claim, ...]:
+    """Return what a call that begins at a time has to fit into: it counts on that day."""
+    day = day_of(at)
+    return tuple(
+        Claim(scope_of(each.subject, each.name, each.window, day), each.amount, each.source)
+        for each in limits
+    )

@@ -122,6 +122,20 @@ class Signature:
                 args.append(argument)
         return tuple(args), kwargs
 
+    def named(self, value: Any) -> dict[str, Any]:
+        """Return the validated arguments for an input by their names, as JSON data.
+
+        Of a function that takes its whole input in one parameter, the input's fields are named.
+
+        Raises:
+            InvalidInput: the input has another type; the message names every wrong field.
+        """
+        args, kwargs = self.arguments(value)
+        given = dict(zip((p.name for p in self.parameters), args, strict=False)) | kwargs
+        data: dict[str, Any] = to_json(given)
+        (only,) = data.values() if len(data) == 1 else (None,)
+        return data | only if not self._fields and isinstance(only, dict) else data
+
     def _as_fields(self, value: Any) -> Any:
         if not self._fields:
             default = self.parameters[0].default

@@ -11,7 +11,7 @@ from otel.attributes import execute_tool_end, execute_tool_start, span_name
 from otel.conventions import EXECUTE_TOOL
 from runtime.approval import ApprovalRequest
 from runtime.blocking import BlockingContext
-from runtime.errors import DeadlineExceeded, InvalidOutput, PolicyDenied
+from runtime.errors import DeadlineExceeded, InvalidInput, InvalidOutput, PolicyDenied
 from runtime.explicit import FOR_THE_RUNTIME
 from runtime.signature import to_json
 from runtime.threads import Threads
@@ -70,7 +70,7 @@ class Skills:
         _check_allowed(activation, found)
         run, delegation = activation.run, activation.delegation
         given = to_json(payload)
-        await self._check_permission(activation, found, given)
+        await self._check_permission(activation, found, given, payload)
         op = run.operation(delegation.op, found.name, given)
         attributes = execute_tool_start(
             found.name,
@@ -96,14 +96,18 @@ class Skills:
             raise
         return value
 
-    async def _check_permission(self, activation: Activation, skill: Skill, given: Any) -> None:
+    async def _check_permission(
+        self, activation: Activation, skill: Skill, given: Any, payload: Any
+    ) -> None:
         """Ask policy, and whoever is to approve what it wants approved.
 
         Raises:
             PolicyDenied: it must not be used.
         """
+        if not self._rules.rule_on_tools:
+            return
         agent, run = activation.agent.name, activation.run
-        ruling = self._rules.tool(skill.name, agent, given)
+        ruling = self._rules.tool(skill.name, agent, (given, _checked(skill, payload)))
         if ruling.permission == "always":
             return
         why = f"{ruling.source}: agent {agent} may never use skill {skill.name!r}"
@@ -164,6 +168,14 @@ def _note(activation: Activation, event: str, skill: Skill, policy: str) -> None
     fields = {"tool": skill.name, "agent": activation.agent.name, "policy": policy}
     note = {"event": event, "task": activation.delegation.task_id, "fields": fields}
     activation.run.record("log", activation.delegation.op, note)
+
+
+def _checked(skill: Skill, payload: Any) -> Any:
+    """Return the arguments as the skill gets them, defaults and all; None where it refuses them."""
+    try:
+        return skill.signature.named(skill.signature.without(payload, FOR_THE_RUNTIME))
+    except InvalidInput:
+        return None  # it is told below what is wrong
 
 
 def _check_allowed(activation: Activation, skill: Skill) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from runtime.governance.policy import SpendingLimit
 from runtime.journal import (
     CallQuery,
     Claim,
@@ -71,6 +72,11 @@ def month(subject: Any = "agent", name: str = "writer", at: float = NOON) -> Sco
 
 def limit(amount: int, scope: Scope | None = None) -> Claim:
     return Claim(scope or day(), amount, "a test")
+
+
+def spending_limit(amount: int) -> SpendingLimit:
+    """Return what ``limit`` is a claim of, as a policy says it."""
+    return SpendingLimit("agent", "writer", "day", amount, "a test")
 
 
 async def admit(

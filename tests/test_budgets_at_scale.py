@@ -18,7 +18,7 @@ from runtime.journal.lock import FileLock
 from runtime.reservation import Reservations, reserve
 from runtime.run import Run
 from tests.echoes import CENT, catalog_of, policy, price, provider, told
-from tests.ledgers import NOON, balance_of, day, limit, month
+from tests.ledgers import DAY_S, NOON, balance_of, day, month, spending_limit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -243,25 +243,25 @@ async def test_a_wait_for_a_runs_budget_ends_at_the_deadline() -> None:
 
 async def test_a_wait_for_a_limit_ends_at_the_deadline() -> None:
     journal, reservations = MemoryJournal(), Reservations()
-    run, claims = a_run(journal), (limit(100, day()),)
+    run, limits = a_run(journal), (spending_limit(100),)
     body = {"agent": "writer", "reserved_nano_usd": 60}
-    await reservations.admit(run, "a", body, claims, None)
+    await reservations.admit(run, "a", body, limits, None)
     with pytest.raises(DeadlineExceeded) as raised:
-        await reservations.admit(run, "b", body, claims, anyio.current_time() + 3)
+        await reservations.admit(run, "b", body, limits, anyio.current_time() + 3)
     assert raised.value.stage == "queue"
     assert anyio.current_time() == pytest.approx(3)
-    assert await balance_of(journal, claims[0].scope) == (0, 60)
+    assert await balance_of(journal, day()) == (0, 60)
     assert repr(reservations) == "<Reservations [0 waiting]>"
 
 
 async def test_small_calls_do_not_overtake_a_large_one_that_waits() -> None:
     journal, reservations = MemoryJournal(), Reservations()
-    run, claims = a_run(journal), (limit(100, day()),)
+    run, limits = a_run(journal), (spending_limit(100),)
     began: list[str] = []
 
     async def call(op: str, needed: int) -> None:
         body = {"agent": "writer", "reserved_nano_usd": needed}
-        await reservations.admit(run, op, body, claims, None)
+        await reservations.admit(run, op, body, limits, None)
         began.append(op)
         await anyio.sleep(10)
         run.record("invocation_completed", op, {"settled_nano_usd": 0})
@@ -275,9 +275,9 @@ async def test_small_calls_do_not_overtake_a_large_one_that_waits() -> None:
 
 async def test_who_can_never_fit_is_refused_while_it_waits() -> None:
     journal, reservations = MemoryJournal(), Reservations()
-    run, claims = a_run(journal), (limit(100, day()),)
+    run, limits = a_run(journal), (spending_limit(100),)
     body = {"agent": "writer", "reserved_nano_usd": 60}
-    await reservations.admit(run, "a", body, claims, None)
+    await reservations.admit(run, "a", body, limits, None)
 
     async def settle() -> None:
         await anyio.sleep(5)
@@ -287,19 +287,40 @@ async def test_who_can_never_fit_is_refused_while_it_waits() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(settle)
         with pytest.raises(BudgetExceeded) as raised:
-            await reservations.admit(run, "b", body, claims, None)
+            await reservations.admit(run, "b", body, limits, None)
     error = raised.value
     assert (error.limit, error.spent, error.reserved, error.needed) == (100, 50, 0, 60)
-    assert error.scope == str(claims[0].scope)
+    assert error.scope == str(day())
     assert anyio.current_time() == pytest.approx(5)
+
+
+async def test_who_waits_across_midnight_has_to_fit_into_the_day_on_which_it_begins() -> None:
+    now = [NOON]
+    journal, reservations = MemoryJournal(), Reservations()
+    run = Run("run-1", "t", budget=Budget(None), journal=journal, clock=lambda: now[0])
+    limits = (spending_limit(100),)
+    body = {"agent": "writer", "reserved_nano_usd": 100}
+    await reservations.admit(run, "a", body, limits, None)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reservations.admit, run, "b", body, limits, None)
+        await anyio.sleep(0.1)
+        now[0] += DAY_S
+        await reservations.admit(run, "c", body, limits, None)  # the new day is spent
+        run.record("invocation_completed", "a", {"settled_nano_usd": 0})
+        reservations.settled()
+        await anyio.sleep(1)
+        assert await balance_of(journal, day(at=now[0])) == (0, 100)
+        run.record("invocation_completed", "c", {"settled_nano_usd": 0})
+        reservations.settled()
+    assert await balance_of(journal, day(at=now[0])) == (0, 100)
 
 
 async def test_what_another_process_settles_is_seen_without_a_word() -> None:
     """Nobody calls ``settled``: the first in line looks again by itself."""
     journal, reservations = MemoryJournal(), Reservations()
-    run, claims = a_run(journal), (limit(100, day()),)
+    run, limits = a_run(journal), (spending_limit(100),)
     body = {"agent": "writer", "reserved_nano_usd": 60}
-    await reservations.admit(run, "a", body, claims, None)
+    await reservations.admit(run, "a", body, limits, None)
 
     async def settle() -> None:
         await anyio.sleep(5)
@@ -307,7 +328,7 @@ async def test_what_another_process_settles_is_seen_without_a_word() -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(settle)
-        await reservations.admit(run, "b", body, claims, None)
+        await reservations.admit(run, "b", body, limits, None)
     assert 5 <= anyio.current_time() <= 6
 
 

@@ -283,12 +283,28 @@ def test_a_fault_names_the_file_the_line_and_the_field(fields: dict[str, Any], f
     [
         *("model", "stream", "messages", "input", "contents", "system", "instructions"),
         *("systemInstruction", "system_instruction", "models", "fallbacks", "fallback_models"),
+        *("max_tokens", "max_completion_tokens", "maxOutputTokens", "max_new_tokens", "n"),
+        *("best_of", "candidateCount", "num_predict"),
         *("MODEL", "Model", "mo_del", "\u017ftream"),  # as servers read the names of fields, too
     ],
 )
 def test_nothing_goes_past_the_policies_in_extra_body(name: str) -> None:
     assert fault_of(extra_body={name: "x"}).startswith(f"extra_body.{name} must not be given here")
     assert fault_of(extra_body={name: None}).startswith(f"extra_body.{name} must not be given here")
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ("generationConfig", "maxOutputTokens"),
+        ("generation_config", "candidate_count"),
+        ("options", "num_predict"),
+    ],
+)
+def test_nothing_goes_past_a_budget_in_the_settings_of_extra_body(settings: str, name: str) -> None:
+    told = fault_of(extra_body={settings: {name: 9, "temperature": 1}})
+    assert told.startswith(f"extra_body.{settings}.{name} must not be given here")
+    assert len(told.splitlines()) == 1
 
 
 def test_what_only_a_vendor_knows_may_be_in_extra_body() -> None:

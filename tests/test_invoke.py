@@ -200,6 +200,25 @@ def test_a_policy_holds_whatever_is_in_extra_body(cli: Cli) -> None:
     assert (code, [body["error"]["class"] for body in bodies(out)]) == (2, ["InvalidRequest"] * 2)
 
 
+def test_a_servers_own_tools_have_no_bound_and_are_not_used_under_a_budget(cli: Cli) -> None:
+    source = write(cli, line("a", extra_body={"tools": [{"type": "web_search"}]}))
+    code, out, _ = cli("invoke", *ECHO, "--jsonl", source, "--budget-usd", "1")
+    (body,) = bodies(out)
+    assert (code, body["error"]["class"]) == (2, "BudgetExceeded")
+    assert cli("invoke", *ECHO, "--jsonl", source)[0] == 0
+
+
+def test_a_line_that_policy_denies_is_in_the_audit_trail(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid_echo(cli.workspace)
+    monkeypatch.setenv("MAGSAG_DB", str(cli.workspace / "journal.db"))
+    assert cli("invoke", *ECHO, "--jsonl", write(cli, line("a")))[0] == 2
+    (row,) = json.loads(cli("data", "query")[1])
+    assert (row["status"], row["decision"], row["task"]) == ("denied", "denied", "a")
+    assert "only_gpt" in row["policy"]
+
+
 @pytest.mark.parametrize("argv", [("--jsonl", "in.jsonl"), ("hi",), ("--json", "hi")])
 def test_verbose_tells_what_each_account_did_and_nothing_of_it_on_stdout(
     cli: Cli, argv: tuple[str, ...]

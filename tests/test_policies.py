@@ -194,6 +194,10 @@ def _at(address: str, region: str | None = None, **fields: Any) -> ProviderEntry
     [
         (_at("https://eu.example", "eu"), {}, None, {"money"}),
         (_at("https://us.example"), {}, None, set()),
+        (_at("https://eu.example", "eu", base_url_env=("URL",)),
+         {"URL": "https://us.example"}, None, set()),  # moved: nobody knows where to
+        (_at("https://eu.example", "eu"), {}, "https://eu.example/v1", {"money"}),  # its own
+        (_at("https://eu.example", "eu"), {}, "https://us.example", set()),
         (_at("http://127.0.0.1:1", "local"), {}, None, {"pii", "money"}),
         (_at("http://localhost:1"), {}, None, set()),  # nobody says that its data stays here
         (_at("http://box.lan:1", "local"), {}, None, {"pii", "money"}),  # the catalog knows it

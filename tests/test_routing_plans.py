@@ -194,6 +194,31 @@ def test_what_the_route_needs_counts_like_what_the_question_needs(lack: str) -> 
 
 
 @pytest.mark.parametrize("lack", UNABLE)
+@pytest.mark.parametrize("way", [{"tier": "usual"}, {"provider": HOME, "model": "b"}])
+def test_what_the_route_needs_counts_where_it_names_one_model_too(
+    way: dict[str, Any], lack: str
+) -> None:
+    needed: Any = {lack: 1_000 if lack == "context_tokens" else True}
+    unable = {"b": UNABLE[lack], "c": UNABLE[lack]}
+    only = RouteEntry(task_type="t", needs=needed, **way)
+    tiers = {"usual": {HOME: "b"}}
+    fallback = {"home/b": ("home/c", "home/d")}
+    assert order(a_world(only, known=unable, tiers=tiers, fallback=fallback)) == "d"
+    with pytest.raises(UnknownName, match="none of the route's models will do"):
+        order(a_world(only, known=unable, tiers=tiers))
+
+
+@pytest.mark.parametrize(("has_schema", "expected"), [(True, "c"), (False, "bc")])
+def test_a_route_with_structured_output_passes_over_who_cannot_hold_to_a_schema(
+    has_schema: bool, expected: str
+) -> None:
+    routes = route("t", "b", "c", structured_output=True)
+    world = a_world(routes, known={"b": UNABLE["structured_output"]})
+    found = plan((), (), Task("t", has_schema=has_schema), world)
+    assert names_of(found) == expected
+
+
+@pytest.mark.parametrize("lack", UNABLE)
 def test_what_is_not_needed_is_of_no_matter(lack: str) -> None:
     world = a_world(route("t", "b", "c"), known={"b": UNABLE[lack]})
     assert order(world, needs=Needs(context_tokens=999)) == "bc"

@@ -199,6 +199,50 @@ async def test_what_may_always_be_used_is_used() -> None:
     assert (came.outcome.output, DONE, noted(came)) == ("ran ls", ["ls"], [])
 
 
+@skill
+async def remove(path: str, force: bool = True) -> str:
+    return path
+
+
+@skill(name="remove")
+async def remove_one(path: str) -> str:
+    return path
+
+
+@pytest.mark.parametrize(
+    ("tool", "payload", "when"),
+    [
+        (remove, {"path": "/etc/x"}, ("force", "true")),  # a default that nobody gave
+        (remove, {"path": "/etc/x", "force": "yes"}, ("force", "true")),
+        (remove, {"path": "/etc/x", "force": 1}, ("force", "true")),
+        (remove, {"path": "/etc/x", "force": 1}, ("path", "/etc/*")),
+        (remove_one, "/etc/x", ("path", "/etc/*")),  # an argument without its name
+    ],
+)
+async def test_a_rule_looks_at_the_arguments_as_the_tool_gets_them(
+    tool: Any, payload: Any, when: tuple[str, str]
+) -> None:
+    @mag
+    async def janitor(ctx: Context) -> Any:
+        return await ctx.use_payload(tool, payload)
+
+    rule = ToolRule("remove", "never", None, None, (when,))
+    policies = (policy("tools", tools=Tools((rule,))),)
+    came = await told(catalog_of({"home": provider("echo-1")}, policies=policies), janitor)
+    assert came.outcome.reason == "denied"
+
+
+async def test_arguments_that_a_tool_refuses_are_refused_and_not_denied() -> None:
+    @mag
+    async def janitor(ctx: Context) -> Any:
+        return await ctx.use_payload(remove, {"path": "/etc/x", "force": "perhaps"})
+
+    rule = ToolRule("remove", "never", None, None, (("force", "true"),))
+    policies = (policy("tools", tools=Tools((rule,))),)
+    came = await told(catalog_of({"home": provider("echo-1")}, policies=policies), janitor)
+    assert came.outcome.reason == "invalid_input"
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 async def test_what_may_never_be_used_is_denied_in_every_environment(environment: str) -> None:
     async def approve(_: ApprovalRequest) -> bool:

@@ -44,7 +44,7 @@ A line of --jsonl has these fields; all but model and messages may be left out:
   reasoning          an effort, or {effort, max_tokens, summary}
   stream             true or false
   max_attempts, timeout (seconds for the whole call, waiting for its turn included)
-  extra_headers, extra_body (what only a vendor knows: no model, no prompt)
+  extra_headers, extra_body (what only a vendor knows: no model, prompt, max_tokens)
 
 \b
 An answer has these, whatever was asked:

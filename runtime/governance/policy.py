@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 ALMOST_EQUAL = 0.8  # of two data classes, as difflib counts it: one is a misspelling of the other
 MOST_NAMED = 8  # models that a refusal lists
+ANY = "*"  # data class: a rule for it speaks of none in particular
 NO_REGION = "a region that nobody says"
 
 
@@ -188,7 +189,8 @@ def misspelt(policies: Iterable[Policy], data_class: str) -> str | None:
     A class without a policy is free, so one that almost has a policy must not pass for it.
     """
     known = data_classes_of(policies)
-    if data_class in known:
+    patterns = (each for policy in policies for each in policy.contents if each != ANY)
+    if data_class in known or any(fits(pattern, data_class) for pattern in patterns):
         return None
     alike = {name.casefold(): name for name in known}
     near = get_close_matches(data_class.casefold(), alike, n=1, cutoff=ALMOST_EQUAL)
@@ -262,6 +264,11 @@ class Contents(NamedTuple):
 
     in_journal: bool = True
     in_audit: bool = False
+
+    @property
+    def word(self) -> str:
+        """The word of the audit trail for it; empty if only the journal has them."""
+        return "keep" if self.in_audit else "" if self.in_journal else "digest"
 
 
 def contents(policies: Iterable[Policy], data_classes: Iterable[str]) -> Contents:

@@ -56,6 +56,11 @@ def ruling(policies: Iterable[Policy], use: Use) -> Ruling:
         for policy in policies
         if policy.tools is not None
     ]
+    return strictest(rulings)
+
+
+def strictest(rulings: Iterable[Ruling]) -> Ruling:
+    """Return the strictest of some rulings; ``always`` if there is none."""
     return max(rulings, key=lambda one: STRICTER.index(one.permission), default=Ruling("always"))
 
 

@@ -131,20 +131,18 @@ class SqliteJournal:
     async def admit(self, record: Record, claims: tuple[Claim, ...]) -> Shortfall | None:
         """Take the beginning of a call if its worst case fits; see ``Journal``.
 
-        A caller that is cancelled meanwhile is kept until that is decided, which is one commit:
-        nobody else would know that it has reserved something. One whose task is ended, which no
-        scope can keep, asked nobody, so what it may have reserved is given back.
+        A caller that is cancelled meanwhile has asked nobody: what it may have reserved is given
+        back, in the order of the records.
         """
         self._check_open()
         entry = encode(record, claims)
-        with anyio.CancelScope(shield=True):
-            self._backlog.put(entry)
-            try:
-                await self._until(lambda: entry.verdict is not None)
-            except BaseException:
-                with suppress(JournalFailed):  # closed: the next to open finds it
-                    self._backlog.put(withdrawal(record))
-                raise
+        self._backlog.put(entry)
+        try:
+            await self._until(lambda: entry.verdict is not None)
+        except BaseException:
+            with suppress(JournalFailed):  # closed: the next to open finds it
+                self._backlog.put(withdrawal(record))
+            raise
         return None if entry.verdict == "admitted" else entry.verdict
 
     async def room(self) -> None:

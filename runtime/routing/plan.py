@@ -1,7 +1,7 @@
 """Whom to ask for one task, in order: the wishes, the route, what policy allows.
 
 A model that somebody named is what is asked; where policy forbids it, nobody is, because whoever
-named it must hear of that. A route's targets are only proposals: those that policy forbids, and
+named it must hear of that. What a route names is only a proposal: those that policy forbids, and
 those that are known not to be able to, are passed over. Fallbacks likewise.
 """
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from runtime.catalog import ProviderEntry, RouteEntry, RoutingFile
     from runtime.messages import Price
+    from runtime.routing.choice import Chosen
     from runtime.routing.learned import Learned
     from runtime.routing.wish import Level
 
@@ -36,6 +37,7 @@ class Task(NamedTuple):
         type: the type of the task.
         is_named: whether code has named the type; else it is the agent's own.
         needs: what the question needs.
+        has_schema: whether its answer has a JSON Schema.
         input_tokens: about how long its prompt is.
         seed: returns what chance is drawn from.
         now: the time, in seconds of the clock of ``Learned``.
@@ -44,6 +46,7 @@ class Task(NamedTuple):
     type: str
     is_named: bool = False
     needs: Needs = Needs()
+    has_schema: bool = False
     input_tokens: int = 0
     seed: Callable[[], str] = str
     now: float = 0.0
@@ -121,12 +124,14 @@ def plan(strong: Sequence[Wish], weak: Sequence[Wish], task: Task, world: World)
         return _from_list(wishes[:listed], route, wishes[listed].level, task, world)
     chosen = decide(wishes, world.routing, world.providers)
     level = "default" if first is None else wishes[first].level
+    task = task._replace(needs=task.needs._replace(context_tokens=0))  # the cascade knows better
+    if route is not None and level in OF_A_ROUTE:
+        return _from_choice(chosen, route, level, task, world)
     why = world.forbids(chosen.target)
     if why is not None:
         raise PolicyDenied(why, denied=((str(chosen.target), why),))
     order = fallbacks(chosen.target, world.routing)
-    able = task.needs._replace(context_tokens=0)  # the cascade knows better what has overflown
-    targets, passed_over = _sifted(order[1:], able, world)
+    targets, passed_over = _sifted(order[1:], task.needs, world)
     return Plan((chosen.target, *targets), level, route, chosen.stands_for, passed_over)
 
 
@@ -155,12 +160,30 @@ def _from_list(
     stands_for = None
     if provider is not None:
         order, stands_for = _at_provider(order, provider, world)
-    needs = task.needs.and_those(route.needs)
+    needs = _needs(route, task)
     further = (target for one in order for target in fallbacks(one, world.routing)[1:])
     targets, passed_over = _sifted(dict.fromkeys((*order, *further)), needs, world)
     if not targets:
         raise _nobody(passed_over)
     return Plan(targets, level, route, stands_for, passed_over)
+
+
+def _from_choice(chosen: Chosen, route: RouteEntry, level: Level, task: Task, world: World) -> Plan:
+    """Return the plan of a route that names one model, or a tier."""
+    order = fallbacks(chosen.target, world.routing)
+    targets, passed_over = _sifted(order, _needs(route, task), world)
+    if not targets:
+        raise _nobody(passed_over)
+    stands_for = chosen.stands_for if targets[0] == chosen.target else None
+    return Plan(targets, level, route, stands_for, passed_over)
+
+
+def _needs(route: RouteEntry, task: Task) -> Needs:
+    """Return what a question needs that goes by a route."""
+    needs = task.needs.and_those(route.needs)
+    if route.structured_output and task.has_schema:
+        return needs._replace(structured_output=True)
+    return needs
 
 
 def _ordered(route: RouteEntry, task: Task, world: World) -> tuple[Target, ...]:
