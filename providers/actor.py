@@ -14,20 +14,18 @@ import anyio
 from providers.call import Call
 from runtime.actors import Actor
 from runtime.errors import ProviderError
-from runtime.messages import ModelRequest, StreamedRequest
+from runtime.messages import LocalRequest, ModelRequest
 
 if TYPE_CHECKING:
-    from anyio.streams.memory import MemoryObjectSendStream
-
     from providers.account import Account, AccountStatistics
     from runtime.actors import Exit
-    from runtime.messages import ModelEvent, ModelReply
+    from runtime.messages import ModelReply
 
 
 class ProviderActor(Actor):
     """Makes the model calls of one account.
 
-    Ask it a ``ModelRequest`` or a ``StreamedRequest``; it answers a ``ModelReply``. A failed call
+    Ask it a ``ModelRequest`` or a ``LocalRequest``; it answers a ``ModelReply``. A failed call
     fails its asker, never the actor.
     """
 
@@ -61,25 +59,21 @@ class ProviderActor(Actor):
     async def receive(self, message: Any) -> Any:
         """Make the call in a task of its own; other messages are nothing to it."""
         if isinstance(message, ModelRequest):
+            return self.hand_off(self._call, LocalRequest(message))
+        if isinstance(message, LocalRequest):
             return self.hand_off(self._call, message)
-        if isinstance(message, StreamedRequest):
-            return self.hand_off(self._call, message.request, message.pieces)
         return self.unhandled(message)
 
     def statistics(self) -> AccountStatistics:
         """Return a snapshot of this account."""
         return self._account.statistics(anyio.current_time())
 
-    async def _call(
-        self,
-        request: ModelRequest,
-        pieces: MemoryObjectSendStream[ModelEvent] | None = None,
-    ) -> ModelReply:
+    async def _call(self, local: LocalRequest) -> ModelReply:
         account = self._account
         account.calls += 1
         self._under_way += 1
         try:
-            return await Call(account, request, pieces).run()
+            return await Call(account, local).run()
         except Exception as error:
             account.errors += 1
             account.last_error = f"{type(error).__name__}: {error}"
@@ -87,8 +81,8 @@ class ProviderActor(Actor):
                 error.__traceback__ = None  # its frames hold the prompt for as long as it is kept
             raise
         finally:
-            if pieces is not None:
-                pieces.close()
+            if local.pieces is not None:
+                local.pieces.close()
             self._under_way -= 1
             if self._quiet is not None and not self._under_way:
                 self._quiet.set()

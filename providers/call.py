@@ -18,17 +18,25 @@ from providers.backend import Attempt
 from providers.retry import ambiguous, effect_of, retry_delay
 from providers.settlement import settle_cancelled, settle_failure, settle_success
 from providers.turn import Turn
-from runtime.errors import CircuitOpen, DeadlineExceeded, ProviderError, QueueFull
+from runtime.errors import (
+    CircuitOpen,
+    DeadlineExceeded,
+    ProviderError,
+    QueueFull,
+    StreamInterrupted,
+)
 from runtime.estimate import answer_usage
 from runtime.messages import Usage
 
 if TYPE_CHECKING:
-    from anyio.streams.memory import MemoryObjectSendStream
-
     from providers.account import Account
     from providers.admission import Ticket
     from providers.retry import Effect
-    from runtime.messages import ModelEvent, ModelReply, ModelRequest
+    from runtime.messages import LocalRequest, ModelReply, ModelRequest
+
+
+MOST_TOKENS = 10**9  # of one call; more is a server's slip
+NONSENSE = "the server said that it used more tokens than there can be; the usage is estimated"
 
 
 class Call:
@@ -36,24 +44,24 @@ class Call:
 
     Args:
         account: whose call.
-        request: what is asked.
-        pieces: where the pieces of a streamed answer go.
+        local: what is asked, where the pieces go, and who says whether to pay for more attempts.
     """
 
     __slots__ = (
-        "_account", "_attempt", "_began", "_failure", "_is_out", "_lost", "_pieces", "_request",
-        "_ticket", "_tries", "_turn", "_ward",
+        "_account", "_again", "_attempt", "_began", "_failure", "_is_out", "_lost", "_pieces",
+        "_request", "_ticket", "_tries", "_turn", "_ward",
     )  # fmt: skip
 
     def __init__(
         self,
         account: Account,
-        request: ModelRequest,
-        pieces: MemoryObjectSendStream[ModelEvent] | None = None,
+        local: LocalRequest,
     ) -> None:
+        request = local.request
         self._account = account
         self._request = request
-        self._pieces = pieces
+        self._pieces = local.pieces
+        self._again = local.again
         self._ward = account.ward(request.model)
         self._began = anyio.current_time()
         self._turn = Turn(self._ward, request, self._began, account.profile.timeouts.total)
@@ -113,6 +121,9 @@ class Call:
                     self._complete(error)
                     raise
                 if ambiguous(error):
+                    if self._again is not None and not await self._again():
+                        self._complete(error)  # what it may have cost leaves no money for more
+                        raise
                     self._lose()
                 self._failure = error
                 await anyio.sleep(delay)
@@ -199,6 +210,8 @@ class Call:
         error.attempts = self._tries
         error.elapsed_s = anyio.current_time() - self._began
         error.lost_usage = self._lost
+        if isinstance(error, StreamInterrupted) and error.usage and not _is_sane(error.usage):
+            error.usage = None
 
     def _complete_late(self, error: DeadlineExceeded) -> None:
         """Say what a lack of time has cost, and what had come of the answer."""
@@ -215,7 +228,14 @@ class Call:
 
 
 def _counted(reply: ModelReply, request: ModelRequest) -> ModelReply:
-    """Return an answer with its usage, estimated where the server did not say."""
-    if reply.usage is not None:
+    """Return an answer with its usage, estimated where the server did not say, or said nonsense."""
+    if reply.usage is not None and _is_sane(reply.usage):
         return reply
+    if reply.usage is not None:
+        reply = replace(reply, usage=None, warnings=(*reply.warnings, NONSENSE))
     return replace(reply, usage=answer_usage(request, reply), usage_source="estimated")
+
+
+def _is_sane(usage: Usage) -> bool:
+    """Whether counts can be those of one call."""
+    return usage.input_tokens <= MOST_TOKENS and usage.output_tokens <= MOST_TOKENS

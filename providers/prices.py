@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 NANO = 10**9
 LOCAL_PROVIDERS = frozenset({"echo", "local", "ollama"})
-LOCAL_MODELS = frozenset({"echo-1", "extract-1"})
 FREE = Price(input=0, output=0, cached_input=0, cache_write=0, source="runs on this machine: free")
 MOST_KEPT = 4_096
 TIER_KEYS = ("service_tier", "speed", "processing")  # where the table says what a tier costs
@@ -51,7 +50,7 @@ def price_of(
     own = overlay.get(f"{provider}/{model}")
     if own is not None:
         return own
-    if provider in LOCAL_PROVIDERS or model in LOCAL_MODELS:
+    if provider in LOCAL_PROVIDERS:
         return FREE
     return _listed_price(provider, model, on or datetime.now(UTC).date())
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from runtime.actors import ActorError, ChildSpec, OutcomeUnknown, Supervisor
 from runtime.errors import ConnectionFailed, Timeout
-from runtime.messages import StreamedRequest
+from runtime.messages import LocalRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from anyio.streams.memory import MemoryObjectSendStream
 
@@ -110,18 +110,21 @@ class Accounts:
         self,
         request: ModelRequest,
         pieces: MemoryObjectSendStream[ModelEvent] | None = None,
+        again: Callable[[], Awaitable[bool]] | None = None,
     ) -> Asked:
         """Hand a request to its account's actor.
 
         Args:
             request: the request.
             pieces: where the pieces of a streamed answer go.
+            again: says whether there is the money for another attempt, see ``LocalRequest``.
 
         Raises:
             ConfigurationError: the account lacks its key or address.
         """
         ref = self._ref(request.account or request.provider)
-        message = request if pieces is None else StreamedRequest(request, pieces)
+        is_plain = pieces is None and again is None
+        message = request if is_plain else LocalRequest(request, pieces, again)
         return Asked(request, ref.ask(message))
 
     def statistics(self) -> Mapping[str, Any]:

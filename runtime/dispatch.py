@@ -110,7 +110,7 @@ class Dispatcher:
 
     async def ask(self, context: Context, activation: Activation, question: Question) -> Any:
         """Ask a model for an agent."""
-        use = partial(self._skills.use, context, activation)
+        use = partial(self._skills.use, context, activation, by_model=True)
         note = partial(self._skills.note_refused, activation)
         skills = self._directory.skills.values()
         return await self._models.ask(activation, question, skills, use, note)

@@ -9,8 +9,8 @@
 | ``context["task_type"]``, ``payload["task_type"]`` | the type of task, for routes |
 | ``context["data_class"]``, ``payload["data_class"]`` | the kind of data in it, for policies |
 
-What a payload says for itself and not for the runtime (a ``task_type`` that is a number, say) is
-left alone.
+A ``task_type`` that is no text is the payload's own and left alone; the other two are the
+runtime's, and an error where they are wrong.
 """
 
 from __future__ import annotations
@@ -116,12 +116,11 @@ class Hints:
         """
         if not isinstance(payload, Mapping) or not any(key in payload for key in FOR_THE_RUNTIME):
             return self
-        config = payload.get(CONFIG)
         return replace(
             self,
-            config=read_config(config, CONFIG) if isinstance(config, Mapping) else self.config,
+            config=self.config if payload.get(CONFIG) is None else _config_of(payload[CONFIG]),
             task_type=_text(payload, "task_type") or self.task_type,
-            data_classes=self.data_classes | _classes(payload),
+            data_classes=self.data_classes | classes_of(payload.get("data_class"), "data_class"),
         )
 
 
@@ -146,8 +145,14 @@ def hints_of(context: Mapping[str, Any], payload: Any) -> Hints:
         preferred=Wish(*preferred, "preferred"),
         cost_tier=_word(context, "cost_tier"),
         task_type=_word(context, "task_type"),
-        data_classes=_classes(context),
+        data_classes=classes_of(context.get("data_class"), "context: data_class"),
     ).within(payload)
+
+
+def _config_of(config: Any) -> ModelConfig:
+    if not isinstance(config, Mapping):
+        raise InvalidInput(f"{CONFIG} must be an object, not {kinds.shown(config)}")
+    return read_config(config, CONFIG)
 
 
 def read_config(data: Mapping[str, Any], place: str) -> ModelConfig:
@@ -198,7 +203,16 @@ def _text(payload: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
-def _classes(data: Mapping[str, Any]) -> frozenset[str]:
-    value = data.get("data_class")
-    values = value if isinstance(value, list | tuple) else [value]
-    return frozenset(each for each in values if isinstance(each, str) and each)
+def classes_of(value: Any, place: str) -> frozenset[str]:
+    """Return the kinds of data that a ``data_class`` names.
+
+    Raises:
+        InvalidInput: it is neither a name nor a list of names; to pass it over would pass the
+            data for some that nobody has a rule for.
+    """
+    if value is None:
+        return frozenset()
+    if not kinds.NAMES.is_valid(value):
+        expected, found = kinds.NAMES.expected, kinds.shown(value)
+        raise InvalidInput(f"{place} must be {expected}, not {found}")
+    return frozenset((value,) if isinstance(value, str) else value)

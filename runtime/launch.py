@@ -13,6 +13,7 @@ import importlib
 import logging
 import os
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import anyio
@@ -28,12 +29,13 @@ from runtime.engines import LocalEngine
 from runtime.experience import learn_from
 from runtime.governance.lifecycle import warnings_of
 from runtime.identity import wall_clock
+from runtime.invocations.invocation import Doors
+from runtime.invocations.reservation import Reservations
 from runtime.journal import MemoryJournal
 from runtime.models import Models
 from runtime.outcome import RunOptions, RunOutcome
 from runtime.planner import Planner
 from runtime.pricing import Pricing
-from runtime.reservation import Reservations
 from runtime.routing import Learned
 from runtime.rules import Rules
 from runtime.skills import Skills
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from runtime.agent import Agent
     from runtime.directory import Directory
     from runtime.engines import EngineStatistics
+    from runtime.invocations.invocation import Observed
     from runtime.journal import Journal, JournalStatistics
     from runtime.messages import ProviderProfile
 
@@ -217,19 +220,14 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
 
     accounts = Accounts(supervisor, account_of, start)
     rules = Rules(catalog, environ, wall_clock)
-    pricing = Pricing(catalog, providers.price_of, lambda: rules.today)
+    pricing = Pricing(catalog, providers.price_of, rules)
     learned, reservations = Learned(), Reservations()
     for line in warnings_of(catalog, rules.today):
         logger.warning(line)
     await learn_from(journal, learned, catalog.routings.values(), wall_clock())
-    models = Models(
-        Planner(catalog, rules, pricing.of, learned),
-        tracing,
-        accounts.ask,
-        elsewhere=Elsewhere(catalog, environ, accounts),
-        learned=learned,
-        reservations=reservations,
-    )
+    doors = Doors(tracing, reservations, partial(_teach, learned))
+    planner = Planner(catalog, rules, pricing.of, learned)
+    models = Models(planner, accounts, Elsewhere(catalog, environ, accounts), doors)
     timeouts = {s.name: s.timeout_s for s in catalog.skills.values() if s.timeout_s is not None}
     skills = Skills(directory, tracing, timeouts, rules)
     engine = LocalEngine(root)
@@ -244,3 +242,9 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
         rules=rules,
         reservations=reservations,
     )
+
+
+def _teach(learned: Learned, seen: Observed) -> None:
+    """Count in how a call went."""
+    now = anyio.current_time()
+    learned.add(seen.target, seen.seconds, seen.output_tokens, now, ok=seen.ok)

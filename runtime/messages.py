@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, T
 from runtime.errors import DelegationFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import date
 
     from anyio.streams.memory import MemoryObjectSendStream
@@ -399,16 +399,20 @@ class ModelEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamedRequest:
-    """A request whose answer comes in pieces; only within a process.
+class LocalRequest:
+    """A request with what only its own process has.
 
     Attributes:
-        request: the request; its ``stream`` is true.
-        pieces: where the pieces go; its reader's pace is the pace of the answer.
+        request: the request.
+        pieces: where the pieces of the answer go, if its ``stream`` is true; its reader's pace is
+            the pace of the answer.
+        again: asked before one more attempt where the last one may be billed, too; says whether
+            there is the money for that. None: there is.
     """
 
     request: ModelRequest
-    pieces: MemoryObjectSendStream[ModelEvent]
+    pieces: MemoryObjectSendStream[ModelEvent] | None = None
+    again: Callable[[], Awaitable[bool]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

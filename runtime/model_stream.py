@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from anyio.streams.memory import MemoryObjectReceiveStream
 
-    from runtime.invocation import Invocation
+    from runtime.invocations.invocation import Invocation
     from runtime.messages import ModelEvent, Usage
 
 BUFFER = 64

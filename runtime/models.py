@@ -18,31 +18,26 @@ import anyio
 from runtime.answers import answer_type
 from runtime.cascade import Cascade, Walked
 from runtime.catalog import Target
-from runtime.denials import denials_noted, note_denied
-from runtime.errors import PolicyDenied
-from runtime.invocation import Asker, begin
+from runtime.invocations.case import Asker
+from runtime.invocations.denials import denials_noted, note_denied
+from runtime.invocations.invocation import begin
 from runtime.messages import ModelEvent, ModelReply
 from runtime.model_stream import BUFFER, Flow, ModelStream
 from runtime.planner import Who, data_classes_of
-from runtime.replies import Replies
+from runtime.replies import Replies, Wanted
 from runtime.tool_loop import converse, offers_named, offers_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from anyio.streams.memory import MemoryObjectSendStream
-
-    from otel import Tracing
-    from runtime.accounts import Asked
+    from runtime.accounts import Accounts
     from runtime.activation import Activation
     from runtime.agent import Skill
     from runtime.answers import AnswerType
     from runtime.elsewhere import Elsewhere
-    from runtime.invocation import Invocation, Observed
+    from runtime.invocations.invocation import Doors, Invocation
     from runtime.messages import ModelRequest, Tool, ToolCall
     from runtime.planner import Planner, Prepared
-    from runtime.reservation import Reservations
-    from runtime.routing import Learned
     from runtime.wishes import Question
 
 T = TypeVar("T")
@@ -53,30 +48,19 @@ class Models:
 
     Args:
         planner: prepares questions.
-        tracing: where spans come from.
-        ask: hands a request to its provider's actor, and where its pieces go.
+        accounts: hands requests to their providers' actors.
         elsewhere: accounts at addresses that payloads name.
-        learned: how targets have been; every call adds to it.
-        reservations: lets calls begin whose worst case fits.
+        doors: what calls go out by.
     """
 
     def __init__(
-        self,
-        planner: Planner,
-        tracing: Tracing,
-        ask: Callable[[ModelRequest, MemoryObjectSendStream[ModelEvent] | None], Asked],
-        *,
-        elsewhere: Elsewhere,
-        learned: Learned,
-        reservations: Reservations,
+        self, planner: Planner, accounts: Accounts, elsewhere: Elsewhere, doors: Doors
     ) -> None:
         self._planner = planner
-        self._tracing = tracing
-        self._ask = ask
+        self._accounts = accounts
         self._elsewhere = elsewhere
-        self._learned = learned
-        self._reservations = reservations
-        self._replies = Replies(tracing)
+        self._doors = doors
+        self._replies = Replies(doors.tracing)
 
     async def ask(
         self,
@@ -148,11 +132,8 @@ class Models:
     ) -> Asking:
         """Prepare a question, and note what policy forbids of it."""
         who, asker = _who(activation), _asker(activation)
-        try:
+        with denials_noted(asker, data_classes_of(who, question)):
             prepared = self._planner.prepare(who, question, answer, tools)
-        except PolicyDenied as error:
-            note_denied(asker, data_classes_of(who, question), error.denied)
-            raise
         denied = ((str(one.target), one.why) for one in prepared.plan.passed_over if one.denied)
         note_denied(asker, prepared.data_classes, denied)
         deadline = activation.delegation.deadline
@@ -174,7 +155,7 @@ class Models:
 
         first = self._at(asking, asking.first, request)
         case = self._planner.case_of(asking.who, asking.prepared, asking.first)
-        reply = await self._replies.reply(asking.asker, first, case, ttl_s, ask)
+        reply = await self._replies.reply(Wanted(asking.asker, first, case, ttl_s), ask)
         return walked[0] if walked else Walked(reply, asking.first, ())
 
     async def _walk(
@@ -200,7 +181,8 @@ class Models:
         invocation = await self._begin(asking, request)
         try:
             with invocation.span.attached():
-                reply = await self._ask(invocation.request, None).reply()
+                again = invocation.again
+                reply = await self._accounts.ask(invocation.request, again=again).reply()
         except BaseException as error:
             invocation.failed(error)
             raise
@@ -213,7 +195,7 @@ class Models:
         flows = asking.activation.flows
         send, receive = anyio.create_memory_object_stream[ModelEvent](BUFFER)
         try:
-            asked = self._ask(invocation.request, send)
+            asked = self._accounts.ask(invocation.request, send, again=invocation.again)
         except BaseException as error:
             send.close()
             receive.close()
@@ -231,19 +213,9 @@ class Models:
 
     async def _begin(self, asking: Asking, request: ModelRequest) -> Invocation:
         target = Target(request.provider, request.model)
-        with denials_noted(asking.asker, asking.prepared.data_classes):
-            return await begin(
-                asking.asker,
-                self._at(asking, target, request),
-                self._planner.case_of(asking.who, asking.prepared, target),
-                tracing=self._tracing,
-                reservations=self._reservations,
-                observe=self._observe,
-            )
-
-    def _observe(self, seen: Observed) -> None:
-        now = anyio.current_time()
-        self._learned.add(seen.target, seen.seconds, seen.output_tokens, now, ok=seen.ok)
+        case = self._planner.case_of(asking.who, asking.prepared, target)
+        with denials_noted(asking.asker, asking.prepared.data_classes, target):
+            return await begin(asking.asker, self._at(asking, target, request), case, self._doors)
 
 
 class Asking(NamedTuple):

@@ -14,7 +14,7 @@ from runtime.cascade import Course
 from runtime.elsewhere import target_at
 from runtime.errors import PolicyDenied
 from runtime.estimate import estimate_input
-from runtime.invocation import Case
+from runtime.invocations.case import Case
 from runtime.messages import Image, ModelRequest
 from runtime.routing import Needs, Task, Wish, World, plan
 from runtime.shapes.tool_shape import SCHEMA_NAME, Choice
@@ -116,7 +116,7 @@ class Planner:
             UnknownName: there is no such model.
             PolicyDenied: a rule forbids asking all that would be asked.
         """
-        hints, routing = question.hints, self._routing(who)
+        hints, routing = question.hints, self._catalog.routing_of(who.routing)
         classes = data_classes_of(who, question)
         self._rules.check_classes(classes)
         base_url = hints.first("base_url")
@@ -125,10 +125,10 @@ class Planner:
         request = request_of(who.limits, question, answer, tools)
         needs = _needs(request, strict=hints.first("structured_output"))
         task = Task(
-            type=_task_type(who, question),
+            type=task_type_of(who, question),
             is_named=(question.task_type or hints.task_type) is not None,
             needs=needs,
-            has_schema=request.schema is not None,
+            has_schema=request.schema is not None and hints.first("structured_output") is not False,
             input_tokens=needs.context_tokens - (request.max_output_tokens or 0),
             seed=partial(_seed, who, question),
             now=who.now,
@@ -174,16 +174,15 @@ class Planner:
     def _forbids(
         self, target: Target, *, data_classes: frozenset[str], base_url: str | None
     ) -> str | None:
+        if base_url is not None:
+            target = target_at(base_url, target, self._catalog.providers)
         denial = self._rules.forbids(target, data_classes, base_url=base_url)
         return None if denial is None else str(denial)
-
-    def _routing(self, who: Who) -> RoutingFile:
-        catalog = self._catalog
-        return catalog.routing if who.routing is None else catalog.routings[who.routing]
 
     def _at(self, found: Plan, base_url: str) -> Plan:
         """Return the plan for a server that a payload names: nobody else has its address."""
         target = target_at(base_url, found.targets[0], self._catalog.providers)
+        self._rules.check_home(target.provider, base_url)
         return found._replace(targets=(target,), passed_over=())
 
     def _course(self, found: Plan, routing: RoutingFile) -> Course:
@@ -245,9 +244,11 @@ def _with_route(
     request: ModelRequest, route: RouteEntry | None, question: Question
 ) -> ModelRequest:
     """Return a request with what a route says where the question says nothing."""
-    strict = _first(question.hints.first("structured_output"), route and route.structured_output)
-    if strict and request.schema is not None:
-        request = replace(request, schema_strict=True)
+    strict = question.hints.first("structured_output")
+    if strict is None and route is not None and route.structured_output:
+        strict = True
+    if strict is not None and request.schema is not None:
+        request = replace(request, schema_strict=strict)
     if route is None:
         return request
     if request.temperature is None:
@@ -273,8 +274,14 @@ def _cache_ttl(question: Question, route: RouteEntry | None) -> float | None:
     return (route and route.cache_ttl_s) or USUAL_TTL_S
 
 
-def _task_type(who: Who, question: Question) -> str:
+def task_type_of(who: Who, question: Question) -> str:
+    """Return the type of task that routes go by."""
     return question.task_type or question.hints.task_type or who.limits.task_type or who.agent
+
+
+def wishes_of(who: Who, question: Question) -> tuple[Wish, ...]:
+    """Return whom everybody wants asked, strongest first, without what a route says."""
+    return (*_strong(who, question), *_weak(who))
 
 
 def _strong(who: Who, question: Question) -> tuple[Wish, ...]:

@@ -10,11 +10,12 @@ from runtime.catalog.providers import LOCAL
 from runtime.governance.cost import price_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import date
 
     from runtime.catalog import Catalog
     from runtime.messages import Price
+    from runtime.rules import Rules
 
 MOST_KEPT = 4_096
 
@@ -34,18 +35,18 @@ class Pricing:
     Args:
         catalog: the catalog's own prices, and whose models its providers have.
         listed: everybody else's.
-        today: returns the day, UTC.
+        rules: knows the day, and where providers are: only what is here is free.
     """
 
-    def __init__(self, catalog: Catalog, listed: PriceList, today: Callable[[], date]) -> None:
+    def __init__(self, catalog: Catalog, listed: PriceList, rules: Rules) -> None:
         self._catalog = catalog
         self._listed = listed
-        self._today = today
+        self._rules = rules
         self._on = lru_cache(maxsize=MOST_KEPT)(self._find)
 
     def __call__(self, provider: str, model: str) -> Price | None:
         """Return what a provider's model costs; None when nobody knows it."""
-        return self._on(provider, model, self._today())
+        return self._on(provider, model, self._rules.today)
 
     def of(self, target: Target) -> Price | None:
         """Return what a target costs; None when nobody knows it."""
@@ -58,6 +59,9 @@ class Pricing:
             return own or self._listed(provider, model, {}, on=day)
         listed = entry.models.get(model)
         base = model if listed is None else listed.base_model or model
-        vendor = LOCAL if entry.place == LOCAL else entry.vendor or provider
+        is_free = entry.place == LOCAL
+        if is_free and self._rules.region(provider) != LOCAL:
+            return None  # a variable has moved it, and nobody knows to whom
+        vendor = LOCAL if is_free else entry.vendor or provider
         of_base = price_on(self._catalog.prices.get(f"{vendor}/{base}"), day)
         return of_base or self._listed(vendor, base, {}, on=day)

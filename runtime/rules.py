@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.catalog.addresses import home_of, is_loopback, origin
 from runtime.catalog.providers import IN_PROCESS, LOCAL
-from runtime.errors import PolicyDenied
+from runtime.errors import InvalidInput, PolicyDenied
 from runtime.governance.lifecycle import stage_of
 from runtime.governance.policy import (
     Candidate,
@@ -167,17 +167,32 @@ class Rules:
         uses = (Use(tool, agent, self._environment, each) for each in arguments)
         return strictest(ruling(self._policies, use) for use in uses)
 
+    def providers_at(self, base_url: str) -> tuple[str, ...]:
+        """Return the providers whose own address that is; those on this machine are no matter."""
+        if is_loopback(base_url):
+            return ()
+        entries, place = self._catalog.providers.items(), origin(base_url)
+        return tuple(
+            name for name, entry in entries if home_of(name, entry, self._environ) == place
+        )
+
+    def check_home(self, provider: str, base_url: str) -> None:
+        """Refuse an address that is another provider's own: its limits and prices hold there.
+
+        Raises:
+            InvalidInput: it is.
+        """
+        there = self.providers_at(base_url)
+        if there and provider not in there:
+            raise InvalidInput(f"base_url is that of the provider {there[0]!r}; name that one")
+
     def check_address(self, base_url: str) -> None:
         """Refuse an address from data that is neither here nor a provider's own.
 
         Raises:
             PolicyDenied: prompts must not go where only a payload says.
         """
-        if is_loopback(base_url):
-            return
-        entries = self._catalog.providers.items()
-        homes = {home_of(name, entry, self._environ) for name, entry in entries}
-        if origin(base_url) not in homes - {None}:
+        if not is_loopback(base_url) and not self.providers_at(base_url):
             raise PolicyDenied(
                 f"base_url {origin(base_url)} is neither on this machine nor the address of a"
                 " provider; add it to catalog/providers.yaml"
@@ -204,10 +219,4 @@ class Rules:
         """Return where data stays that goes to an address: that of the provider that is there."""
         if is_loopback(base_url):
             return LOCAL
-        entries = self._catalog.providers.items()
-        there = (
-            name
-            for name, entry in entries
-            if home_of(name, entry, self._environ) == origin(base_url)
-        )
-        return next(map(self._region, there), "")
+        return next(map(self._region, self.providers_at(base_url)), "")

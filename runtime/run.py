@@ -145,14 +145,21 @@ class Run:
         self._tell(record)
 
     async def admit(
-        self, op: str, body: Mapping[str, Any], limits: Sequence[SpendingLimit]
+        self,
+        kind: Kind,
+        op: str,
+        body: Mapping[str, Any],
+        claims: tuple[Claim, ...],
+        at: float,
     ) -> Shortfall | None:
-        """Note that a model call begins, if its worst case fits into limits beyond this run.
+        """Note that a model call begins, or begins again, if that fits into limits.
 
         Args:
+            kind: ``invocation_started`` or ``invocation_retried``.
             op: the step that it is.
             body: what is noted, with ``reserved_nano_usd``.
-            limits: what all calls of its agent, provider and tenant may cost.
+            claims: what it has to fit into besides the run's budget.
+            at: when, in seconds since the Unix epoch.
 
         Returns:
             The limit that it does not fit into, if nothing was noted.
@@ -160,9 +167,8 @@ class Run:
         Raises:
             JournalFailed: the journal cannot be written.
         """
-        at = self._clock()
-        record = Record(self.id, "invocation_started", op, body, at)
-        short = await self.journal.admit(record, claims_of(limits, at))
+        record = Record(self.id, kind, op, body, at)
+        short = await self.journal.admit(record, claims)
         if short is None:
             self._tell(record)
         return short

@@ -53,9 +53,23 @@ class Skills:
         self._threads = Threads()
 
     async def use(
-        self, context: Context, activation: Activation, skill: Skill | str, payload: Any
+        self,
+        context: Context,
+        activation: Activation,
+        skill: Skill | str,
+        payload: Any,
+        *,
+        by_model: bool = False,
     ) -> Any:
         """Run a skill on an input and return what it returns.
+
+        Args:
+            context: what the agent may do.
+            activation: the agent at work.
+            skill: the skill.
+            payload: its input.
+            by_model: whether a model has written the input: then nothing in it is for the runtime,
+                as no model decides whom to ask, or how.
 
         Raises:
             UnknownName: there is no such skill.
@@ -70,7 +84,9 @@ class Skills:
         _check_allowed(activation, found)
         run, delegation = activation.run, activation.delegation
         given = to_json(payload)
-        await self._check_permission(activation, found, given, payload)
+        foreign = () if by_model else FOR_THE_RUNTIME
+        own = found.signature.without(payload, foreign)
+        await self._check_permission(activation, found, given, own)
         op = run.operation(delegation.op, found.name, given)
         attributes = execute_tool_start(
             found.name,
@@ -85,7 +101,8 @@ class Skills:
         span = self._tracing.start(name, parent=activation.span, attributes=attributes)
         try:
             with span.attached():
-                value, output = await self._call(context, activation, found, payload)
+                inner = context if by_model else context.for_payload(payload)
+                value, output = await self._call(inner, activation, found, own)
             _completed(run, op, found, output)
             span.set(execute_tool_end())
             span.end()
@@ -97,7 +114,7 @@ class Skills:
         return value
 
     async def _check_permission(
-        self, activation: Activation, skill: Skill, given: Any, payload: Any
+        self, activation: Activation, skill: Skill, given: Any, own: Any
     ) -> None:
         """Ask policy, and whoever is to approve what it wants approved.
 
@@ -107,7 +124,7 @@ class Skills:
         if not self._rules.rule_on_tools:
             return
         agent, run = activation.agent.name, activation.run
-        ruling = self._rules.tool(skill.name, agent, (given, _checked(skill, payload)))
+        ruling = self._rules.tool(skill.name, agent, (given, _checked(skill, own)))
         if ruling.permission == "always":
             return
         why = f"{ruling.source}: agent {agent} may never use skill {skill.name!r}"
@@ -139,11 +156,10 @@ class Skills:
         span.end(error_type="invalid_input", message=why)
 
     async def _call(
-        self, context: Context, activation: Activation, skill: Skill, payload: Any
+        self, inner: Context, activation: Activation, skill: Skill, own: Any
     ) -> tuple[Any, Any]:
-        args, kwargs = skill.signature.arguments(skill.signature.without(payload, FOR_THE_RUNTIME))
+        args, kwargs = skill.signature.arguments(own)
         if skill.wants_context:
-            inner = context.for_payload(payload)
             args = (BlockingContext(inner) if skill.style == "thread" else inner, *args)
         timeout = self._timeouts.get(skill.name)
         with anyio.move_on_after(timeout):
@@ -170,10 +186,10 @@ def _note(activation: Activation, event: str, skill: Skill, policy: str) -> None
     activation.run.record("log", activation.delegation.op, note)
 
 
-def _checked(skill: Skill, payload: Any) -> Any:
+def _checked(skill: Skill, own: Any) -> Any:
     """Return the arguments as the skill gets them, defaults and all; None where it refuses them."""
     try:
-        return skill.signature.named(skill.signature.without(payload, FOR_THE_RUNTIME))
+        return skill.signature.named(own)
     except InvalidInput:
         return None  # it is told below what is wrong
 

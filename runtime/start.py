@@ -103,8 +103,7 @@ def check(start: Start, catalog: Catalog, environ: Mapping[str, str]) -> None:
         raise UnknownName(f"no provider {provider!r}{suggest(provider, catalog.providers)}")
     asked = provider
     if any(wish.model for wish in wishes):
-        file = catalog.routing if routing is None else catalog.routings[routing]
-        asked = choose(wishes, file, catalog.providers).provider
+        asked = choose(wishes, catalog.routing_of(routing), catalog.providers).provider
     if provider is not None and provider == asked:  # else a stronger wish goes to somebody else
         profile_of(provider, catalog.providers[provider], environ)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
-from runtime.explicit import Hints
+from runtime.explicit import Hints, classes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,14 +117,17 @@ class Sending:
     def with_data_classes(
         self, classes: frozenset[str], agent: Agent | str | Delegation
     ) -> Sending:
-        """Return it with the kinds of data that the sender works on, unless it says so itself.
+        """Return it with the kinds of data that the sender works on, besides those that it names.
 
-        Whoever gets the data must know what it is.
+        Whoever gets the data must know what it is, so a sender can add to these and not take away.
+
+        Raises:
+            InvalidInput: what it names is neither a name nor a list of names.
         """
         own = getattr(agent, "context", None) or {}  # of a whole Delegation
-        if "data_class" in self.context or "data_class" in own:
-            return self
-        return replace(self, context={**self.context, "data_class": sorted(classes)})
+        named = {**own, **self.context}.get("data_class")
+        known = classes | classes_of(named, "context: data_class")
+        return replace(self, context={**self.context, "data_class": sorted(known)})
 
 
 class Services(Protocol):

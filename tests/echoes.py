@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from providers.echo import answer_by_echo
 from runtime import RunOptions, running
 from runtime.catalog import ModelEntry, Policy, ProviderEntry, RoutingFile
+from runtime.governance.cost import TOKENS_PER_MESSAGE, TOKENS_PER_REQUEST
 from runtime.journal import CallQuery
 from runtime.messages import Price
 from runtime.workspace import echo_catalog
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from runtime.journal import CallRow, EventRow, Journal
 
 CENT = 10**7  # nano-USD
+FRAME = TOKENS_PER_REQUEST + TOKENS_PER_MESSAGE  # what a prompt of one turn may have besides
 
 
 class EveryModel(dict[str, Any]):

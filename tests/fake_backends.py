@@ -8,7 +8,15 @@ import anyio
 
 from providers.account import Account
 from providers.call import Call
-from runtime.messages import Limits, Message, ModelReply, ModelRequest, ProviderProfile, Usage
+from runtime.messages import (
+    Limits,
+    LocalRequest,
+    Message,
+    ModelReply,
+    ModelRequest,
+    ProviderProfile,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,8 +108,10 @@ def an_account(backend: Scripted, limits: Limits = OPEN, **fields: Any) -> Accou
     return Account(a_profile(limits, **fields), backend, draw=lambda: 0.5)
 
 
-async def call(account: Account, request: ModelRequest | None = None, pieces: Any = None) -> Any:
-    return await Call(account, request or a_request(), pieces).run()
+async def call(
+    account: Account, request: ModelRequest | None = None, pieces: Any = None, again: Any = None
+) -> Any:
+    return await Call(account, LocalRequest(request or a_request(), pieces, again)).run()
 
 
 async def outcome_of(account: Account, request: ModelRequest | None = None) -> Any:

@@ -20,10 +20,10 @@ from runtime import Context, RunOptions, mag, running
 from runtime.catalog.policy import Cap
 from runtime.errors import BudgetExceeded
 from runtime.journal import Record, SqliteJournal
-from tests.echoes import CENT, catalog_of, policy, price, provider
+from tests.echoes import CENT, FRAME, catalog_of, policy, price, provider
 
-ALLOWANCE = 10
-WORST = (4 + 2 * 16 + ALLOWANCE) * CENT  # a byte each, what frames the turns, the allowance
+ALLOWANCE = 500
+WORST = (4 + FRAME + ALLOWANCE) * CENT  # a byte each, what frames them, the allowance
 
 
 @mag
@@ -47,7 +47,9 @@ async def spender(ctx: Context, calls: int) -> dict[str, int]:
 def limited(limit: int, seconds: float) -> Any:
     """Return a catalog whose agent may spend so much in a day."""
     rule = policy("daily", caps=(Cap("agent", "day", (("spender", limit),)),))
-    home = provider("echo-1", options={"latency_s": seconds, "jitter_s": seconds})
+    home = provider(
+        "echo-1", options={"latency_s": seconds, "jitter_s": seconds, "reply": "word " * ALLOWANCE}
+    )
     return catalog_of({"home": home}, prices={"home/echo-1": price()}, policies=(rule,))
 
 

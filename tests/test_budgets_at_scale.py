@@ -13,11 +13,11 @@ from runtime.catalog.policy import Cap
 from runtime.errors import BudgetExceeded, DeadlineExceeded
 from runtime.governance.budget import Budget
 from runtime.identity import wall_clock
+from runtime.invocations.reservation import Reservations, reserve
 from runtime.journal import MemoryJournal, SqliteJournal
 from runtime.journal.lock import FileLock
-from runtime.reservation import Reservations, reserve
 from runtime.run import Run
-from tests.echoes import CENT, catalog_of, policy, price, provider, told
+from tests.echoes import CENT, FRAME, catalog_of, policy, price, provider, told
 from tests.ledgers import DAY_S, NOON, balance_of, day, month, spending_limit
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from runtime.journal import Journal, Record, Scope
     from tests.echoes import Told
 
-ALLOWANCE = 10
-WORST = (5 + 2 * 16 + ALLOWANCE) * CENT  # a byte each, what frames the turns, the allowance
+ALLOWANCE = 500
+WORST = (5 + FRAME + ALLOWANCE) * CENT  # a byte each, what frames them, the allowance
 COST = (2 + ALLOWANCE) * CENT  # what an answer comes to
 LIMIT = 10 * WORST
 TENANT, HOME = "acme", "home"
@@ -85,7 +85,7 @@ async def crowd(ctx: Context, calls: int, seed: int, patience: float) -> dict[st
 
 
 def limited(at: Where, seconds: float = 0.01) -> Catalog:
-    options = {"latency_s": seconds, "jitter_s": 2 * seconds, "reply": "word " * 20}
+    options = {"latency_s": seconds, "jitter_s": 2 * seconds, "reply": "word " * ALLOWANCE}
     rules = () if at.cap is None else (policy("limit", caps=(at.cap,)),)
     home = {HOME: provider("echo-1", options=options)}
     return catalog_of(home, prices={"home/echo-1": price()}, policies=rules)
@@ -135,7 +135,7 @@ async def rush(kind: str, calls: int, journal: Journal, *, patience: float) -> t
     assert heard.open == {}
     assert 0 < heard.spent <= heard.most <= LIMIT
     statuses = {row.status for row in came.calls}
-    assert statuses <= {"completed", "failed"}
+    assert statuses <= {"completed", "failed", "denied"}
     assert sum(row.settled_nano_usd or 0 for row in came.calls) == heard.spent
     for scope, amount, spent, needed, text in came.outcome.output["refused"]:
         assert (scope, amount, needed) == (at.name, LIMIT, WORST)

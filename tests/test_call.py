@@ -212,6 +212,24 @@ async def test_what_an_attempt_of_unknown_fate_may_have_used_is_told_with_the_an
     assert reply.attempts == 3
 
 
+async def test_whoever_pays_is_asked_before_each_attempt_that_follows_one_of_unknown_fate() -> None:
+    asked = 0
+
+    async def again() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked < 2
+
+    lost = Timeout("x", stage="first_byte")
+    backend = Scripted(server_error(), lost, a_reply())
+    assert (await call(an_account(backend), a_request(max_attempts=9), again=again)).text == "yes"
+    assert asked == 1
+    backend = Scripted(lost, a_reply())
+    with pytest.raises(Timeout) as raised:
+        await call(an_account(backend), a_request(max_attempts=9), again=again)
+    assert (raised.value.attempts, raised.value.lost_usage, len(backend.requests)) == (1, None, 1)
+
+
 async def test_the_last_failure_tells_what_the_attempts_before_it_may_have_used() -> None:
     backend = Scripted(lambda _: ConnectionFailed("x", sent=True))
     error = await outcome_of(an_account(backend), a_request("x" * 3_500))

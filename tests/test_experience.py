@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runtime import Context, mag
+from runtime import Context, mag, sag
 from runtime.catalog import ProviderEntry, RouteEntry, Target
 from runtime.identity import wall_clock
 from runtime.journal import MemoryJournal, Record
 from runtime.routing import Learned
 from runtime.routing.learned import HALF_LIFE_S
-from tests.echoes import catalog_of, provider, told
+from tests.echoes import catalog_of, price, provider, told
 from tests.worlds import HOME, a_world, order, route
 
 if TYPE_CHECKING:
@@ -115,6 +115,38 @@ def test_a_target_that_fails_goes_back_however_fast_it_fails(seconds: float) -> 
     learned = taught({"a": seconds, "b": 1.0, "c": 1.5}, failing="a")
     assert by_latency("abc", learned, 20.0)[0] == "b"
     assert by_latency("ab", learned, 20.0) == "ba"
+
+
+def test_a_target_that_fails_costs_more_than_its_answers_do() -> None:
+    learned = Learned()
+    for number in range(10):
+        learned.add(Target(HOME, "b"), 1.0, 500 if number == 0 else 0, 0.0, ok=number == 0)
+        learned.add(Target(HOME, "c"), 1.0, 500, 0.0, ok=True)
+    assert learned.output_tokens(Target(HOME, "b")) == 500
+    same = {"b": price(), "c": price()}
+    world = a_world(route("t", "b", "c", prefer="cost"), prices=same, learned=learned)
+    assert order(world) == "cb"
+
+
+async def test_a_target_that_hangs_until_the_time_is_over_goes_back() -> None:
+    @mag
+    async def patient(ctx: Context) -> None:
+        for number in range(3):
+            await ctx.delegate(hurried, number, deadline=4)
+
+    @sag
+    async def hurried(ctx: Context, number: int) -> str:
+        return await ctx.ask(str(number))
+
+    providers = {
+        "hung": provider("echo-1", options={"latency_s": 600.0}),
+        "well": provider("echo-1"),
+    }
+    targets = ("hung/echo-1", "well/echo-1")
+    route_: Any = RouteEntry(task_type="hurried", targets=targets, prefer="latency")
+    catalog = catalog_of(providers, routing={"routes": (route_,), "fallback_on": ("quota",)})
+    came = await told(catalog, patient, agents=(hurried,))
+    assert came.asked == ["hung/echo-1", "well/echo-1", "well/echo-1"]
 
 
 def test_a_target_that_recovers_comes_back() -> None:

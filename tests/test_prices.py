@@ -87,7 +87,6 @@ def test_the_catalog_s_own_price_wins_over_everything() -> None:
     [
         ("echo", "echo-1"),
         ("echo", "any"),
-        ("demo", "extract-1"),
         ("ollama", "qwen3"),
         ("local", "gpt-4o"),
     ],
@@ -504,16 +503,16 @@ def test_the_worst_case_is_the_dearest_of_each_kind_and_no_more() -> None:
     request = ModelRequest(
         provider="p", model="m", messages=(Message("user", "x" * 68),), max_output_tokens=10
     )
-    assert most_input(request) == 68 + 2 * 16
+    assert most_input(request) == 68 + 16 + 256 == 340
     for dearest in ("input", "cached_input", "cache_write", "cache_write_1h"):
-        assert worst_case(request, a_price(**{dearest: 5})) == 100 * 5 + 10
+        assert worst_case(request, a_price(**{dearest: 5})) == 340 * 5 + 10
     for dearest in ("output", "reasoning"):
-        assert worst_case(request, a_price(**{dearest: 5})) == 100 + 10 * 5
-    for above, nano in ((98, 550), (99, 550), (100, 110), (101, 110)):
+        assert worst_case(request, a_price(**{dearest: 5})) == 340 + 10 * 5
+    for above, nano in ((338, 1750), (339, 1750), (340, 350), (341, 350)):
         longer = (LongPrompt(above, a_price(input=5, output=5)),)
         assert worst_case(request, replace(a_price(), long_prompts=longer)) == nano
     tiered = replace(a_price(), service_tiers={"fast": a_price(input=5, output=5)})
-    assert worst_case(request, tiered) == 110
+    assert worst_case(request, tiered) == 350
     for field in FIELDS:
         asking = replace(request, extra_body={field: "fast"})
         assert worst_case(asking, tiered) == 5 * (most_input(asking) + 10)

@@ -268,8 +268,8 @@ async def test_all_levels_at_once_are_asked_in_their_order() -> None:
 
 
 async def test_what_an_input_says_for_itself_is_not_taken_for_a_wish() -> None:
-    """A payload whose ``model_config`` is no object, and a type of task that is a number."""
-    came = await who_is_asked(says("payload", model_config="large", task_type=7))
+    """A type of task that is a number."""
+    came = await who_is_asked(says("payload", task_type=7))
     assert came.asked == ["home/default"]
 
 

@@ -35,7 +35,7 @@ from runtime.errors import (
     ServerError,
     Timeout,
 )
-from runtime.messages import Limits, ModelEvent, ProviderProfile, StreamedRequest
+from runtime.messages import Limits, LocalRequest, ModelEvent, ProviderProfile
 from tests.fake_backends import ByModel, Scripted, a_profile, a_reply, a_request, an_account
 
 if TYPE_CHECKING:
@@ -347,7 +347,7 @@ async def test_the_pieces_end_with_the_call_whether_it_succeeds_or_fails() -> No
     async with started(an_account(Scripted(tell))) as (ref, _):
         for model, expected in (("m", ["yes"]), ("other", ["ServerError"])):
             send, receive = anyio.create_memory_object_stream[ModelEvent](8)
-            answer = ref.ask(StreamedRequest(a_request(model=model, stream=True), send))
+            answer = ref.ask(LocalRequest(a_request(model=model, stream=True), send))
             async with receive:
                 assert [piece.text async for piece in receive] == ["ye", "s"]
             assert await outcomes_of([answer]) == expected

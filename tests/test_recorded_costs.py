@@ -9,7 +9,8 @@ computed by the product. What was never recorded is in ``WRITTEN``, with usages 
 from __future__ import annotations
 
 import json
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,7 @@ from providers import adapter_of, price_of
 from runtime.governance.cost import cost_of
 from runtime.messages import ModelReply, ProviderProfile, Usage
 from runtime.pricing import Pricing
+from runtime.rules import Rules
 from tests.catalog_workspace import Workspace
 from tests.recordings import FOLDER, is_streamed, read_plain, read_stream
 
@@ -638,7 +640,8 @@ NEW_YEAR, THE_DAY_BEFORE = date(2027, 1, 1), date(2026, 12, 31)
 def pricing_of(root: Path, day: date) -> Pricing:
     """Return the product's own way to a price, on a day, in a workspace with its own prices."""
     catalog = Workspace(root).load({"providers.yaml": PROVIDERS, "prices.yaml": PRICES})
-    return Pricing(catalog, price_of, lambda: day)
+    noon = datetime.combine(day, time(12), UTC).timestamp()
+    return Pricing(catalog, price_of, Rules(catalog, {}, lambda: noon))
 
 
 @pytest.mark.parametrize(
@@ -692,6 +695,18 @@ def test_what_a_catalog_s_model_costs_is_what_its_vendor_charges_nothing_or_unkn
     price = pricing_of(tmp_path, DAY)(provider, model)
     usage = Usage(input_tokens=1_000, output_tokens=10)
     assert (None if price is None else cost_of(usage, price)) == nano
+
+
+def test_only_what_is_on_this_machine_is_free_and_not_what_a_variable_has_moved(
+    tmp_path: Path,
+) -> None:
+    catalog = Workspace(tmp_path).load({"providers.yaml": PROVIDERS, "prices.yaml": PRICES})
+    gpus = catalog.providers["gpus"].model_copy(update={"base_url_env": ("GPUS",)})
+    moved = replace(catalog, providers={**catalog.providers, "gpus": gpus})
+    for address, free in (("http://127.0.0.1:9/v1", True), ("https://gpus.example/v1", False)):
+        rules = Rules(moved, {"GPUS": address}, lambda: 0.0)
+        price = Pricing(moved, price_of, rules)("gpus", "gpt-4o")
+        assert (price is not None and price.input == 0) == free
 
 
 def test_a_recorded_deployment_costs_what_its_model_does(tmp_path: Path) -> None:

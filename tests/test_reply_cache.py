@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from pydantic import BaseModel
 
-from runtime import Context, sag, skill
+from runtime import Context, mag, sag, skill
 from runtime.catalog import RouteEntry
 from runtime.journal import MemoryJournal, SqliteJournal
 from runtime.messages import Message, Reasoning
-from tests.echoes import CENT, any_model_answers, catalog_of, policy, price, provider, told
+from tests.echoes import CENT, FRAME, any_model_answers, catalog_of, policy, price, provider, told
 from tests.questions import asks, counted, question, statuses
 
 if TYPE_CHECKING:
@@ -256,8 +257,33 @@ async def test_tokens_and_money_count_once_and_the_audit_trail_says_so() -> None
     assert (first.data_classes, again.data_classes) == ("", "x")
 
 
+async def test_where_answers_are_not_kept_nobody_waits_for_them() -> None:
+    """Twenty equal questions of two tenths of a second take no four seconds."""
+
+    @mag
+    async def crowd(ctx: Context) -> float:
+        began = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(question(), ctx)
+        return anyio.current_time() - began
+
+    slow = {"home": provider("echo-1", options={"latency_s": 0.2})}
+    rules = (policy(contents={"*": "digest"}),)
+    came = await told(catalog_of(slow, policies=rules), crowd)
+    assert counted(came) == {"completed": 20}
+    assert came.outcome.output < 2
+
+
+async def test_an_answer_is_given_again_to_the_same_tenant_only() -> None:
+    journal = Kept()
+    for tenant, status in (("acme", "completed"), ("acme", "cached"), ("rival", "completed")):
+        came = await told(catalog(), asks(question()), journal=journal, tenant=tenant)
+        assert statuses(came) == [status]
+
+
 async def test_an_answer_costs_nothing_where_no_money_is_left() -> None:
-    worst = (3 + 2 * 16 + 4) * CENT
+    worst = (3 + FRAME + 4) * CENT
     again = [question(max_output_tokens=4)] * 3
     came = await told(catalog(), asks(*again), budget_usd=worst / 10**9)
     assert came.outcome.ok, came.outcome.error

@@ -137,7 +137,7 @@ async def test_a_closed_journal_admits_nothing(journal: Journal) -> None:
     await journal.close()
     with pytest.raises(JournalFailed, match="closed"):
         await admit(journal, 1, limit(100))
-    for read in (journal.calls(CallQuery()), journal.balance(day()), journal.answer("r", 0.0)):
+    for read in (journal.calls(CallQuery()), journal.balance(day()), journal.answer("r", "", 0.0)):
         with pytest.raises(JournalFailed, match="closed"):
             await read
 
@@ -236,11 +236,12 @@ async def test_the_newest_whole_answer_to_an_equal_question_is_found(journal: Jo
         *(begun("d", at=NOON + 30), begun("e", at=NOON + 40, request_sha256="other")),
         ended("e", text="another", at=NOON + 41),
     )
-    found = await journal.answer("r", NOON)
+    found = await journal.answer("r", "acme", NOON)
     assert found is not None
     assert (found.kind, found.op, found.body["text"]) == ("invocation_completed", "b", "new")
-    assert await journal.answer("r", NOON + 10.5) is None
-    assert await journal.answer("nobody", 0.0) is None
+    assert await journal.answer("r", "acme", NOON + 10.5) is None
+    assert await journal.answer("nobody", "acme", 0.0) is None
+    assert await journal.answer("r", "rival", NOON) is None  # it is nobody else's
 
 
 # --- which calls ---------------------------------------------------------------------------------

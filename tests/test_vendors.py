@@ -322,7 +322,6 @@ async def test_a_foreign_address_in_a_payload_is_denied_before_anything_is_sent(
         ("https://openai.example/v1", "sk-openai-secret"),
         ("https://OPENAI.example:443/elsewhere", "sk-openai-secret"),
         ("http://127.0.0.1:9/v1", "sk-openai-secret"),
-        ("https://other.example/v1", ""),  # another provider's address: allowed, without our key
     ],
 )
 async def test_a_key_goes_to_its_providers_own_address_and_to_this_machine_only(
@@ -331,6 +330,16 @@ async def test_a_key_goes_to_its_providers_own_address_and_to_this_machine_only(
     sent = _what_is_sent(monkeypatch)
     await _sent(at_addresses("https://openai.example/v1"), base_url=address)
     assert [each[1] for each in sent] == [key]
+
+
+async def test_another_providers_address_is_refused_for_its_limits_and_prices_hold_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent = _what_is_sent(monkeypatch)
+    address = "https://other.example/v1"
+    came = await _sent(at_addresses("https://openai.example/v1"), base_url=address)
+    assert "base_url is that of the provider 'other'; name that one" in str(came.outcome.output)
+    assert sent == []
 
 
 async def test_an_address_without_a_policys_region_is_denied_for_data_that_must_stay_here(
@@ -351,7 +360,7 @@ def _what_is_sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Let every call fail before it connects; the list fills with address and key of each."""
     sent: list[tuple[str, str]] = []
 
-    def fail(accounts: Accounts, request: ModelRequest, _pieces: Any = None) -> Any:
+    def fail(accounts: Accounts, request: ModelRequest, _pieces: Any = None, **_: Any) -> Any:
         profile = accounts._profiles.get(request.account) or accounts._profile_of(request.provider)
         sent.append((profile.base_url, profile.api_key))
         raise ConnectionFailed("not in a test", provider=request.provider, model=request.model)

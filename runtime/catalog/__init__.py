@@ -33,7 +33,7 @@ from runtime.catalog.policy import Cap, Policy, Subject, ToolRule, Tools, Window
 from runtime.catalog.profile import NotConfigured, profile_of
 from runtime.catalog.providers import ModelEntry, ProviderEntry
 from runtime.catalog.route import AttemptsEntry, FallbackWord, NeedsEntry, RouteEntry
-from runtime.catalog.routes import RoutingFile, Target, find_targets, owner_of
+from runtime.catalog.routes import RoutingFile, Target, find_targets, owner_of, stands_for
 
 __all__ = [
     "AgentEntry",
@@ -71,4 +71,5 @@ __all__ = [
     "profile_of",
     "read_gate",
     "split_entrypoint",
+    "stands_for",
 ]

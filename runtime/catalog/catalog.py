@@ -83,6 +83,10 @@ class Catalog:
         """
         return self.origin(entry).place(*path)
 
+    def routing_of(self, name: str | None) -> RoutingFile:
+        """Return a routing file by its name; the default one for None."""
+        return self.routing if name is None else self.routings[name]
+
     def line(self, entry: object, *path: str | int) -> str:
         """Return where the key of a value of an entry is written, as ``file:line``.
 

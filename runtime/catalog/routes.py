@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, GetJsonSchemaHandler, Strict
 
+from runtime.catalog.patterns import fits
 from runtime.catalog.providers import LOCAL
 from runtime.catalog.route import (
     FALLBACK_ON,
@@ -146,6 +147,15 @@ class Target(NamedTuple):
         """Return what ``provider/model`` names; a model may have a slash in its name."""
         provider, _, model = text.partition("/")
         return cls(provider, model)
+
+
+def stands_for(pattern: str, target: Target) -> bool:
+    """Return whether a name or a pattern of a policy stands for a target.
+
+    With a slash it is ``provider/model``, without one a model of any provider; so a model that has
+    a slash in its name is written with its provider in front.
+    """
+    return fits(pattern, str(target) if "/" in pattern else target.model)
 
 
 def owner_of(target: Target, providers: Mapping[str, ProviderEntry]) -> str | None:

@@ -10,11 +10,11 @@ from runtime.governance.cost import usd
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runtime.explanation import Explanation
+    from runtime.explain import Explanation
+    from runtime.explain.reasons import Reason
     from runtime.governance.policy import SpendingLimit
     from runtime.journal import Balance
     from runtime.messages import Price
-    from runtime.reasons import Reason
 
 LABEL = 11  # characters of the column of labels
 WIDEST = 72  # characters of what is said, before the place where it is written

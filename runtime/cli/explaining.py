@@ -17,7 +17,7 @@ from runtime.cli.streams import emit, emit_json, prints_to_stderr, say
 from runtime.definitions import load_directory
 from runtime.errors import PolicyDenied
 from runtime.experience import learn_from
-from runtime.explanation import Explainer
+from runtime.explain import Explainer
 from runtime.identity import wall_clock
 from runtime.journal import JournalFailed, scope_of
 from runtime.outcome import RunOptions
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from runtime.catalog import Catalog
-    from runtime.explanation import Explanation
+    from runtime.explain import Explanation
     from runtime.journal import Balance
 
 
@@ -92,7 +92,7 @@ async def _explain(wanted: Wanted, catalog: Catalog) -> list[Told]:
     )
     rules = Rules(catalog, os.environ, wall_clock)
     listed = importlib.import_module("providers").price_of
-    pricing = Pricing(catalog, listed, lambda: rules.today)
+    pricing = Pricing(catalog, listed, rules)
     history = None if wanted.db == MEMORY else History(wanted.db)
     learned = await _learned(history, catalog)
     planner = Planner(catalog, rules, pricing.of, learned)

@@ -7,7 +7,7 @@ others have settled is told to wait for them (None); one that cannot fit any mor
 from __future__ import annotations
 
 from runtime.errors import BudgetExceeded
-from runtime.governance.cost import usd
+from runtime.governance.cost import dollars
 
 
 class Budget:
@@ -29,9 +29,9 @@ class Budget:
         self.source = source
 
     def __repr__(self) -> str:
-        limit = "none" if self.limit is None else f"${usd(self.limit):.6f}"
+        limit = "none" if self.limit is None else f"${dollars(self.limit)}"
         return (
-            f"<Budget {limit} [${usd(self.spent):.6f} spent, ${usd(self.reserved):.6f} reserved]>"
+            f"<Budget {limit} [${dollars(self.spent)} spent, ${dollars(self.reserved)} reserved]>"
         )
 
     @property
@@ -93,10 +93,10 @@ def exceeded(
     """
     owner = "the run's budget" if scope == "run" else f"the budget of {scope}"
     said = f" ({source})" if source else ""
-    under_way = f", ${usd(reserved):.6f} is reserved" if reserved else ""
+    under_way = f", ${dollars(reserved)} is reserved" if reserved else ""
     return BudgetExceeded(
-        f"{owner} is ${usd(limit):.6f}{said}, ${usd(spent):.6f} is spent{under_way}, and the next"
-        f" call may cost ${usd(needed):.6f}",
+        f"{owner} is ${dollars(limit)}{said}, ${dollars(spent)} is spent{under_way}, and the next"
+        f" call may cost ${dollars(needed)}",
         scope=scope,
         limit=limit,
         spent=spent,

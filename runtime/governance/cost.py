@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 NANO = 1_000_000_000
 TOKENS_PER_PRICE = 1_000_000
 TOKENS_PER_MESSAGE = 16  # what a dialect adds around a turn, at most
+TOKENS_PER_REQUEST = 256  # what a server's template adds, a system prompt of its own included
+TOKENS_FOR_TOOLS = 512  # what it adds where there are tools or a schema; Anthropic's are about 350
 TOKENS_PER_IMAGE = 50_000  # the most that a vendor counts for one: small models count them dearly
 LARGEST_ALLOWANCE = 128_000  # of output, where the request leaves it to the model
 TIER_FIELDS = ("service_tier", "serviceTier", "speed")  # of a body, where a caller asks for a tier
@@ -50,9 +52,10 @@ def cost_of(usage: Usage, price: Price, service_tier: str | None = None) -> int:
 def worst_case(request: ModelRequest, price: Price) -> int:
     """Return the most that a call may cost, in nano-USD.
 
-    No tokenizer makes more tokens than there are bytes; each is taken at the dearest input price,
-    and the whole allowance of output is used. A tier of service counts where it is asked for, and a
-    dearer one that the server may give by itself where it is left to it.
+    No tokenizer makes more tokens than there are bytes, and a server's template adds some; each is
+    taken at the dearest input price, and the whole allowance of output is used. A tier of service
+    counts where it is asked for, and a dearer one that the server may give by itself where it is
+    left to it.
     """
     tokens = most_input(request)
     allowance = request.max_output_tokens
@@ -80,7 +83,8 @@ def most_input(request: ModelRequest) -> int:
     text = _size(request.system or "") + sum(_message_size(each) for each in request.messages)
     text += sum(_size(str(each)) for each in (request.schema, request.extra_body) if each)
     text += sum(_size(str(tool)) for tool in request.tools)
-    return text + TOKENS_PER_MESSAGE * (len(request.messages) + len(request.tools) + 1)
+    added = TOKENS_PER_REQUEST + TOKENS_PER_MESSAGE * (len(request.messages) + len(request.tools))
+    return text + added + (TOKENS_FOR_TOOLS if request.tools or request.schema else 0)
 
 
 def price_on(price: Price | None, day: date) -> Price | None:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from runtime.journal.calls import CALL_COLUMNS, Begun, CallRow, Ended, call_values, day_of
+from runtime.journal.calls import CALL_COLUMNS, Begun, CallRow, Ended, Retried, call_values, day_of
 from runtime.journal.ledger import SUBJECTS, Balance, Ledger
 from runtime.journal.liveness import is_dead
 
@@ -71,9 +71,9 @@ class Books:
 
     def shortfall(self, entry: Entry) -> Shortfall | None:
         """Return the claim that a call's worst case does not fit into; None if it fits."""
-        if not entry.claims or not isinstance(entry.call, Begun):
+        if not entry.claims or entry.call is None:
             return None
-        needed: int = entry.call.said.get("reserved_nano_usd", 0)
+        needed = entry.call.needed
         short = self._ledger.shortfall(entry.claims, needed)
         if short is None or self._reaped:
             return short
@@ -93,8 +93,10 @@ class Books:
         match entry.call:
             case Begun() as begun:
                 self._begin(key, begun.row(*key))
+            case Retried() as retried:
+                self._retry(key, retried)
             case Ended() as ended:
-                row = self._row(key, ended)
+                row = self._row(key, ended.at)
                 with self._settled(row):
                     row.end(ended)
                 self._open.pop(key, None)
@@ -123,6 +125,13 @@ class Books:
             self._open[key] = row
             self._ledger.change(row, reserved=row.reserved_nano_usd)
 
+    def _retry(self, key: CallKey, retried: Retried) -> None:
+        row = self._row(key, retried.at)
+        if row.status == "running":
+            row.grow(retried)
+            self._changed[key] = self._open[key] = row
+            self._ledger.change(row, reserved=retried.reserved)
+
     @contextmanager
     def _settled(self, row: CallRow) -> Iterator[None]:
         """Count what the end of a call, which happens inside, changes in the balances.
@@ -140,11 +149,11 @@ class Books:
             if name and spent:
                 self._spent[subject, name, row.day] += spent
 
-    def _row(self, key: CallKey, ended: Ended) -> CallRow:
+    def _row(self, key: CallKey, at: float) -> CallRow:
         row, known = self._changed.get(key), self._open.get(key)
-        if row is None and known is not None and not known.is_late(ended.at):
+        if row is None and known is not None and not known.is_late(at):
             row = known  # one that is late another process may have taken for lost
-        return row or self._loaded(key) or CallRow(*key, ended.at, day_of(ended.at))
+        return row or self._loaded(key) or CallRow(*key, at, day_of(at))
 
     def _loaded(self, key: CallKey) -> CallRow | None:
         found = self._connection.execute(_LOAD, key).fetchone()

@@ -3,7 +3,8 @@
 Rule 1: a call begins with ``invocation_started`` and ends with one outcome; an outcome whose
 beginning is not there is a row of its own, because money spent is spent.
 Rule 2: a call that policy denied, and one that a cache answered, are rows, too, and cost nothing.
-Rule 3: what a call may cost at worst is reserved while it runs, and replaced by what it was.
+Rule 3: what a call may cost at worst is reserved while it runs, and replaced by what it was. Each
+further attempt after one whose fate nobody knows adds its own worst case.
 """
 
 from __future__ import annotations
@@ -133,6 +134,10 @@ class CallRow:
             setattr(self, name, value)
         self.settled_nano_usd = facts.settled
 
+    def grow(self, facts: Retried) -> None:
+        """Reserve what a further attempt may cost."""
+        self.reserved_nano_usd += facts.reserved
+
     def lose(self, at: float) -> None:
         """Its process died: whatever it may have cost counts as spent."""
         self.status, self.ended_at = "lost", at
@@ -161,6 +166,12 @@ class Begun:
     said: Mapping[str, Any]
     status: CallStatus = "running"
 
+    @property
+    def needed(self) -> int:
+        """What has to fit into its limits, in nano-USD."""
+        needed: int = self.said.get("reserved_nano_usd", 0)
+        return needed
+
     def row(self, run_id: str, op: str) -> CallRow:
         """Return the row of the call."""
         row = CallRow(run_id, op, self.at, day_of(self.at), status=self.status)
@@ -186,9 +197,28 @@ class Ended:
     said: Mapping[str, Any]
     status: CallStatus
     settled: int
+    needed = 0
 
 
-CallFacts: TypeAlias = "Begun | Ended | None"
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """A call is tried again while nobody knows what became of the last attempt.
+
+    Attributes:
+        at: when.
+        reserved: nano-USD that it may cost more at worst.
+    """
+
+    at: float
+    reserved: int
+
+    @property
+    def needed(self) -> int:
+        """What has to fit into its limits, in nano-USD."""
+        return self.reserved
+
+
+CallFacts: TypeAlias = "Begun | Retried | Ended | None"
 
 _TEXTS_AT_START = (
     *("agent", "path", "task", "tenant", "provider", "model", "level", "route"),
@@ -214,6 +244,8 @@ def call_facts(record: Record) -> CallFacts:
         TypeError: a field of the row has a wrong type.
         ValueError: a count is negative or absurdly large.
     """
+    if record.kind == "invocation_retried":
+        return Retried(float(record.at), count_in(record.body, "reserved_nano_usd"))
     status = _STATUS_OF.get(record.kind)
     if status is None:
         return None

@@ -169,11 +169,11 @@ class MemoryJournal:
         with self._lock:
             return self._calls.balance(scope)
 
-    async def answer(self, request_sha256: str, since: float) -> EventRow | None:
+    async def answer(self, request_sha256: str, tenant: str, since: float) -> EventRow | None:
         """Return the newest answer to an equal question; see ``Journal``."""
         self._check_open()
         with self._lock:
-            call = self._calls.answered(request_sha256, since)
+            call = self._calls.answered(request_sha256, tenant, since)
             return None if call is None else self._runs[call.run_id].outcome(call.op)
 
     def _check_open(self) -> None:

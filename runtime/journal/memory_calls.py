@@ -6,7 +6,7 @@ import heapq
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from runtime.journal.calls import Begun, CallRow, Ended, day_of
+from runtime.journal.calls import Begun, CallRow, Ended, Retried, day_of
 from runtime.journal.ledger import SUBJECTS, Balance, Ledger
 from runtime.journal.query import Filed, place_of
 
@@ -28,10 +28,9 @@ class MemoryCalls:
 
     def shortfall(self, entry: Entry) -> Shortfall | None:
         """Return the claim that a call's worst case does not fit into; None if it fits."""
-        if not isinstance(entry.call, Begun):
+        if entry.call is None:
             return None
-        needed: int = entry.call.said.get("reserved_nano_usd", 0)
-        return Ledger(self.balance).shortfall(entry.claims, needed)
+        return Ledger(self.balance).shortfall(entry.claims, entry.call.needed)
 
     def take(self, entry: Entry) -> None:
         """Count what a record says of a call."""
@@ -41,6 +40,9 @@ class MemoryCalls:
                 row = self._rows[key] = begun.row(*key)
                 if row.status == "running":
                     self._running[key] = row
+            case Retried() as retried:
+                if key in self._running:
+                    self._running[key].grow(retried)
             case Ended() as ended:
                 row = self._rows.setdefault(key, CallRow(*key, ended.at, day_of(ended.at)))
                 earlier = row.settled_nano_usd or 0
@@ -72,12 +74,13 @@ class MemoryCalls:
         pick = heapq.nlargest if query.newest_first else heapq.nsmallest
         return pick(query.limit, wanted, key=lambda one: place_of(one.call))
 
-    def answered(self, request_sha256: str, since: float) -> CallRow | None:
+    def answered(self, request_sha256: str, tenant: str, since: float) -> CallRow | None:
         """Return the newest call of an equal question that was answered."""
         equal = (
             row
             for row in self._rows.values()
             if row.request_sha256 == request_sha256
+            and row.tenant == tenant
             and row.status == "completed"
             and row.started_at >= since
         )

@@ -119,11 +119,12 @@ class Journal(Protocol):
             JournalFailed: it cannot be read.
         """
 
-    async def answer(self, request_sha256: str, since: float) -> EventRow | None:
+    async def answer(self, request_sha256: str, tenant: str, since: float) -> EventRow | None:
         """Return the newest ``invocation_completed`` of an equal question.
 
         Args:
             request_sha256: the digest of the question.
+            tenant: for whom it was asked; empty for nobody.
             since: not one that was asked before this time, in seconds since the Unix epoch.
 
         Raises:

@@ -42,7 +42,8 @@ class CallQuery:
     Attributes:
         run_id: of this run.
         agent: of this agent, or of those it delegated to.
-        model: that asked for this model, or were answered by it; a name or a pattern.
+        model: that asked for this model, or were answered by it; a name or a pattern, alone or as
+            ``provider/model``.
         provider: of this provider.
         tenant: of this tenant's runs.
         workflow: of runs that were started with this workflow or agent.
@@ -103,7 +104,8 @@ class CallQuery:
             yield "instr('/' || call.path || '/' || call.agent || '/', '/' || :agent || '/') > 0"
         if self.model is not None:
             operator = "GLOB" if is_pattern(self.model) else "="
-            yield f"(call.model {operator} :model OR call.served_model {operator} :model)"
+            names = ("call.model", "call.served_model", "call.provider || '/' || call.model")
+            yield f"({' OR '.join(f'{name} {operator} :model' for name in names)})"
         if self.since is not None:
             yield "call.started_at >= :since"
         if self.until is not None:
@@ -127,5 +129,5 @@ def place_of(call: CallRow) -> Place:
 
 
 def _is_model(wanted: str, call: CallRow) -> bool:
-    names = (call.model, call.served_model)
+    names = (call.model, call.served_model, f"{call.provider}/{call.model}")
     return any(fits(wanted, name) if is_pattern(wanted) else wanted == name for name in names)

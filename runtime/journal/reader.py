@@ -68,7 +68,8 @@ _ANSWER = """
     FROM call
     JOIN journal ON journal.run_id = call.run_id AND journal.op = call.op AND journal.terminal = 1
     LEFT JOIN blob USING (sha256)
-    WHERE call.request_sha256 = ? AND call.started_at >= ? AND call.status = 'completed'
+    WHERE call.request_sha256 = ? AND call.tenant = ? AND call.started_at >= ?
+    AND call.status = 'completed'
     ORDER BY call.started_at DESC LIMIT 1
 """
 _EVENTS = """
@@ -115,9 +116,11 @@ class Reader:
         found: list[Balance] = await self._rows(_BALANCE, scope, lambda _, row: Balance(*row))
         return found[0]
 
-    async def answer(self, request_sha256: str, since: float) -> EventRow | None:
+    async def answer(self, request_sha256: str, tenant: str, since: float) -> EventRow | None:
         """Return the newest answer to an equal question; see ``Journal``."""
-        found: list[EventRow] = await self._rows(_ANSWER, (request_sha256, since), _event_row)
+        found: list[EventRow] = await self._rows(
+            _ANSWER, (request_sha256, tenant, since), _event_row
+        )
         return found[0] if found else None
 
     async def _rows(

@@ -140,8 +140,9 @@ class SqliteJournal:
         try:
             await self._until(lambda: entry.verdict is not None)
         except BaseException:
-            with suppress(JournalFailed):  # closed: the next to open finds it
-                self._backlog.put(withdrawal(record))
+            if record.kind == "invocation_started":  # else its end comes in any case
+                with suppress(JournalFailed):  # closed: the next to open finds it
+                    self._backlog.put(withdrawal(record))
             raise
         return None if entry.verdict == "admitted" else entry.verdict
 
@@ -240,10 +241,10 @@ class SqliteJournal:
         self._check_open()
         return await self._reader.balance(scope)
 
-    async def answer(self, request_sha256: str, since: float) -> EventRow | None:
+    async def answer(self, request_sha256: str, tenant: str, since: float) -> EventRow | None:
         """Return the newest answer to an equal question; see ``Journal``."""
         self._check_open()
-        return await self._reader.answer(request_sha256, since)
+        return await self._reader.answer(request_sha256, tenant, since)
 
     def _check_open(self) -> None:
         if self._closed:

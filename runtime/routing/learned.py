@@ -34,7 +34,7 @@ class Average:
         at: when that was, in seconds of any steady clock.
         weight: how many calls it stands for by now.
         seconds: that one took.
-        output_tokens: that one generated.
+        output_tokens: that an answer had.
         success: the share of calls that were answered.
     """
 
@@ -57,7 +57,9 @@ class Average:
         old = self.weight_at(now)
         new = old + 1.0
         self.seconds = (self.seconds * old + seconds) / new
-        self.output_tokens = (self.output_tokens * old + output_tokens) / new
+        if ok:
+            answered = self.success * old  # so many of those were answered
+            self.output_tokens = (self.output_tokens * answered + output_tokens) / (answered + 1.0)
         self.success = (self.success * old + ok) / new
         self.weight, self.at = new, max(now, self.at)
 
@@ -101,7 +103,12 @@ class Learned:
     def output_tokens(self, target: Target) -> float:
         """Return how many tokens an answer of a target may be expected to have."""
         average = self._averages.get(target)
-        return USUAL_OUTPUT if average is None else average.output_tokens
+        return USUAL_OUTPUT if average is None or not average.success else average.output_tokens
+
+    def questions(self, target: Target) -> float:
+        """Return how many questions it may be expected to take until a target answers one."""
+        average = self._averages.get(target)
+        return 1.0 if average is None else 1.0 / max(LEAST_SUCCESS, average.success)
 
     def _mixed(
         self, target: Target, known: dict[Target, float], assumed: float, now: float

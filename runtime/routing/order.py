@@ -53,6 +53,7 @@ def by_cost(
         price = price_of(target)
         if price is None:
             return math.inf
-        return input_tokens * price.input + learned.output_tokens(target) * price.output
+        once = input_tokens * price.input + learned.output_tokens(target) * price.output
+        return once * learned.questions(target)
 
     return tuple(sorted(targets, key=cost))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ MOST_SHOWN = 40  # characters of a wrong value
 MOST_NAME = 80  # characters of a name that nobody knows
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.001, 366 * 86_400.0
 MOST_ATTEMPTS = 100
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class Kind(NamedTuple):
@@ -49,6 +51,11 @@ def _is_stop(value: Any) -> bool:
     return all(isinstance(text, str) and text for text in texts)
 
 
+def _is_names(value: Any) -> bool:
+    names = value if isinstance(value, list | tuple) else [value]
+    return all(isinstance(name, str) and _NAME.fullmatch(name) for name in names)
+
+
 TEXT = Kind("a text", lambda value: isinstance(value, str))
 NAME = Kind(
     "a text that is not empty", lambda value: isinstance(value, str) and bool(value.strip())
@@ -66,6 +73,7 @@ SECONDS = Kind(
     lambda value: _is_number(value) and SHORTEST_WAIT_S <= value <= LONGEST_WAIT_S,
 )
 TEXTS = Kind("an object whose values are texts", _maps_to_text)
+NAMES = Kind("a name (letters, digits, '.', '-', '_') or a list of names", _is_names)
 STOP = Kind("a text or a list of texts, none of them empty", _is_stop)
 LINE_ID = Kind(
     "a text or a whole number",

@@ -9,7 +9,7 @@ overtaken by a call that comes after it was told to wait.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
@@ -18,13 +18,14 @@ from runtime.governance.budget import exceeded
 from runtime.run import claims_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from runtime.errors import BudgetExceeded
     from runtime.governance.policy import SpendingLimit
-    from runtime.journal import Scope, Shortfall
+    from runtime.journal import Kind, Scope, Shortfall
     from runtime.run import Run
 
+STARTED: Kind = "invocation_started"
 LOOK_AGAIN_S = 0.25  # what other processes settle, nobody tells us
 
 
@@ -43,12 +44,31 @@ async def reserve(run: Run, amount: int, deadline: float | None) -> None:
     run.budget.check(amount)
     if not run.line.locked() and run.budget.reserve(amount):
         return
-    with _until(deadline) as scope:
+    with _until(deadline):
         async with run.line:
             while not run.budget.reserve(amount):
                 await run.next_settlement()
         return
-    _too_late(scope)
+    raise _too_late()
+
+
+class _Call(NamedTuple):
+    """A call that is to begin; see ``Reservations.admit``."""
+
+    run: Run
+    op: str
+    body: Mapping[str, Any]
+    limits: Sequence[SpendingLimit]
+
+    def scopes(self) -> Iterator[Scope]:
+        """Yield what it would count in if it began now."""
+        return (claim.scope for claim in claims_of(self.limits, self.run.now))
+
+    async def admit(self) -> tuple[float, Shortfall | None]:
+        """Try to begin now; return when that is, and what it does not fit into."""
+        at = self.run.now
+        claims = claims_of(self.limits, at)
+        return at, await self.run.admit(STARTED, self.op, self.body, claims, at)
 
 
 class Reservations:
@@ -75,7 +95,7 @@ class Reservations:
         body: Mapping[str, Any],
         limits: Sequence[SpendingLimit],
         deadline: float | None,
-    ) -> None:
+    ) -> float:
         """Note that a call begins, once it fits.
 
         Args:
@@ -85,35 +105,36 @@ class Reservations:
             limits: what it has to fit into.
             deadline: how long to wait, in seconds of the event loop's clock; None for ever.
 
+        Returns:
+            When it began, in seconds since the Unix epoch.
+
         Raises:
             BudgetExceeded: it does not fit, whatever others settle at.
             DeadlineExceeded: the deadline passed while others held the budget.
             JournalFailed: the journal cannot be written.
         """
-        claims = claims_of(limits, run.now)
-        blocked = next((claim.scope for claim in claims if claim.scope in self._lines), None)
+        call = _Call(run, op, body, limits)
+        if not limits or not body["reserved_nano_usd"]:
+            run.record(STARTED, op, body)
+            return run.now
+        blocked = next((scope for scope in call.scopes() if scope in self._lines), None)
         if blocked is None:
-            short = await run.admit(op, body, limits)
+            at, short = await call.admit()
             if short is None:
-                return
+                return at
             blocked = _passing(short)
-        with _until(deadline) as scope:
-            await self._in_line(blocked, run, op, body, limits)
-            return
-        _too_late(scope)
+        with _until(deadline):
+            return await self._in_line(blocked, call)
+        raise _too_late()
 
-    async def _in_line(
-        self,
-        blocked: Scope,
-        run: Run,
-        op: str,
-        body: Mapping[str, Any],
-        limits: Sequence[SpendingLimit],
-    ) -> None:
+    async def _in_line(self, blocked: Scope, call: _Call) -> float:
         line = self._lines.setdefault(blocked, anyio.Lock())
         try:
             async with line:
-                while (short := await run.admit(op, body, limits)) is not None:
+                while True:
+                    at, short = await call.admit()
+                    if short is None:
+                        return at
                     _passing(short)
                     with anyio.move_on_after(LOOK_AGAIN_S):
                         await self._next_settlement()
@@ -153,8 +174,5 @@ def _until(deadline: float | None) -> anyio.CancelScope:
     return anyio.CancelScope(deadline=math.inf if deadline is None else deadline)
 
 
-def _too_late(scope: anyio.CancelScope) -> None:
-    if scope.cancelled_caught:
-        raise DeadlineExceeded(
-            "the deadline passed while other calls held the budget", stage="queue"
-        )
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded("the deadline passed while other calls held the budget", stage="queue")

@@ -1,29 +1,28 @@
 """What a question of an agent would come to, and why: told without asking anybody.
 
-It goes the very way of a real question, through ``start``, ``explicit`` and ``planner``. Only what
-code decides while it runs is not known: ``ctx.ask(model=...)``, and the prompt, for which the
-agent's input stands in.
+It goes the way of a real question, through ``start``, ``explicit`` and ``planner``. What code
+decides while it runs is not known: ``ctx.ask(model=...)``, the type of the answer, and the prompt,
+for which the agent's input stands in.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.answers import answer_type
 from runtime.catalog import NotConfigured, Target, profile_of
 from runtime.errors import PolicyDenied, RuntimeFault
+from runtime.explain.reasons import Decision, Reason, code_of, reasons_of
 from runtime.explicit import FOR_THE_RUNTIME, hints_of
 from runtime.governance.cost import dollars, most_input, worst_case
 from runtime.governance.lifecycle import stage_of
-from runtime.invocation import check_price
+from runtime.invocations.bounds import check_bounds
 from runtime.messages import Message
-from runtime.planner import Who
-from runtime.reasons import Decision, Reason, code_of, reasons_of
+from runtime.planner import Who, task_type_of, wishes_of
 from runtime.registration import budget_of
-from runtime.routing import Wish
 from runtime.wishes import Question
 
 if TYPE_CHECKING:
@@ -33,9 +32,8 @@ if TYPE_CHECKING:
     from runtime.catalog import Catalog
     from runtime.directory import Directory
     from runtime.governance.policy import SpendingLimit
-    from runtime.messages import Price
+    from runtime.messages import ModelRequest, Price
     from runtime.planner import Planner, Prepared
-    from runtime.reasons import Reasons
     from runtime.rules import Rules
     from runtime.start import Start
 
@@ -67,7 +65,8 @@ class Explanation:
         because: what decided.
         overruled: wishes that something stronger has overruled.
         price: what the first target costs; None when nobody knows.
-        most_nano_usd: what one call may cost at most; None when nobody knows.
+        most_nano_usd: what one call may cost at most, whoever of the targets is asked; None when
+            nobody knows.
         most_prompt_tokens: the most prompt tokens that this counts.
         most_output_tokens: the most tokens of an answer that this counts.
         data_classes: the kinds of data.
@@ -131,38 +130,49 @@ class Explainer:
             UnknownName: there is no such provider or model.
             InvalidInput: context or input are wrong.
         """
-        return [
-            self._explain(slug, start, context, start.payload if slug == start.agent else None)
-            for slug in self._reached(start.agent)
-        ]
+        told = []
+        for slug, classes in self._reached(start, hints_of(context, start.payload).data_classes):
+            is_root = slug == start.agent
+            said = {**context} if is_root else {"data_class": sorted(classes)}
+            told.append(self._explain(slug, start, said, start.payload if is_root else None))
+        return told
 
-    def _reached(self, slug: str) -> Iterator[str]:
-        """Yield an agent and those that it may delegate to, as far as the catalog names them."""
+    def _reached(
+        self, start: Start, classes: frozenset[str]
+    ) -> Iterator[tuple[str, frozenset[str]]]:
+        """Yield the agents, as far as the catalog names them, with the kinds of data they get."""
         seen: set[str] = set()
-        waiting = [slug]
+        waiting = [(start.agent, classes)]
         while waiting and len(seen) < MOST_AGENTS:
-            each = waiting.pop(0)
-            if each not in seen:
-                seen.add(each)
-                yield each
-                waiting += sorted(self._directory.agents[each].limits.agents or ())
+            slug, classes = waiting.pop(0)
+            if slug in seen:
+                continue
+            seen.add(slug)
+            yield slug, classes
+            limits = self._directory.agents[slug].limits
+            own = (limits.data_class,) if limits.data_class else ()
+            waiting += ((each, classes.union(own)) for each in sorted(limits.agents or ()))
 
     def _explain(
         self, slug: str, start: Start, context: Mapping[str, Any], payload: Any
     ) -> Explanation:
         agent, limits = self._directory.agents[slug]
+        if payload is not None:
+            agent.signature.arguments(agent.signature.without(payload, FOR_THE_RUNTIME))
         hints = hints_of(context, payload)
         who = _who(agent, limits, start)
-        told = Explanation(slug, self._place(agent), hints.task_type or limits.task_type or slug)
-        prompt = self._prompt(slug, payload)
-        question = Question(messages=(Message("user", prompt),), hints=hints)
+        question = Question(messages=(Message("user", self._prompt(slug, payload)),), hints=hints)
+        told = Explanation(slug, self._place(agent), task_type_of(who, question))
         try:
             prepared = self._planner.prepare(who, question, answer_type(str))
         except PolicyDenied as error:
             told.denied = str(error)
             told.targets = [Choice(Target.read(name), why) for name, why in error.denied]
             return told
-        told.because, told.overruled = self._reasons(agent, start, question, prepared)
+        wishes = wishes_of(who, question)
+        routing = self._catalog.routing_of(start.options.routing)
+        decision = Decision(agent, start.name, routing, wishes, prepared.plan)
+        told.because, told.overruled = reasons_of(decision, self._catalog)
         told.targets = [Choice(target) for target in prepared.plan.targets]
         told.targets += [Choice(one.target, one.why) for one in prepared.plan.passed_over]
         told.warnings += self._warnings(prepared.plan.targets)
@@ -183,19 +193,6 @@ class Explainer:
         entry = self._catalog.agents.get(agent.name)
         return code_of(agent.body) if entry is None else self._catalog.line(entry)
 
-    def _reasons(
-        self, agent: Agent, start: Start, question: Question, prepared: Prepared
-    ) -> Reasons:
-        catalog, routing = self._catalog, start.options.routing
-        wishes = (
-            *question.hints.wishes(),
-            *start.wishes,
-            Wish(self._directory.agents[agent.name].limits.model, None, "agent"),
-            Wish(agent.model, None, "proposal"),
-        )
-        file = catalog.routing if routing is None else catalog.routings[routing]
-        return reasons_of(Decision(agent, start.name, file, wishes, prepared.plan), catalog)
-
     def _warnings(self, targets: tuple[Target, ...]) -> Iterator[str]:
         for provider in dict.fromkeys(target.provider for target in targets):
             try:
@@ -208,22 +205,32 @@ class Explainer:
                 yield f"{target} {stage}"
 
     def _tell_terms(self, told: Explanation, start: Start, prepared: Prepared, who: Who) -> None:
-        request, target = prepared.request, prepared.plan.targets[0]
-        case = self._planner.case_of(who, prepared, target)
+        target, request = prepared.plan.targets[0], self._request(who, prepared)
+        cases = [self._planner.case_of(who, prepared, each) for each in prepared.plan.targets]
+        case = cases[0]
         told.price, told.limits = case.price, case.terms.limits
         told.most_prompt_tokens = most_input(request)
         told.most_output_tokens = request.max_output_tokens or 0
-        if case.counted is not None:
-            told.most_nano_usd = worst_case(request, case.counted)
+        prices = [each.counted for each in cases if each.counted is not None]
+        if len(prices) == len(cases):
+            told.most_nano_usd = max(worst_case(request, price) for price in prices)
         told.data_classes = prepared.data_classes
         verdicts = self._rules.verdicts(target, prepared.data_classes, prepared.base_url)
         told.policies = [Reason(*each) for each in verdicts]
         told.budget = self._budget(start)
         try:
             limited = told.budget is not None or bool(told.limits)
-            check_price(target, case, limited=limited)
+            check_bounds(target, request, case, limited=limited)
         except RuntimeFault as error:
             told.denied = str(error)
+
+    def _request(self, who: Who, prepared: Prepared) -> ModelRequest:
+        """Return what is asked, with the schema of the answer where the catalog says it."""
+        agent = self._directory.agents[who.agent].agent
+        entry = self._catalog.agents.get(who.agent)
+        if entry is None or entry.prompt is None:
+            return prepared.request
+        return replace(prepared.request, schema=agent.signature.output_schema)
 
     def _budget(self, start: Start) -> Reason | None:
         """Return what the run may cost, and who says so; the tightest counts."""

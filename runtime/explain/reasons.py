@@ -183,7 +183,8 @@ class _Places:
         return Reason(what, self._line("aliases", next(fitting, 0)))
 
     def _of_fallbacks(self) -> Iterator[Reason]:
-        first, *others = fallbacks(self._decision.plan.targets[0], self._decision.routing)
+        first, *further = self._decision.plan.targets
+        others = [each for each in fallbacks(first, self._decision.routing) if each in further]
         if others:
             then = ", then ".join(map(str, others))
             yield Reason(f"when {first} fails: {then}", self._line("fallback"))

@@ -1,0 +1,246 @@
+"""One model call under way, seen from the run: reserved, journalled, spanned; it ends exactly once.
+
+What it may cost at worst is reserved before the call and settled after it, so budgets hold at any
+concurrency. An attempt whose fate nobody knows may be billed: before the next one the worst case is
+reserved once more, or there is no next one. Every end is synchronous: nothing can come in between,
+and a body that is being ended can still settle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import anyio
+
+from otel.chat_attributes import chat_end
+from runtime.catalog import Target
+from runtime.chat_spans import chat_end_of, start_chat_span
+from runtime.described import fingerprint, request_digest, tokens_of
+from runtime.errors import DeadlineExceeded, ProviderError
+from runtime.governance.cost import asked_tiers, worst_case
+from runtime.invocations.bounds import check_bounds
+from runtime.invocations.fate import Stakes, fate_of, is_certainly_free, total
+from runtime.invocations.notes import answered_note, asked_note, failed_note
+from runtime.invocations.reservation import reserve
+from runtime.run import claims_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel import Span, Tracing
+    from otel.attributes import Attributes
+    from runtime.invocations.case import Asker, Case
+    from runtime.invocations.fate import Fate
+    from runtime.invocations.reservation import Reservations
+    from runtime.messages import ModelReply, ModelRequest, Usage
+
+
+class Observed(NamedTuple):
+    """How a call went.
+
+    Attributes:
+        target: who was asked.
+        seconds: how long it took.
+        output_tokens: how much was generated.
+        ok: whether it was answered.
+    """
+
+    target: Target
+    seconds: float
+    output_tokens: int
+    ok: bool
+
+
+class Doors(NamedTuple):
+    """What calls go out by, the same for all of a system.
+
+    Attributes:
+        tracing: where spans come from.
+        reservations: lets calls begin whose worst case fits.
+        observe: hears how each call went.
+    """
+
+    tracing: Tracing
+    reservations: Reservations
+    observe: Callable[[Observed], None]
+
+
+class _Begun(NamedTuple):
+    """How a call began.
+
+    Attributes:
+        op: the step of the run that it is.
+        at: when, in seconds since the Unix epoch; it counts on that day.
+        worst: nano-USD that one attempt may cost at most.
+        span: its ``chat`` span.
+    """
+
+    op: str
+    at: float
+    worst: int
+    span: Span
+
+
+class Invocation:
+    """One model call of one target; made by ``begin``.
+
+    Attributes:
+        request: what is asked.
+        span: its ``chat`` span.
+    """
+
+    __slots__ = ("_asker", "_began", "_begun", "_case", "_doors", "_lost", "request", "span")
+
+    def __init__(
+        self, asker: Asker, request: ModelRequest, case: Case, begun: _Begun, doors: Doors
+    ) -> None:
+        self.request = request
+        self.span = begun.span
+        self._asker = asker
+        self._case = case
+        self._begun = begun
+        self._doors = doors
+        self._lost = 0
+        self._began = anyio.current_time()
+
+    async def again(self) -> bool:
+        """Reserve another attempt, as the last one may be billed; return whether that fits now.
+
+        Raises:
+            JournalFailed: the journal cannot be written.
+        """
+        run, amount = self._asker.run, self._begun.worst
+        if not amount:
+            return True
+        if not run.budget.reserve(amount):
+            return False
+        try:
+            fits = await self._noted_again(amount)
+        except BaseException:
+            run.settle(amount, 0)
+            raise
+        if fits:
+            self._lost += amount
+        else:
+            run.settle(amount, 0)
+        return fits
+
+    async def _noted_again(self, amount: int) -> bool:
+        run, op, limits = self._asker.run, self._begun.op, self._case.terms.limits
+        body = {"task": self._asker.task_id, "reserved_nano_usd": amount}
+        if not limits:
+            run.record("invocation_retried", op, body)
+            return True
+        claims = claims_of(limits, self._begun.at)
+        return await run.admit("invocation_retried", op, body, claims, run.now) is None
+
+    def completed(self, reply: ModelReply, *, cut_off: bool = False) -> None:
+        """Settle, count and note an answer.
+
+        Args:
+            reply: the answer, or what there was of it.
+            cut_off: whether the author did not want the rest of it.
+        """
+        case, tier = self._case, reply.service_tier
+        cost, counted = (total(price, reply.usage, tier) for price in (case.price, case.counted))
+        is_certain = counted is not None and (cut_off or reply.usage_source != "estimated")
+        spent = self._lost + (
+            counted if is_certain and counted is not None else max(self._begun.worst, counted or 0)
+        )
+        self._settle(spent)
+        self._count(reply.usage, cost, failed=False)
+        self.span.set(chat_end_of(reply, cost))
+        self.span.end()
+        body = answered_note(self._asker, reply, case, unpriced=cost is None, cut_off=cut_off)
+        self._record("invocation_completed", body | {"settled_nano_usd": spent}, cost)
+        self._doors.observe(self._observed(reply.usage, ok=True))
+
+    def failed(self, error: BaseException) -> None:
+        """Settle, count and note a failure; what it cost at worst stays spent unless it is known.
+
+        Args:
+            error: why; also a cancellation.
+        """
+        fate = fate_of(error, self._stakes)
+        self._settle(fate.settled)
+        self._count(fate.usage, fate.cost, failed=True)
+        self.span.set(_cost_of_failure(fate))
+        reason = self._asker.reason_of(error)
+        self.span.end(error_type=_error_type(error, reason), message=str(error))
+        self._record("invocation_failed", failed_note(self._asker, error, fate), fate.cost)
+        is_late = isinstance(error, DeadlineExceeded) and not is_certainly_free(error)
+        if is_late or isinstance(error, ProviderError):
+            self._doors.observe(self._observed(None, ok=False))
+
+    @property
+    def _stakes(self) -> Stakes:
+        tier = next(iter(asked_tiers(self.request)), None)
+        return Stakes(self._case.price, self._case.counted, tier, self._begun.worst, self._lost)
+
+    def _observed(self, usage: Usage | None, *, ok: bool) -> Observed:
+        target = Target(self.request.provider, self.request.model)
+        tokens = 0 if usage is None else usage.output_tokens
+        return Observed(target, anyio.current_time() - self._began, tokens, ok)
+
+    def _settle(self, spent: int) -> None:
+        self._asker.run.settle(self._begun.worst + self._lost, spent)
+
+    def _count(self, usage: Usage | None, cost: int | None, *, failed: bool) -> None:
+        for totals in (*self._asker.totals, self._asker.run.totals):
+            totals.add_call(usage, cost, failed=failed)
+
+    def _record(self, kind: Any, body: dict[str, Any], cost: int | None) -> None:
+        self._asker.run.record(kind, self._begun.op, body, cost or 0)
+        self._doors.reservations.settled()
+
+
+async def begin(asker: Asker, request: ModelRequest, case: Case, doors: Doors) -> Invocation:
+    """Reserve the worst case of a call, note that it begins, and start its span.
+
+    Raises:
+        PolicyDenied: nobody knows its price, and a policy forbids such calls.
+        BudgetExceeded: what it may cost does not fit, or nobody knows what that is.
+        DeadlineExceeded: the deadline passed while other calls held the budget.
+        JournalFailed: the journal cannot be written.
+    """
+    run, target = asker.run, Target(request.provider, request.model)
+    limited = run.budget.limit is not None or bool(case.terms.limits)
+    check_bounds(target, request, case, limited=limited)
+    worst = 0 if case.counted is None else worst_case(request, case.counted)
+    said = fingerprint(request)
+    digest = request_digest(request, said)
+    op = run.step(asker.op, "chat", digest)
+    await reserve(run, worst, request.deadline)
+    try:
+        body = asked_note(asker, target, case) | {
+            "expires_at": _wall_time(asker, request.deadline),
+            "request_sha256": digest,
+            "reserved_nano_usd": worst,
+            **({"request": said} if case.terms.contents.in_journal else {}),
+        }
+        limits = case.terms.limits
+        at = await doors.reservations.admit(run, op, body, limits, request.deadline)
+        span = start_chat_span(doors.tracing, asker.span, request, in_process=case.in_process)
+    except BaseException:
+        run.settle(worst, 0)
+        raise
+    return Invocation(asker, request, case, _Begun(op, at, worst, span), doors)
+
+
+def _wall_time(asker: Asker, deadline: float | None) -> float | None:
+    """Return a deadline of the event loop's clock in seconds since the Unix epoch."""
+    return None if deadline is None else asker.run.now + deadline - anyio.current_time()
+
+
+def _cost_of_failure(fate: Fate) -> Attributes:
+    """Return what the span of a call says that failed and was billed."""
+    used: dict[str, Any] = {} if fate.usage is None else tokens_of(fate.usage)
+    return chat_end(cost_nano_usd=fate.cost if fate.billed == "partly" else None, **used)
+
+
+def _error_type(error: BaseException, reason: str) -> str:
+    if isinstance(error, ProviderError) and (error.code or error.type):
+        return str(error.code or error.type)
+    if isinstance(error, DeadlineExceeded):
+        return "timeout"
+    return type(error).__name__ if isinstance(error, Exception) else reason

@@ -1,0 +1,86 @@
+"""What the journal is told of model calls; the audit trail is folded from it. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runtime.described import calls_of, reply_digest, tokens_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runtime.catalog import Target
+    from runtime.invocations.case import Asker, Case
+    from runtime.invocations.fate import Fate
+    from runtime.messages import ModelReply
+
+
+def asked_note(asker: Asker, target: Target, case: Case) -> dict[str, Any]:
+    """Return who asks whom, and on which terms; what is empty is left out."""
+    note = {
+        **_who(asker, target, case.data_classes),
+        "level": case.level,
+        "route": case.route,
+        "region": case.region,
+        "contents": case.terms.contents.word,
+        "price_source": "" if case.price is None else case.price.source,
+    }
+    return {name: value for name, value in note.items() if value}
+
+
+def answered_note(
+    asker: Asker, reply: ModelReply, case: Case, *, unpriced: bool, cut_off: bool
+) -> dict[str, Any]:
+    """Return what an answer was, with its words only where the journal may have them."""
+    said = {"text": reply.text, "tool_calls": calls_of(reply)}
+    return {
+        "task": asker.task_id,
+        "model": reply.model,
+        **(said if case.terms.contents.in_journal else {}),
+        "reply_sha256": reply_digest(reply),
+        "finish_reason": reply.finish_reason,
+        "usage": tokens_of(reply.usage),
+        "usage_source": reply.usage_source,
+        "service_tier": reply.service_tier,
+        "unpriced": unpriced,
+        "request_id": reply.request_id,
+        "attempts": reply.attempts,
+        "warnings": list(reply.warnings),
+        **({"cut_off": True} if cut_off else {}),
+        **({"has_state": True} if reply.state is not None else {}),
+    }
+
+
+def failed_note(asker: Asker, error: BaseException, fate: Fate) -> dict[str, Any]:
+    """Return how a call failed, and what is known of its cost."""
+    return {
+        "task": asker.task_id,
+        "error": str(error),
+        "error_class": type(error).__name__,
+        "reason": asker.reason_of(error),
+        "billed": fate.billed,
+        "attempts": getattr(error, "attempts", 0),
+        "settled_nano_usd": fate.settled,
+        **({"unpriced": True} if fate.cost is None else {}),
+        **({"usage": tokens_of(fate.usage)} if fate.usage is not None else {}),
+    }
+
+
+def denied_note(
+    asker: Asker, target: Target, data_classes: Iterable[str], *, why: str, reason: str
+) -> dict[str, Any]:
+    """Return that a call is not made, and why."""
+    note = _who(asker, target, data_classes)
+    return note | {"policy": why, "error": why, "reason": reason}
+
+
+def _who(asker: Asker, target: Target, data_classes: Iterable[str]) -> dict[str, str]:
+    return {
+        "provider": target.provider,
+        "model": target.model,
+        "task": asker.task_id,
+        "agent": asker.agent,
+        "path": "/".join(asker.path),
+        "tenant": asker.run.tenant,
+        "data_classes": ",".join(sorted(data_classes)),
+    }
