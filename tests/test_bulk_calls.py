@@ -17,10 +17,11 @@ from runtime.catalog import load_catalog
 from runtime.errors import ServerError
 from runtime.governance.budget import Budget
 from runtime.identity import wall_clock
-from runtime.invocation import Asker
+from runtime.invocations.case import Asker
+from runtime.invocations.invocation import Doors
+from runtime.invocations.reservation import Reservations
 from runtime.journal import MemoryJournal
 from runtime.messages import Message, ModelReply, ModelRequest, Usage
-from runtime.reservation import Reservations
 from runtime.rules import Rules
 from runtime.run import Run
 from tests.shipped import CATALOG
@@ -54,7 +55,8 @@ class Accounts:
     def add(self, profile: ProviderProfile) -> None:
         self.added.append(profile)
 
-    def ask(self, request: ModelRequest, pieces: Any) -> Asked:
+    def ask(self, request: ModelRequest, pieces: Any = None, again: Any = None) -> Asked:
+        assert again is not None
         assert pieces is None
         self.requests.append(request)
         return Asked(self._answer)
@@ -82,8 +84,7 @@ def a_caller(accounts: Accounts, journal: MemoryJournal | None = None) -> Caller
         destinations=Destinations(catalog, {}, Allowance(), rules, check=lambda _: None),
         price_of=lambda *_: None,
         rules=rules,
-        reservations=Reservations(),
-        tracing=tracing,
+        doors=Doors(tracing, Reservations(), lambda _: None),
     )
 
 

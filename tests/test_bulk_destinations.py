@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,13 @@ from runtime.bulk.destination import MOST_ACCOUNTS, Destinations
 from runtime.bulk.line import DIALECTS, Line
 from runtime.catalog import load_catalog
 from runtime.catalog.addresses import is_loopback, origin
-from runtime.errors import ConfigurationError, InvalidRequest, PolicyDenied, UnknownName
+from runtime.errors import (
+    ConfigurationError,
+    InvalidInput,
+    InvalidRequest,
+    PolicyDenied,
+    UnknownName,
+)
 from runtime.identity import wall_clock
 from runtime.messages import Message, ModelRequest
 from runtime.rules import Rules
@@ -59,6 +66,25 @@ def destinations(
 def find(line: Line, environ: dict[str, str] | None = None, **allowance: Any) -> Destination:
     given = KEYS if environ is None else environ
     return destinations(given, **allowance).find(line)
+
+
+@pytest.mark.parametrize("provider", ["mine", "anthropic", "compat"])
+def test_another_providers_own_address_is_refused_for_its_limits_hold_there(provider: str) -> None:
+    """Else its key would go along, and nothing would count for it."""
+    line = a_line(provider, "gpt-4o", endpoint="responses", base_url="https://api.openai.com/v1")
+    with pytest.raises(InvalidInput, match="base_url is that of the provider 'openai'"):
+        find(line)
+
+
+def test_the_kinds_of_data_in_a_line_decide_where_it_may_go() -> None:
+    secret = replace(a_line("openai", "gpt-4o"), data_classes=frozenset(("pii_processing",)))
+    with pytest.raises(PolicyDenied, match="pii_processing stays in local"):
+        find(secret)
+    local = replace(a_line("ollama", "llama3.1:70b"), data_classes=frozenset(("pii_processing",)))
+    assert find(local).provider == "ollama"
+    misspelt = replace(local, data_classes=frozenset(("pii_procesing",)))
+    with pytest.raises(PolicyDenied, match="did you mean 'pii_processing'"):
+        find(misspelt)
 
 
 def test_a_line_without_a_server_of_its_own_asks_the_catalogs_account() -> None:

@@ -165,7 +165,7 @@ def test_a_deadline_in_the_middle_of_a_stream_leaves_what_had_come_and_what_it_c
     body = body_of(outcome)
     assert (body["attempts"], body["text"]) == (2, "Once upon")
     assert body["usage"]["output_tokens"] == 2
-    assert body["cost_usd"] == (18_000 + 38_000) / 1e9  # what was lost before it is paid, too
+    assert body["cost_usd"] == 18_000 / 1e9  # what was lost before it nobody knows the cost of
     assert body["warnings"] == [
         "earlier attempts may be billed, too: about 3 tokens of prompts and 4 of answers"
     ]

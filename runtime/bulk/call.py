@@ -10,10 +10,13 @@ import anyio
 
 from runtime.bulk.destination import ENDPOINTS, IN_PROCESS
 from runtime.bulk.outcome import Asked, answered, failed
-from runtime.denials import denials_noted
+from runtime.catalog import Target
 from runtime.errors import RuntimeFault
+from runtime.governance.cost import asked_tiers
 from runtime.governance.policy import Contents
-from runtime.invocation import Case, begin
+from runtime.invocations.case import Case
+from runtime.invocations.denials import denials_noted
+from runtime.invocations.invocation import begin
 from runtime.journal import JournalFailed
 
 if TYPE_CHECKING:
@@ -21,15 +24,14 @@ if TYPE_CHECKING:
 
     from anyio.streams.memory import MemoryObjectSendStream
 
-    from otel import Tracing
     from runtime.accounts import Accounts
     from runtime.bulk.destination import Destination, Destinations
     from runtime.bulk.line import Line, Refused
     from runtime.bulk.outcome import Outcome
     from runtime.catalog import Subject
-    from runtime.invocation import Asker, Observed
+    from runtime.invocations.case import Asker
+    from runtime.invocations.invocation import Doors
     from runtime.messages import ModelEvent, ModelReply, ModelRequest, Price
-    from runtime.reservation import Reservations
     from runtime.rules import Rules
 
 logger = logging.getLogger("runtime.bulk")
@@ -44,8 +46,7 @@ class Caller:
         destinations: finds the account of a line.
         price_of: the price of a provider's model; None when nobody knows it.
         rules: the policies.
-        reservations: lets calls begin whose worst case fits.
-        tracing: where spans come from.
+        doors: what calls go out by.
     """
 
     def __init__(
@@ -56,16 +57,14 @@ class Caller:
         destinations: Destinations,
         price_of: Callable[[str, str], Price | None],
         rules: Rules,
-        reservations: Reservations,
-        tracing: Tracing,
+        doors: Doors,
     ) -> None:
         self._asker = asker
         self._accounts = accounts
         self._destinations = destinations
         self._price_of = price_of
         self._rules = rules
-        self._reservations = reservations
-        self._tracing = tracing
+        self._doors = doors
         self._added: set[str] = set()
 
     async def call(
@@ -82,9 +81,10 @@ class Caller:
         """
         asked = self._asked(line)
         try:
-            with denials_noted(self._asker_of(line), frozenset()):
+            target = Target(asked.provider or "", asked.model or "")
+            with denials_noted(self._asker_of(line), line.data_classes, target):
                 destination = self._destinations.find(line)
-            asked = self._known(asked, destination)
+            asked = self._known(line, asked, destination)
             reply = await self._ask(line, self._request(line, destination), asked, pieces)
         except JournalFailed:
             raise
@@ -106,7 +106,7 @@ class Caller:
             warnings=line.warnings,
         )
 
-    def _known(self, asked: Asked, destination: Destination) -> Asked:
+    def _known(self, line: Line, asked: Asked, destination: Destination) -> Asked:
         """Say where the line goes, and make its account known."""
         profile = destination.profile
         if profile.name not in self._added:
@@ -117,6 +117,7 @@ class Caller:
             provider=destination.provider,
             endpoint=ENDPOINTS.get(profile.dialect, profile.dialect),
             price=self._price_of(destination.provider, asked.model or ""),
+            tier=next(iter(asked_tiers(line.request)), None),
             warnings=(*asked.warnings, *destination.warnings),
         )
 
@@ -141,10 +142,11 @@ class Caller:
             "provider": request.provider,
             "tenant": self._asker.run.tenant,
         }
-        terms = self._rules.terms(names, frozenset())
+        terms = self._rules.terms(names, line.data_classes)
         kept = terms.contents.in_audit
         return Case(
             price=known.price,
+            data_classes=line.data_classes,
             region=self._rules.region(request.provider, line.base_url),
             terms=terms._replace(contents=Contents(in_journal=kept, in_audit=kept)),
             in_process=known.endpoint == IN_PROCESS,
@@ -158,19 +160,13 @@ class Caller:
         pieces: MemoryObjectSendStream[ModelEvent] | None,
     ) -> ModelReply:
         await self._asker.run.journal.room()
-        asker = self._asker_of(line)
-        with denials_noted(asker, frozenset()):
-            invocation = await begin(
-                asker,
-                request,
-                self._case(line, request, known),
-                tracing=self._tracing,
-                reservations=self._reservations,
-                observe=_ignore,
-            )
+        asker, target = self._asker_of(line), Target(request.provider, request.model)
+        case = self._case(line, request, known)
+        with denials_noted(asker, line.data_classes, target):
+            invocation = await begin(asker, request, case, self._doors)
         try:
             with invocation.span.attached():
-                asked = self._accounts.ask(request, pieces)
+                asked = self._accounts.ask(request, pieces, again=invocation.again)
                 if pieces is not None:
                     asked.when_done(pieces.close)
                 reply = await asked.reply()
@@ -179,10 +175,6 @@ class Caller:
             raise
         invocation.completed(reply)
         return reply
-
-
-def _ignore(_: Observed) -> None:
-    """Nothing is routed here, so nothing is to be learned."""
 
 
 def outcome_of_refused(refused: Refused) -> Outcome:

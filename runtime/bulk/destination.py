@@ -98,10 +98,13 @@ class Destinations:
             InvalidRequest: nobody has named a provider, or the line contradicts it.
             UnknownName: there is no such provider, or it has no such model.
             ConfigurationError: the account lacks its key or its address.
+            InvalidInput: its address is another provider's own.
             PolicyDenied: a policy forbids the model.
         """
         provider = line.request.provider or _implied(line)
-        self._check_policies(Target(provider, line.request.model), line.base_url)
+        if line.base_url is not None:
+            self._rules.check_home(provider, line.base_url)
+        self._check_policies(Target(provider, line.request.model), line)
         key = (provider, line.endpoint, line.base_url)
         found = self._found.get(key)
         if found is None:
@@ -167,8 +170,9 @@ class Destinations:
         keyless = replace(profile, api_key="", key_help="")
         return keyless, (told,) if profile.api_key else ()
 
-    def _check_policies(self, target: Target, base_url: str | None) -> None:
-        denial = self._rules.forbids(target, frozenset(), base_url=base_url)
+    def _check_policies(self, target: Target, line: Line) -> None:
+        self._rules.check_classes(line.data_classes)
+        denial = self._rules.forbids(target, line.data_classes, base_url=line.base_url)
         if denial is not None:
             raise PolicyDenied(str(denial), denied=((str(target), str(denial)),))
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from runtime.bulk.chat_shape import conversation_of
 from runtime.bulk.extra_body import extra_body_of
 from runtime.errors import InvalidRequest
+from runtime.explicit import classes_of
 from runtime.messages import ModelRequest
 from runtime.shapes import fields as kinds
 from runtime.shapes.fields import Faults, Fields
@@ -50,12 +51,14 @@ class Defaults(NamedTuple):
         model: the model to ask.
         stream: whether answers come in pieces.
         endpoint: what this provider is spoken to in.
+        data_classes: the kinds of data in all lines.
     """
 
     provider: str | None = None
     model: str | None = None
     stream: bool = False
     endpoint: str | None = None
+    data_classes: frozenset[str] = frozenset()
 
     def endpoint_of(self, provider: str | None) -> str | None:
         """Return the endpoint of a provider; None where nobody knows it."""
@@ -73,6 +76,7 @@ class Line:
         endpoint: the endpoint that the line names; None for the provider's own.
         base_url: where the line wants it asked; None for the provider's own place.
         timeout_s: the seconds that the whole call gets, waiting for its turn included.
+        data_classes: the kinds of data in it.
         warnings: what was changed or left out in the reading.
     """
 
@@ -81,6 +85,7 @@ class Line:
     endpoint: str | None = None
     base_url: str | None = None
     timeout_s: float | None = None
+    data_classes: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
 
 
@@ -161,6 +166,7 @@ def _line(fields: Fields, data: Mapping[str, Any], defaults: Defaults) -> Line:
     if base_url is not None:
         _check_address(fields, base_url)
     timeout_s = fields.read("timeout", kinds.SECONDS)
+    data_class = fields.read("data_class", kinds.NAMES)
     request, warnings = _request(fields, defaults)
     _close(fields, data)
     return Line(
@@ -169,6 +175,7 @@ def _line(fields: Fields, data: Mapping[str, Any], defaults: Defaults) -> Line:
         endpoint=endpoint,
         base_url=base_url,
         timeout_s=None if timeout_s is None else float(timeout_s),
+        data_classes=defaults.data_classes | classes_of(data_class, "data_class"),
         warnings=warnings,
     )
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import ProviderError
-from runtime.governance.cost import cost_of, usd
+from runtime.governance.cost import usd
+from runtime.invocations.fate import total
 from runtime.messages import TOKEN_COUNTS
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Asked:
         model: the model; likewise.
         endpoint: the endpoint; likewise.
         price: what the model costs; None where nobody knows.
+        tier: the tier of service that the line asks for; None where it leaves that open.
         warnings: what happened before it was asked.
     """
 
@@ -59,27 +61,13 @@ class Asked:
     model: str | None = None
     endpoint: str | None = None
     price: Price | None = None
+    tier: str | None = None
     warnings: tuple[str, ...] = ()
-
-    def cost_of(
-        self, usage: Usage | None, lost: Usage | None, tier: str | None = None
-    ) -> int | None:
-        """Return what an answer cost, in nano-USD; None where nobody knows.
-
-        Args:
-            usage: its tokens.
-            lost: about those of earlier attempts whose fate nobody knows.
-            tier: the tier that served it.
-        """
-        known = [each for each in (usage, lost) if each is not None]
-        if not known or self.price is None:
-            return None
-        return sum(cost_of(each, self.price, tier) for each in known)
 
 
 def answered(asked: Asked, reply: ModelReply) -> Outcome:
     """Return the outcome of a line that was answered; the words of a refusal are a warning."""
-    cost = asked.cost_of(reply.usage, reply.lost_usage, reply.service_tier)
+    cost = total(asked.price, reply.usage, reply.service_tier)
     body = {
         "id": asked.id,
         "ok": True,
@@ -108,7 +96,7 @@ def failed(asked: Asked, error: Exception) -> Outcome:
     """
     known = error if isinstance(error, ProviderError) else None
     usage: Usage | None = getattr(error, "usage", None)
-    cost = asked.cost_of(usage, getattr(error, "lost_usage", None))
+    cost = total(asked.price, usage, asked.tier)
     body = {
         "id": asked.id,
         "ok": False,

@@ -22,7 +22,8 @@ from runtime.cli.streams import say
 from runtime.errors import RuntimeFault
 from runtime.governance.policy import run_limit
 from runtime.identity import new_run_id, wall_clock
-from runtime.invocation import Asker
+from runtime.invocations.case import Asker
+from runtime.invocations.invocation import Doors
 from runtime.launch import running
 from runtime.registration import begin_span, budget_of, ended_by, register, sign_off
 from runtime.routing import Wish, choose
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from runtime.catalog import Catalog
     from runtime.cli.interrupts import Interrupts
     from runtime.cli.options import Session
+    from runtime.invocations.invocation import Observed
     from runtime.launch import System
 
 NAME = "invoke"  # of the command, as a run and as an agent
@@ -58,6 +60,7 @@ class Wishes:
         send_key: whether keys go to any address that a line names.
         budget_usd: what the whole command may cost at most.
         tenant: for whom it is.
+        data_classes: the kinds of data in all lines.
         database: what ``--db`` says.
         catalog: what ``--catalog`` says.
         as_json: whether an answer is wanted as an object.
@@ -77,6 +80,7 @@ class Wishes:
     send_key: bool
     budget_usd: Decimal | None
     tenant: str | None
+    data_classes: tuple[str, ...]
     database: str | None
     catalog: Path | None
     as_json: bool
@@ -144,7 +148,8 @@ def _defaults(wishes: Wishes, catalog: Catalog, *, routed: bool) -> Defaults:
     if routed or model in routing.tiers:
         target = choose((Wish(model, provider),), routing, catalog.providers)
         provider, model = target.provider, target.model
-    return Defaults(provider, model, wishes.stream, endpoint_of(provider, catalog))
+    endpoint = endpoint_of(provider, catalog)
+    return Defaults(provider, model, wishes.stream, endpoint, frozenset(wishes.data_classes))
 
 
 @asynccontextmanager
@@ -193,8 +198,7 @@ def _caller(wishes: Wishes, system: System, run: Run) -> Caller:
         ),
         price_of=system.price_of,
         rules=system.rules,
-        reservations=system.reservations,
-        tracing=system.tracing,
+        doors=Doors(system.tracing, system.reservations, _unheard),
     )
 
 
@@ -202,3 +206,7 @@ def _reason_of(error: BaseException) -> str:
     if isinstance(error, RuntimeFault):
         return error.reason
     return type(error).__name__ if isinstance(error, Exception) else "cancelled"
+
+
+def _unheard(_: Observed) -> None:
+    """Nothing is routed here, so nothing is to be learned."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.cli.options import (
+    DataClass,
     Positive,
     Session,
     catalog_option,
@@ -44,6 +45,7 @@ A line of --jsonl has these fields; all but model and messages may be left out:
   reasoning          an effort, or {effort, max_tokens, summary}
   stream             true or false
   max_attempts, timeout (seconds for the whole call, waiting for its turn included)
+  data_class         the kind of data in it, for policies: a name or a list
   extra_headers, extra_body (what only a vendor knows: no model, prompt, max_tokens)
 
 \b
@@ -111,6 +113,13 @@ then what was answered is written, and the rest left for the next time.
 )
 @click.option("--budget-usd", type=Positive("USD"), help="What all of it may cost at most.")
 @tenant_option
+@click.option(
+    "--data-class",
+    "data_classes",
+    type=DataClass(),
+    multiple=True,
+    help="The kind of data in all of it, for policies; repeatable.",
+)
 @click.option("--send-key", is_flag=True, help="Send keys to whatever base_url a line names.")
 @db_option
 @catalog_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -51,6 +52,23 @@ class Positive(click.ParamType[Decimal]):
         if not (number.is_finite() and LEAST <= number <= MOST):
             self.fail(f"{value!r} is not above 0 and at most {MOST:,}", param, ctx)
         return number
+
+
+class DataClass(click.ParamType[str]):
+    """The name of a kind of data, as policies speak of it."""
+
+    name = "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name.
+
+        Raises:
+            BadParameter: it is none.
+        """
+        text = str(value)
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", text):
+            self.fail(f"{text!r} is no name: letters, digits, '.', '-' and '_'", param, ctx)
+        return text
 
 
 class RunId(click.ParamType[str]):
