@@ -231,6 +231,25 @@ OTHER_FILES = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("thresholds: {max_cost_per_provider_monthly_usd: {opnai: 5}}",
+         "3:54: there is no provider 'opnai'; did you mean 'openai'?"),
+        ("residency: {pii: [local, locall]}",
+         "3:30: no provider is in the region 'locall'; did you mean 'local'?"),
+    ],
+)  # fmt: skip
+def test_a_policy_names_no_provider_and_no_region_that_there_is_not(
+    workspace: Workspace, rule: str, expected: str
+) -> None:
+    text = f"policies:\n  - name: x\n    {rule}\n"
+    (fault,) = workspace.faults({"policies/p.yaml": text})
+    assert fault == f"policies/p.yaml:{expected}"
+    pattern = "thresholds: {max_cost_per_provider_daily_usd: {'o*': 5}}"
+    workspace.load({"policies/p.yaml": f"policies:\n  - name: x\n    {pattern}\n"})
+
+
 def test_a_list_is_not_called_empty_because_something_in_it_is_wrong(workspace: Workspace) -> None:
     text = "policies:\n  - name: x\n    thresholds: {max_cost_per_run_usd: -1}\n"
     (fault,) = workspace.faults({"policies/p.yaml": text})

@@ -30,6 +30,7 @@ EMPTY: dict[str, Any] = {
     "costs": {"cost_usd": 0, "counted_usd": 0, "unpriced_calls": 0},
     "run_costs": [],
     "spending": [],
+    "left_out": 0,
     "uses": [],
 }
 
@@ -71,11 +72,13 @@ def run_cost(dollars: float, unpriced: int = 0) -> dict[str, Any]:
     }
 
 
-def spent(subject: str, name: str, day: str, dollars: float, unpriced: int = 0) -> dict[str, Any]:
+def spent(
+    subject: str, name: str, window: str, dollars: float, unpriced: int = 0
+) -> dict[str, Any]:
     return {
         "subject": subject,
         "name": name,
-        "day": day,
+        "window": window,
         "counted_usd": dollars,
         "unpriced_calls": unpriced,
     }
@@ -197,14 +200,14 @@ RULES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
         ),
         {
             "spending": [
-                spent("provider", "openai", "2026-11-01", 6.0),
-                spent("provider", "openai", "2026-12-01", 6.0),
+                spent("provider", "openai", "2026-11", 6.0),
+                spent("provider", "openai", "2026-12", 6.0),
+                spent("provider", "openai", "2026-12-01", 99.0),
             ]
         },
         {
             "spending": [
-                spent("provider", "openai", "2026-11-01", 6.0),
-                spent("provider", "openai", "2026-11-30", 6.0),
+                spent("provider", "openai", "2026-11", 12.0),
             ]
         },
         "2: money: provider openai on 2026-11 cost $12, more than $10 a month",
@@ -246,10 +249,12 @@ RULES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
 def test_each_rule_passes_and_fails(
     cli: Cli, policy: str, right: dict[str, Any], wrong: dict[str, Any], line: str
 ) -> None:
-    assert gated(cli, policy, **right) == (0, "GOVERNANCE GATE PASSED\n", "")
+    code, out, err = gated(cli, policy, **right)
+    assert (code, out) == (0, "GOVERNANCE GATE PASSED\n")
+    assert err.endswith(" model calls were checked\n")
     code, out, err = gated(cli, policy, **wrong)
     assert (code, out) == (2, f"policy.yaml:{line}\n")
-    assert err == "GOVERNANCE GATE FAILED: 1 violation\n"
+    assert err.endswith("\nGOVERNANCE GATE FAILED: 1 violation\n")
 
 
 def test_every_violation_is_a_line_of_its_own(cli: Cli) -> None:
@@ -257,7 +262,7 @@ def test_every_violation_is_a_line_of_its_own(cli: Cli) -> None:
     code, out, err = gated(cli, policy, uses=[use("a\nb"), use("c")])
     assert code == 2
     assert len(out.splitlines()) == 3
-    assert err == "GOVERNANCE GATE FAILED: 3 violations\n"
+    assert err.endswith("\nGOVERNANCE GATE FAILED: 3 violations\n")
 
 
 def test_a_named_step_s_rules_replace_the_default_ones(cli: Cli) -> None:
@@ -279,7 +284,17 @@ def test_what_a_summary_does_not_tell_is_said_and_not_passed_over(cli: Cli) -> N
     policy = "policies:\n  - name: old\n    retired: deny\n"
     code, out, err = gated(cli, policy)
     assert (code, out) == (0, "GOVERNANCE GATE PASSED\n")
-    assert err.startswith("note: policy old is about what a summary does not tell")
+    assert "note: policy old is about what a summary does not tell" in err
+
+
+def test_a_summary_that_leaves_rows_out_does_not_pass_a_limit(cli: Cli) -> None:
+    policy = "policies:\n  - name: money\n    thresholds: {max_cost_per_run_usd: 5.0}\n"
+    code, out, _ = gated(cli, policy, left_out=3)
+    assert (code, out) == (
+        2,
+        "left_out: summary: the summary leaves 3 rows out; write one of a shorter time\n",
+    )
+    assert gated(cli, "min_runs: 0\n", left_out=3)[0] == 0
 
 
 MALFORMED = [

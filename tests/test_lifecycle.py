@@ -11,6 +11,7 @@ import pytest
 from runtime import running
 from runtime.catalog import Target, load_catalog
 from runtime.cli.places import SHIPPED_CATALOG
+from runtime.governance.doubts import doubts_of
 from runtime.governance.lifecycle import stage_of, warnings_of
 from tests.catalog_workspace import FILES, Workspace, agent
 from tests.cli_workspace import Cli
@@ -158,6 +159,20 @@ async def test_a_system_logs_them_when_it_opens(
             pass
     (record,) = [each for each in caplog.records if each.name == "runtime.catalog"]
     assert "openai/gpt-4o is retired since 2020-01-01" in record.getMessage()
+
+
+def test_agents_and_tools_that_only_a_policy_names_are_doubted(workspace: Workspace) -> None:
+    """Only code may have them; a slip of the pen it may be, too."""
+    policies = """\
+policies:
+  - name: money
+    thresholds: {max_cost_per_agent_daily_usd: {digest-mga: 1, digest-mag: 1, invoke: 1, "*": 9}}
+  - name: tools
+    tool_permissions: {tools: {find-documents: always, find-document: never, "x*": never}}
+"""
+    first, second = doubts_of(workspace.load({"policies/all.yaml": policies}))
+    assert "policies/all.yaml:2: policy money names agent 'digest-mga'" in first
+    assert "policies/all.yaml:4: policy tools names skill 'find-document'" in second
 
 
 def test_validating_prints_them_and_is_still_right(

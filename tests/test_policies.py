@@ -94,7 +94,8 @@ def test_the_policies_of_the_guide_load_and_mean_what_they_say(tmp_path: Path) -
         (["gpt-4o*"], ["openai/gpt-4o", "openai/gpt-4o-mini"], ["openai/gpt-4"]),
         (["openai/*"], ["openai/x", "openai/org/x"], ["azure/x", "myopenai/x"]),
         (["*/gpt-?"], ["a/gpt-4", "b/gpt-5"], ["a/gpt-10"]),
-        (["org/model"], ["router/org/model", "org/model"], ["other/model"]),
+        (["router/org/model"], ["router/org/model"], ["other/org/model", "org/model"]),
+        (["openai/*"], ["openai/gpt-4o"], ["router/openai/gpt-4o"]),  # a name is no provider
         (["a", "b/c"], ["x/a", "b/c"], ["b/d", "x/c"]),
         ([], [], ["openai/gpt-4o", "echo/echo-1"]),
         (["llama3.1:70b"], ["ollama/llama3.1:70b"], ["ollama/llama3x1:70b"]),
@@ -304,17 +305,18 @@ def test_the_strictest_word_on_any_kind_of_data_decides_what_is_kept(
         ({"agent": "writer"}, [("agent", "day", 5), ("agent", "month", 90)]),
         ({"agent": "writer-2"}, [("agent", "day", 7), ("agent", "month", 90)]),
         ({"agent": "other"}, [("agent", "day", 7), ("agent", "month", 90)]),
-        ({"provider": "openai"}, [("provider", "month", 50)]),
+        ({"provider": "openai"}, [("provider", "month", 1)]),
+        ({"provider": "openrouter"}, [("provider", "month", 50)]),
         ({"provider": "echo"}, []),
         ({"tenant": "acme"}, [("tenant", "day", 3)]),
         ({"tenant": ""}, []),
         ({}, []),
         ({"agent": "other", "provider": "openai", "tenant": "acme"},
-         [("agent", "day", 7), ("agent", "month", 90), ("provider", "month", 50),
+         [("agent", "day", 7), ("agent", "month", 90), ("provider", "month", 1),
           ("tenant", "day", 3)]),
     ],
 )  # fmt: skip
-def test_of_several_limits_of_a_kind_the_tightest_holds_and_in_each_the_first_that_fits(
+def test_of_several_limits_of_a_kind_the_tightest_holds_and_in_each_the_most_exact(
     names: dict[Any, str], expected: list[tuple[str, str, int]]
 ) -> None:
     rules = [

@@ -101,10 +101,17 @@ async def test_whoever_says_what_the_data_is_it_goes_only_where_it_may(way: str)
     assert (await sent(way, PII, routing={"routes": routes})).asked == ["local/echo-1"]
 
 
-async def test_a_delegation_that_says_what_its_data_is_does_not_inherit() -> None:
+async def test_a_delegation_adds_to_the_kinds_of_its_data_and_takes_none_away() -> None:
     catalog = catalog_of(BOTH, policies=(PII,))
     came = await told(catalog, middle_frees, MARKED, agents=(clerk,))
-    assert came.asked == ["home/echo-1"]
+    assert (came.outcome.reason, came.asked) == ("denied", [])
+
+
+@pytest.mark.parametrize("wrong", [5, {"pii": True}, [["pii"]], "pii,money", "p i i", ""])
+async def test_what_is_no_name_of_a_kind_of_data_is_an_error(wrong: Any) -> None:
+    came = await told(catalog_of(BOTH, policies=(PII,)), clerk, TEXT | {"data_class": wrong})
+    assert (came.outcome.reason, came.asked) == ("invalid_input", [])
+    assert "data_class must be a name" in (came.outcome.error or "")
 
 
 async def test_a_misspelt_kind_of_data_is_denied_and_nobody_is_asked() -> None:
@@ -158,7 +165,7 @@ async def ask(ctx: Context, text: str = "x") -> str:
         ({"unknown_price": "allow"}, 1.0, None, 0),
         ({"unknown_price": "deny"}, None, "denied", None),
         ({"unknown_price": "deny"}, 1.0, "denied", None),
-        ({"unknown_rate": 10**6 * CENT}, 1.0, None, 30 * CENT),
+        ({"unknown_rate": 10**6 * CENT}, 10.0, None, 30 * CENT),
         ({"unknown_rate": 10**6 * CENT}, None, None, 30 * CENT),
         ({"unknown_rate": 10**6 * CENT}, 0.1, "budget", None),
         ({"unknown_rate": 10**6 * CENT, "unknown_price": "allow"}, 0.1, "budget", None),

@@ -61,7 +61,7 @@ Limits: TypeAlias = Annotated[
     BeforeValidator(_by_name),
     _OrAnAmount(),
 ]
-"""One amount for each, or amounts by name or pattern, of which the first that fits decides."""
+"""One amount for each, or amounts by name or pattern."""
 
 
 _PRICE_IS_DECIDED = {  # the JSON Schema of what `rules.py` says in sentences
@@ -88,7 +88,8 @@ class ThresholdsEntry(
         max_cost_per_tenant_daily_usd: by all runs of one tenant in a day.
         max_cost_per_tenant_monthly_usd: the same in a month.
         on_unknown_price: whether a model may be asked whose price nobody knows. Without a word it
-            may, unless a budget or another limit holds for the call.
+            may, unless a budget or another limit holds for the call; with ``allow`` it always may,
+            and counts nothing.
         unknown_price_usd_per_mtok: what a token of such a model counts against budgets and limits.
     """
 
@@ -153,8 +154,9 @@ class PolicyEntry(
 ):
     """One rule, of exactly one kind.
 
-    A model is named as its provider knows it, or as ``provider/model``, and ``*`` and ``?`` stand
-    for any characters and for one.
+    A model is named as its provider knows it, or with a slash as ``provider/model``, and ``*`` and
+    ``?`` stand for any characters and for one. Of amounts by name an exact name goes before a
+    pattern, and any pattern before ``*``.
 
     Attributes:
         name: how refusals call it.
@@ -166,9 +168,11 @@ class PolicyEntry(
         residency: data class -> the only regions whose providers may be asked with such data.
         tool_permissions: which tools may be used.
         retired: whether models may be asked that their vendor has retired.
-        contents: data class, or ``*`` for any -> whether prompts and replies are kept beside their
-            digests. ``keep`` also puts them into the audit trail, ``digest`` keeps them nowhere.
-            Without a word the journal has them, and the audit trail only their digests.
+        contents: data class, or ``*`` for any -> whether the prompts and replies of model calls are
+            kept beside their digests. ``keep`` also puts them into the audit trail, ``digest``
+            into no record of a call. Without a word the journal has them, and the audit trail only
+            their digests. What agents are given and what they answer is the run's own record,
+            which stays in the journal until ``data vacuum`` deletes it.
     """
 
     name: Name

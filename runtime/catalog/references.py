@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.catalog.entrypoints import entrypoint_problem
 from runtime.catalog.faults import suggestion
+from runtime.catalog.patterns import is_pattern
+from runtime.catalog.providers import LOCAL
 from runtime.catalog.route_references import DEFAULT_ROUTING, price_faults, route_faults
 from runtime.catalog.routes import find_targets
 
@@ -29,7 +31,7 @@ _ALMOST_EQUAL = 0.8  # of two names, as difflib counts it: one is a misspelling 
 
 def reference_faults(contents: Contents) -> Iterator[Fault]:
     """Yield every fault in what the entries say about each other."""
-    for check in (_bodies, _agents, _data_classes, _workflows, route_faults, price_faults):
+    for check in _CHECKS:
         yield from check(contents)
 
 
@@ -70,6 +72,29 @@ def _data_classes(contents: Contents) -> Iterator[Fault]:
         if near and written not in required:
             what = f"no policy mentions the data class {written!r}"
             yield origin.fault("data_class", what=what, todo=f"did you mean {near[0]!r}?")
+
+
+# --- policies ------------------------------------------------------------------------------------
+
+
+def _policies(contents: Contents) -> Iterator[Fault]:
+    """Who is named exactly in a limit, and where data must stay, has to be there."""
+    if not contents.providers.whole:
+        return
+    places = {entry.place for entry in contents.providers.entries.values()} | {LOCAL}
+    for _, policy, origin in contents.policies:
+        for key in ("max_cost_per_provider_daily_usd", "max_cost_per_provider_monthly_usd"):
+            for name in getattr(policy.thresholds, key, None) or ():
+                if not is_pattern(name) and name not in contents.providers.entries:
+                    todo = suggestion(name, contents.providers.entries, kind="providers")
+                    what = f"there is no provider {name!r}"
+                    yield origin.fault("thresholds", key, name, what=what, todo=todo, key=True)
+        for data_class, regions in (policy.residency or {}).items():
+            for index, region in enumerate(regions):
+                if region not in places:
+                    what = f"no provider is in the region {region!r}"
+                    todo = suggestion(region, places - {""}, kind="regions")
+                    yield origin.fault("residency", data_class, index, what=what, todo=todo)
 
 
 # --- models --------------------------------------------------------------------------------------
@@ -138,3 +163,6 @@ def _provider(
 
 def _offers(name: str, provider: ProviderEntry, text: str) -> bool:
     return provider.offers(text) or bool(find_targets(text, {name: provider}))
+
+
+_CHECKS = (_bodies, _agents, _data_classes, _policies, _workflows, route_faults, price_faults)

@@ -13,6 +13,7 @@ from runtime.cli.streams import emit, prints_to_stderr, say
 from runtime.cli.text import plural
 from runtime.definitions import load_directory
 from runtime.errors import ConfigurationError
+from runtime.governance.doubts import doubts_of
 from runtime.governance.lifecycle import warnings_of
 from runtime.workspace import check_workspace, open_catalog
 
@@ -37,7 +38,7 @@ def validate_catalog(given: Path | None) -> None:
         check_workspace()
         catalog = open_catalog(folder)
         load_directory(catalog)
-    for line in warnings_of(catalog, datetime.now(UTC).date()):
+    for line in (*doubts_of(catalog), *warnings_of(catalog, datetime.now(UTC).date())):
         say(f"warning: {line}")
     emit(f"{folder}: {_counts(catalog)}: ok")
 

@@ -27,8 +27,9 @@ models         by provider/model: name, calls, errors, denied, cached, tokens {i
                output, total}, cost_usd, unpriced_calls, error_types
 model_stats    by model: calls, errors, input_tokens, output_tokens, total_tokens, cost_usd
 costs          cost_usd, counted_usd, unpriced_calls
-run_costs, spending, uses      what "flow gate" looks at: costs by run (the 500 dearest),
-               and by agent, provider, tenant and day; models by kind of data and region
+run_costs, spending, uses      what "flow gate" looks at: costs by run, and by agent,
+               provider and tenant in days and months; models by kind of data and region
+left_out       how many rows more there were of the first two: they have the dearest
 
 A rate or an average is null without anything to take it of, a cost where nobody knows the
 price of any call. counted_usd is what budgets count: the cost, or the worst case of calls

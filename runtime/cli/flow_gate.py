@@ -38,9 +38,12 @@ def check_summary(summary: Path, policy: Path | None, catalog: Path | None) -> i
         ConfigurationError: the summary cannot be read, or is none.
     """
     gate = read_gate(policy) if policy is not None else _of_catalog(catalog)
-    found = violations(read_summary(summary), gate)
+    read = read_summary(summary)
+    found = violations(read, gate)
     for name in unchecked(gate.policies):
         say(f"note: policy {name} is about what a summary does not tell; it holds before each call")
+    calls = sum(each.calls for each in read.models)
+    say(f"{plural(read.runs, 'run')} and {plural(calls, 'model call')} were checked")
     if not found:
         emit("GOVERNANCE GATE PASSED")
         return 0

@@ -37,6 +37,9 @@ def summarise(wanted: Wanted, output: Path | None, database: str | None) -> None
     shown = None if since is None else utc_time(since)
     with journal_faults():
         summary = _read(journal, since or 0.0, wanted._replace(since=shown))
+    for word, name in (("agent", wanted.agent), ("workflow", wanted.workflow)):
+        if name is not None and not summary.runs + summary.running:
+            say(f"warning: the journal has no run of {word} {name!r}")
     text = summary.model_dump_json(indent=2)
     if output is None:
         emit(text)

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from runtime.catalog import Target
+from runtime.catalog import Target, stands_for
 from runtime.catalog.gates import FOR_ALL
-from runtime.catalog.patterns import fits
 from runtime.governance.cost import NANO, dollars
-from runtime.governance.policy import Candidate, is_required, reason_of, unknown_price
+from runtime.governance.policy import Candidate, amount_of, is_required, reason_of, unknown_price
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from runtime.catalog.gates import GateFile, StepRules
     from runtime.governance.summary import Spending, StepSummary, Summary, Tools, Use
 
-MONTH = len("YYYY-MM")
+DAY, MONTH = len("YYYY-MM-DD"), len("YYYY-MM")
 
 
 class Violation(NamedTuple):
@@ -46,6 +45,9 @@ def violations(summary: Summary, gate: Gate) -> list[Violation]:
     found: list[Violation] = []
     if gate.rules is not None and gate.origin is not None:
         found += _Rules(gate.rules, gate.origin, summary).broken()
+    if summary.left_out and any(p.caps or p.max_cost_per_run is not None for p in gate.policies):
+        what = f"the summary leaves {summary.left_out:,} rows out; write one of a shorter time"
+        found.append(Violation("summary", "left_out", what))
     unpriced_counts = unknown_price(gate.policies)[0] != "allow"
     for policy in gate.policies:
         asked = _of_uses(policy, summary.uses, gate.policies)
@@ -133,22 +135,18 @@ class _Rules:
         if rules is None:
             return
         for target in dict.fromkeys(Target(use.provider, use.model) for use in self._summary.uses):
-            denied = next((n for n in rules.denylist or () if _stands_for(n, target)), None)
+            denied = next((n for n in rules.denylist or () if stands_for(n, target)), None)
             if denied is not None:
                 what = f"model {target} was asked, and {denied!r} is denied"
                 yield self._violation(what, "models", "denylist")
             allowed = rules.allowlist
-            if allowed is not None and not any(_stands_for(name, target) for name in allowed):
+            if allowed is not None and not any(stands_for(name, target) for name in allowed):
                 what = f"model {target} was asked, and is not allowed"
                 yield self._violation(what, "models", "allowlist")
 
     def _violation(self, what: str, *path: str | int) -> Violation:
         name = ".".join(str(part) for part in path if isinstance(part, str))
         return Violation(name, self._origin.line(*path), what)
-
-
-def _stands_for(pattern: str, target: Target) -> bool:
-    return fits(pattern, target.model) or fits(pattern, str(target))
 
 
 # --- policies ------------------------------------------------------------------------------------
@@ -208,18 +206,14 @@ def _runs(policy: Policy, summary: Summary) -> Iterator[_Account]:
 
 
 def _caps(policy: Policy, spending: Iterable[Spending]) -> Iterator[_Account]:
-    rows = [*spending]
+    rows = sorted(spending, key=lambda row: (row.subject, row.name, row.window))
     for cap in policy.caps:
-        sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+        length = DAY if cap.window == "day" else MONTH
         for row in rows:
-            if row.subject == cap.subject:
-                when = row.day if cap.window == "day" else row.day[:MONTH]
-                sums[row.name, when][0] += _nano(row.counted_usd)
-                sums[row.name, when][1] += row.unpriced_calls
-        for (name, when), (spent, unpriced) in sorted(sums.items()):
-            limit = next((most for known, most in cap.amounts if fits(known, name)), None)
-            if limit is not None:
-                who = f"{cap.subject} {name} on {when}"
+            limit = amount_of(cap, row.name)
+            if row.subject == cap.subject and len(row.window) == length and limit is not None:
+                who = f"{row.subject} {row.name} on {row.window}"
+                spent, unpriced = _nano(row.counted_usd), row.unpriced_calls
                 yield _Account(who, spent, unpriced, limit, f"a {cap.window}")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
+from runtime.catalog import stands_for
 from runtime.catalog.patterns import fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from runtime.catalog import Policy, Retirement, Subject, Target, Window
+    from runtime.catalog import Cap, Policy, Retirement, Subject, Target, Window
 
 ALMOST_EQUAL = 0.8  # of two data classes, as difflib counts it: one is a misspelling of the other
 MOST_NAMED = 8  # models that a refusal lists
@@ -131,10 +132,7 @@ def reason_of(
 
 
 def _is_among(target: Target, names: frozenset[str]) -> bool:
-    full = f"{target.provider}/{target.model}"
-    if target.model in names or full in names:
-        return True
-    return any(fits(name, target.model) or fits(name, full) for name in names)
+    return any(stands_for(name, target) for name in names)
 
 
 def _told(names: frozenset[str]) -> str:
@@ -227,11 +225,18 @@ def spending_limits(
     return tuple(tightest[kind] for kind in sorted(tightest))
 
 
+def amount_of(cap: Cap, name: str) -> int | None:
+    """Return what a cap allows somebody; an exact name goes before a pattern, any before ``*``."""
+    fitting = [(known, amount) for known, amount in cap.amounts if fits(known, name)]
+    best = min(fitting, key=lambda each: (each[0] == ANY, each[0] != name), default=None)
+    return None if best is None else best[1]
+
+
 def _limits(policies: Iterable[Policy], names: Mapping[Subject, str]) -> Iterator[SpendingLimit]:
     for policy in policies:
         for cap in policy.caps:
             name = names.get(cap.subject, "")
-            amount = next((amount for known, amount in cap.amounts if fits(known, name)), None)
+            amount = amount_of(cap, name)
             if name and amount is not None:
                 yield SpendingLimit(cap.subject, name, cap.window, amount, _place(policy))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from heapq import nlargest
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.governance.cost import usd
@@ -22,14 +23,16 @@ from runtime.governance.summary import (
     Use,
 )
 from runtime.journal.fold import known_cost
+from runtime.journal.ledger import SUBJECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from runtime.journal.overview import CallSum, RunSum, Step
 
-MOST_RUNS = 500  # of one summary; the gate looks at the dearest
-MOST_SPENDING = 5_000  # rows of one summary
+MOST_RUNS = 5_000  # of one summary; the gate looks at the dearest
+MOST_SPENDING = 20_000  # rows of one summary
+MONTH = len("YYYY-MM")
 MADE = frozenset({"completed", "failed", "lost"})  # calls that have gone out and are over
 FAILED = frozenset({"failed", "lost"})
 ENDED_ILL = "lost"  # the class of failure of what died with its process
@@ -155,13 +158,15 @@ class Summariser:
         for each in calls:
             made = each.status in MADE
             self._all.add(each)
-            self._models[each.provider, each.model].add(each)
+            if each.provider:  # what is refused before it is known whom to ask has none
+                self._models[each.provider, each.model].add(each)
             if made:
                 self._names[each.model].add(each)
                 use = (each.provider, each.model, each.region, each.data_classes)
                 self._uses[use].add(each)
-            for subject in ("agent", "provider", "tenant"):
-                self._spending[subject, getattr(each, subject), each.day].add(each)
+            for subject, window in product(SUBJECTS, (each.day, each.day[:MONTH])):
+                if name := getattr(each, subject):
+                    self._spending[subject, name, window].add(each)
             if made and each.agent in self._work:
                 self._work[each.agent].models.add(f"{each.provider}/{each.model}")
 
@@ -219,17 +224,19 @@ class Summariser:
             ),
             run_costs=tuple(_run_cost(run) for run in self._dearest),
             spending=tuple(self._spent()),
+            left_out=self._status.total()
+            - len(self._dearest)
+            + max(0, len(self._spending) - MOST_SPENDING),
             uses=tuple(_use(*each) for each in sorted(self._uses.items())),
         )
 
-    def _spent(self) -> Iterable[Spending]:
-        named = (each for each in self._spending.items() if each[0][1])
-        dearest = nlargest(MOST_SPENDING, named, key=lambda each: each[1].counted)
-        for (subject, name, day), calls in dearest:
+    def _spent(self) -> Iterator[Spending]:
+        dearest = nlargest(MOST_SPENDING, self._spending.items(), key=lambda each: each[1].counted)
+        for (subject, name, window), calls in dearest:
             yield Spending(
                 subject=subject,
                 name=name,
-                day=day,
+                window=window,
                 counted_usd=usd(calls.counted),
                 unpriced_calls=calls.unpriced,
             )

@@ -135,19 +135,19 @@ class RunCost(Shape):
 
 
 class Spending(Shape):
-    """What all calls of one agent, provider or tenant cost on one day; a summary has the dearest.
+    """What all calls of one agent, provider or tenant cost in a day or month of UTC.
 
     Attributes:
         subject: ``agent``, ``provider`` or ``tenant``.
         name: its name.
-        day: the day, UTC.
+        window: the day, ``YYYY-MM-DD``, or the month, ``YYYY-MM``.
         counted_usd: what limits count.
         unpriced_calls: how many calls nobody knows the price of.
     """
 
     subject: Annotated[str, Field(pattern="^(agent|provider|tenant)$")]
     name: str
-    day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    window: Annotated[str, Field(pattern=r"^\d{4}-\d{2}(-\d{2})?$")]
     counted_usd: Amount
     unpriced_calls: Count
 
@@ -191,7 +191,8 @@ class Summary(Shape):
         model_stats: by model.
         costs: what it all cost.
         run_costs: by run, the dearest first.
-        spending: by agent, provider and tenant, and by day, the dearest first.
+        spending: by agent, provider and tenant, in days and months, the dearest first.
+        left_out: how many rows of runs and spending more there were than a summary has.
         uses: which models were asked with which data.
     """
 
@@ -211,4 +212,5 @@ class Summary(Shape):
     costs: Costs
     run_costs: tuple[RunCost, ...] = Field(strict=False)
     spending: tuple[Spending, ...] = Field(strict=False)
+    left_out: Count
     uses: tuple[Use, ...] = Field(strict=False)
