@@ -56,6 +56,16 @@ def parsed(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
+def test_a_model_is_found_by_its_name_with_its_provider_and_without(
+    cli: Cli, journal: Path
+) -> None:
+    write(journal, a_run(), a_call(asked={"provider": "openai"}), an_end())
+    for name, found in (
+        ("gpt-4o", 1), ("openai/gpt-4o", 1), ("openai/*", 1), ("azure/*", 0), ("openai/gpt", 0)
+    ):  # fmt: skip
+        assert len(asked(cli, "--model", name)) == found, name
+
+
 def test_a_call_is_a_row_with_everything_that_is_known_of_it(cli: Cli, journal: Path) -> None:
     begun = {
         "path": "main/sub",
@@ -369,7 +379,7 @@ def test_a_table_shows_the_newest_fifty_and_says_that_there_are_more(
 def test_without_a_journal_there_is_an_empty_result_and_a_note_and_no_file_is_made(
     cli: Cli,
 ) -> None:
-    empty = {"json": "[]\n", "csv": ",".join(COLUMNS) + "\r\n", "table": ""}
+    empty = {"json": "[]\n", "csv": ",".join(f'"{name}"' for name in COLUMNS) + "\r\n", "table": ""}
     for form, nothing in empty.items():
         code, out, err = cli("data", "query", "--format", form)
         assert (code, out) == (0, nothing)

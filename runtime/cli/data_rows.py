@@ -35,8 +35,8 @@ COLUMNS = (
 )
 CONTENTS = ("prompt", "reply")
 # What a spreadsheet takes a cell for a formula that begins so, and what steers a terminal.
-_UNSAFE = re.compile(r"\A[=+\-@\t\r]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_UNSAFE = re.compile(r"\A[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_FORMULA = (*"=+-@\t\r", *"\uff1d\uff0b\uff0d\uff20")  # full-width ones, too
 _WORDS = {None: "", True: "true", False: "false"}
 _BREAKS = (ord("\t"), ord("\n"))
 _CONTROLS = {

@@ -58,10 +58,10 @@ class JsonArray:
 
 
 class Csv:
-    """RFC 4180: a head, then one line a row; line breaks within a cell are quoted."""
+    """RFC 4180: a head, then one line a row; every cell is quoted, whatever a reader splits at."""
 
     def __init__(self, write: Write, columns: Sequence[str]) -> None:
-        self._writer = csv.writer(_Written(write))
+        self._writer = csv.writer(_Written(write), quoting=csv.QUOTE_ALL)
         self._writer.writerow(columns)
 
     def add(self, row: Mapping[str, Any]) -> None:
