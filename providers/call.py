@@ -48,8 +48,19 @@ class Call:
     """
 
     __slots__ = (
-        "_account", "_again", "_attempt", "_began", "_failure", "_is_out", "_lost", "_pieces",
-        "_request", "_ticket", "_tries", "_turn", "_ward",
+        "_account",
+        "_attempt",
+        "_began",
+        "_failure",
+        "_is_out",
+        "_lost",
+        "_payer",
+        "_pieces",
+        "_request",
+        "_ticket",
+        "_tries",
+        "_turn",
+        "_ward",
     )  # fmt: skip
 
     def __init__(
@@ -61,7 +72,7 @@ class Call:
         self._account = account
         self._request = request
         self._pieces = local.pieces
-        self._again = local.again
+        self._payer = local.payer
         self._ward = account.ward(request.model)
         self._began = anyio.current_time()
         self._turn = Turn(self._ward, request, self._began, account.profile.timeouts.total)
@@ -120,11 +131,9 @@ class Call:
                 if delay is None:
                     self._complete(error)
                     raise
-                if ambiguous(error):
-                    if self._again is not None and not await self._again():
-                        self._complete(error)  # what it may have cost leaves no money for more
-                        raise
-                    self._lose()
+                if not await self._may_pay_again(error):
+                    self._complete(error)
+                    raise
                 self._failure = error
                 await anyio.sleep(delay)
             else:
@@ -135,6 +144,18 @@ class Call:
                     lost_usage=self._lost,
                 )
 
+    async def _may_pay_again(self, error: ProviderError) -> bool:
+        """Whether there is the money for another attempt; one that may be billed costs twice."""
+        payer = self._payer
+        if not ambiguous(error):
+            if payer is not None:
+                payer.spared()
+            return True
+        if payer is not None and not await payer.again():
+            return False
+        self._lose()
+        return True
+
     async def _try(self) -> ModelReply:
         """Make one attempt: wait for its turn, send it, settle it."""
         account, ward, request = self._account, self._ward, self._request
@@ -144,6 +165,8 @@ class Call:
         self._tries += 1
         account.attempts += 1
         attempt = self._attempt = Attempt(request, self._pieces)
+        if self._payer is not None:
+            self._payer.sent()
         try:
             reply = await account.backend.invoke(attempt)
         except ProviderError as error:

@@ -10,13 +10,13 @@ from runtime.errors import ConnectionFailed, Timeout
 from runtime.messages import LocalRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from anyio.streams.memory import MemoryObjectSendStream
 
     from runtime.actors import Actor, ActorRef, SupervisorRef
     from runtime.engines import Pending
-    from runtime.messages import ModelEvent, ModelReply, ModelRequest, ProviderProfile
+    from runtime.messages import ModelEvent, ModelReply, ModelRequest, Payer, ProviderProfile
 
 INTENSITY = 10  # restarts of provider actors in five seconds before their supervisor gives up
 SHUTDOWN_S = 5.0
@@ -110,21 +110,21 @@ class Accounts:
         self,
         request: ModelRequest,
         pieces: MemoryObjectSendStream[ModelEvent] | None = None,
-        again: Callable[[], Awaitable[bool]] | None = None,
+        payer: Payer | None = None,
     ) -> Asked:
         """Hand a request to its account's actor.
 
         Args:
             request: the request.
             pieces: where the pieces of a streamed answer go.
-            again: says whether there is the money for another attempt, see ``LocalRequest``.
+            payer: who pays for its attempts.
 
         Raises:
             ConfigurationError: the account lacks its key or address.
         """
         ref = self._ref(request.account or request.provider)
-        is_plain = pieces is None and again is None
-        message = request if is_plain else LocalRequest(request, pieces, again)
+        is_plain = pieces is None and payer is None
+        message = request if is_plain else LocalRequest(request, pieces, payer)
         return Asked(request, ref.ask(message))
 
     def statistics(self) -> Mapping[str, Any]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, Protocol, TypeVar
 
 from runtime.errors import DelegationFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
     from datetime import date
 
     from anyio.streams.memory import MemoryObjectSendStream
@@ -398,6 +398,19 @@ class ModelEvent:
     usage: Usage | None = None
 
 
+class Payer(Protocol):
+    """Whoever pays for a request; told of its attempts while they are made."""
+
+    def sent(self) -> None:
+        """Hear that an attempt goes out: from now on it may be billed."""
+
+    def spared(self) -> None:
+        """Hear that it failed in a way that nobody bills."""
+
+    async def again(self) -> bool:
+        """Say whether there is the money for one more, though the last one may be billed, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class LocalRequest:
     """A request with what only its own process has.
@@ -406,13 +419,12 @@ class LocalRequest:
         request: the request.
         pieces: where the pieces of the answer go, if its ``stream`` is true; its reader's pace is
             the pace of the answer.
-        again: asked before one more attempt where the last one may be billed, too; says whether
-            there is the money for that. None: there is.
+        payer: who pays for its attempts; None where nobody counts.
     """
 
     request: ModelRequest
     pieces: MemoryObjectSendStream[ModelEvent] | None = None
-    again: Callable[[], Awaitable[bool]] | None = None
+    payer: Payer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

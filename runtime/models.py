@@ -181,8 +181,7 @@ class Models:
         invocation = await self._begin(asking, request)
         try:
             with invocation.span.attached():
-                again = invocation.again
-                reply = await self._accounts.ask(invocation.request, again=again).reply()
+                reply = await self._accounts.ask(invocation.request, payer=invocation).reply()
         except BaseException as error:
             invocation.failed(error)
             raise
@@ -195,7 +194,7 @@ class Models:
         flows = asking.activation.flows
         send, receive = anyio.create_memory_object_stream[ModelEvent](BUFFER)
         try:
-            asked = self._accounts.ask(invocation.request, send, again=invocation.again)
+            asked = self._accounts.ask(invocation.request, send, payer=invocation)
         except BaseException as error:
             send.close()
             receive.close()

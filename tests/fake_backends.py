@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from providers.backend import Attempt
+    from runtime.messages import Payer
 
     Outcome = ModelReply | BaseException | Callable[[Attempt], ModelReply | BaseException]
 
@@ -109,9 +110,12 @@ def an_account(backend: Scripted, limits: Limits = OPEN, **fields: Any) -> Accou
 
 
 async def call(
-    account: Account, request: ModelRequest | None = None, pieces: Any = None, again: Any = None
+    account: Account,
+    request: ModelRequest | None = None,
+    pieces: Any = None,
+    payer: Payer | None = None,
 ) -> Any:
-    return await Call(account, LocalRequest(request or a_request(), pieces, again)).run()
+    return await Call(account, LocalRequest(request or a_request(), pieces, payer)).run()
 
 
 async def outcome_of(account: Account, request: ModelRequest | None = None) -> Any:

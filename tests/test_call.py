@@ -213,20 +213,29 @@ async def test_what_an_attempt_of_unknown_fate_may_have_used_is_told_with_the_an
 
 
 async def test_whoever_pays_is_asked_before_each_attempt_that_follows_one_of_unknown_fate() -> None:
-    asked = 0
+    class Purse:
+        def __init__(self, *pays: bool) -> None:
+            self.pays = list(pays)
+            self.heard: list[str] = []
 
-    async def again() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked < 2
+        def sent(self) -> None:
+            self.heard.append("sent")
+
+        def spared(self) -> None:
+            self.heard.append("spared")
+
+        async def again(self) -> bool:
+            self.heard.append("again")
+            return self.pays.pop(0)
 
     lost = Timeout("x", stage="first_byte")
-    backend = Scripted(server_error(), lost, a_reply())
-    assert (await call(an_account(backend), a_request(max_attempts=9), again=again)).text == "yes"
-    assert asked == 1
+    backend, purse = Scripted(server_error(), lost, a_reply()), Purse(True)
+    reply = await call(an_account(backend), a_request(max_attempts=9), payer=purse)
+    assert reply.text == "yes"
+    assert purse.heard == ["sent", "spared", "sent", "again", "sent"]
     backend = Scripted(lost, a_reply())
     with pytest.raises(Timeout) as raised:
-        await call(an_account(backend), a_request(max_attempts=9), again=again)
+        await call(an_account(backend), a_request(max_attempts=9), payer=Purse(False))
     assert (raised.value.attempts, raised.value.lost_usage, len(backend.requests)) == (1, None, 1)
 
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import anyio
 import pytest
 
-from runtime import Context, RunOptions, mag, running
+from runtime import Agent, Context, RunOptions, mag, running, sag
 from runtime.accounts import Accounts
 from runtime.errors import ConnectionFailed, ServerError, StreamInterrupted, Timeout
-from runtime.journal import CallQuery
+from runtime.journal import CallQuery, JournalFailed, MemoryJournal
 from runtime.messages import ModelReply, Price, Usage
 from runtime.pricing import Pricing
+from tests.echoes import FRAME, catalog_of, price, provider, told
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from runtime.errors import RuntimeFault
     from runtime.journal import CallRow
+    from runtime.messages import Payer
 
 CENT = 10**7  # nano-USD
 PRICE = Price(  # one cent a token
@@ -35,19 +37,24 @@ class Settled:
         self._lost = lost
         self.attempts = 0
 
-    def __call__(self, *_: Any, again: Callable[[], Awaitable[bool]]) -> Settled:
-        self._again = again
+    def __call__(self, *_: Any, payer: Payer) -> Settled:
+        self._payer = payer
         return self
 
     async def reply(self) -> ModelReply:
-        self.attempts = 1
+        self.attempts = 0
         for _ in range(self._lost):
-            if not await self._again():
+            self._send()
+            if not await self._payer.again():
                 raise Timeout("x", stage="total")
-            self.attempts += 1
+        self._send()
         if isinstance(self._outcome, ModelReply):
             return self._outcome
         raise self._outcome
+
+    def _send(self) -> None:
+        self._payer.sent()
+        self.attempts += 1
 
 
 @mag
@@ -152,3 +159,66 @@ async def test_nobody_tries_again_who_could_not_pay_for_the_last_attempt_too(
     came = await cents(answer(), monkeypatch, lost=5, budget=(2 * worst + 1) / 100)
     assert (came.attempts, came.spent) == (2, 2 * worst)
     assert came.row.status == "failed"
+
+
+class Full(MemoryJournal):
+    """A journal whose disk is full."""
+
+    async def room(self) -> None:
+        raise JournalFailed("the disk is full")
+
+
+@pytest.mark.parametrize("budget", [None, 1.0])
+async def test_nobody_is_asked_while_the_journal_cannot_be_written(budget: float | None) -> None:
+    came = await told(
+        catalog_of({"home": provider("echo-1")}),
+        slow,
+        agents=(slow,),
+        journal=Full(),
+        budget_usd=budget,
+    )
+    assert came.outcome.error == "the disk is full"
+    assert not came.begun
+
+
+# --- an account that takes one call at a time ----------------------------------------------------
+
+
+@mag
+async def impatient(ctx: Context) -> float:
+    """Ask four at once; the first is under way after a second, the others still wait."""
+    with anyio.move_on_after(1.0):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(ask_one, ctx)
+    return ctx.budget.spent_usd
+
+
+async def ask_one(ctx: Context) -> None:
+    await ctx.ask("hi", max_output_tokens=ALLOWANCE)
+
+
+@sag
+async def slow(ctx: Context) -> None:
+    await ask_one(ctx)
+
+
+@mag
+async def hurried(ctx: Context) -> float:
+    async with anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(partial(ctx.delegate, slow, deadline=1.0))
+    return ctx.budget.spent_usd
+
+
+@pytest.mark.parametrize("agent", [impatient, hurried])
+async def test_a_call_that_was_given_up_before_it_was_sent_costs_nothing(agent: Agent) -> None:
+    narrow: Any = {"concurrency": 1}
+    home = provider("echo-1", options={"latency_s": 60.0}, limits=narrow)
+    catalog = catalog_of({"home": home}, prices={"home/echo-1": price()})
+    came = await told(catalog, agent, agents=(slow,), budget_usd=1_000)
+    worst = (2 + FRAME + ALLOWANCE) * CENT
+    assert round(came.outcome.output * 10**9) == worst
+    attempts = sorted((row.attempts, row.settled_nano_usd) for row in came.calls)
+    assert attempts == [(0, 0), (0, 0), (0, 0), (1, worst)]
+    assert {row.status for row in came.calls} == {"failed"}

@@ -544,6 +544,10 @@ FULL_DISK = """
             await journal.flush()
         except JournalFailed as error:
             said["flush"] = str(error)
+        try:
+            await journal.room()
+        except JournalFailed as error:
+            said["room"] = str(error)
         said["failed"] = journal.statistics().failed
         said["pending"] = journal.statistics().pending
         if recovers:
@@ -551,6 +555,7 @@ FULL_DISK = """
             while journal.statistics().pending:
                 await anyio.sleep(0.01)
             await journal.flush()
+            await journal.room()
             said["after"] = journal.statistics().failed
         try:
             await journal.close()
@@ -566,6 +571,7 @@ def test_a_full_disk_loses_nothing_once_there_is_space_again(path: Path) -> None
     said = answer(FULL_DISK, path, "recovers")
     assert str(path) in said["flush"]
     assert "records are not committed" in said["flush"]
+    assert "records are not committed" in said["room"]
     assert "free" in said["failed"]
     assert said["pending"] > 0
     assert said["after"] is None

@@ -30,13 +30,12 @@ from runtime.workspace import echo_catalog
 from tests.conftest import LeapingEventLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
     from anyio.streams.memory import MemoryObjectSendStream
 
-    from runtime.messages import ModelRequest
+    from runtime.messages import ModelRequest, Payer
 
-    Again = Callable[[], Awaitable[bool]]
 
 CENT = 10**7  # nano-USD
 PRICE = Price(
@@ -80,10 +79,10 @@ FATES = st.builds(
 class Asked:
     """One call of a provider that does as it is told."""
 
-    def __init__(self, request: ModelRequest, fate: Fate, again: Again) -> None:
+    def __init__(self, request: ModelRequest, fate: Fate, payer: Payer) -> None:
         self._request = request
         self._fate = fate
-        self._again = again
+        self._payer = payer
 
     def cancel(self) -> None:
         """There is nothing to cut off."""
@@ -93,9 +92,11 @@ class Asked:
 
     async def reply(self) -> ModelReply:
         for _ in range(self._fate.lost):
+            self._payer.sent()
             await anyio.sleep(self._fate.seconds)
-            if not await self._again():
+            if not await self._payer.again():
                 raise Timeout("x", stage="total")
+        self._payer.sent()
         await anyio.sleep(self._fate.seconds)
         if self._fate.error is not None:
             failure = ERRORS[self._fate.error]
@@ -117,14 +118,14 @@ class Provider:
         request: ModelRequest,
         pieces: MemoryObjectSendStream[ModelEvent] | None = None,
         *,
-        again: Again,
+        payer: Payer,
     ) -> Asked:
         fate = next(self._fates, Fate(0.0, 1, None))
         self.asked.append(request.model)
         if pieces is not None:
             for _ in range(fate.pieces):
                 pieces.send_nowait(ModelEvent("text", request.model + ";"))
-        return Asked(request, fate, again)
+        return Asked(request, fate, payer)
 
 
 def run_with(provider: Provider, agent: Any, payload: Any, **options: Any) -> Any:
@@ -152,7 +153,7 @@ def run_with(provider: Provider, agent: Any, payload: Any, **options: Any) -> An
 def in_virtual_time(work: Coroutine[Any, Any, Any], provider: Provider) -> Any:
     loop = LeapingEventLoop()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Accounts, "ask", lambda _, *given, again: provider.ask(*given, again=again))
+        patch.setattr(Accounts, "ask", lambda _, *given, payer: provider.ask(*given, payer=payer))
         try:
             return loop.run_until_complete(work)
         finally:

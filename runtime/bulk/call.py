@@ -159,14 +159,13 @@ class Caller:
         known: Asked,
         pieces: MemoryObjectSendStream[ModelEvent] | None,
     ) -> ModelReply:
-        await self._asker.run.journal.room()
         asker, target = self._asker_of(line), Target(request.provider, request.model)
         case = self._case(line, request, known)
         with denials_noted(asker, line.data_classes, target):
             invocation = await begin(asker, request, case, self._doors)
         try:
             with invocation.span.attached():
-                asked = self._accounts.ask(request, pieces, again=invocation.again)
+                asked = self._accounts.ask(request, pieces, payer=invocation)
                 if pieces is not None:
                     asked.when_done(pieces.close)
                 reply = await asked.reply()

@@ -31,6 +31,7 @@ class Stakes(NamedTuple):
         tier: the tier of service that was asked for; of a failure nobody says which one it was.
         worst: nano-USD that one attempt may cost at most.
         lost: nano-USD that earlier attempts may have cost whose fate nobody knows.
+        is_out: whether an attempt is under way that may be billed.
     """
 
     price: Price | None
@@ -38,6 +39,7 @@ class Stakes(NamedTuple):
     tier: str | None
     worst: int
     lost: int
+    is_out: bool
 
 
 class Fate(NamedTuple):
@@ -64,7 +66,7 @@ def fate_of(error: BaseException, stakes: Stakes) -> Fate:
         settled = (stakes.worst if counted is None else counted) + stakes.lost
         return Fate("partly", settled, total(stakes.price, usage, stakes.tier), usage)
     unknown = None if stakes.price is None else 0
-    if not is_certainly_free(error):
+    if stakes.is_out and not is_certainly_free(error):
         return Fate("unknown", stakes.worst + stakes.lost, unknown)
     return Fate("unknown", stakes.lost, unknown) if stakes.lost else Fate("no", 0)
 

@@ -19,7 +19,7 @@ from runtime.described import fingerprint, request_digest, tokens_of
 from runtime.errors import DeadlineExceeded, ProviderError
 from runtime.governance.cost import asked_tiers, worst_case
 from runtime.invocations.bounds import check_bounds
-from runtime.invocations.fate import Stakes, fate_of, is_certainly_free, total
+from runtime.invocations.fate import Stakes, fate_of, total
 from runtime.invocations.notes import answered_note, asked_note, failed_note
 from runtime.invocations.reservation import reserve
 from runtime.run import claims_of
@@ -89,7 +89,10 @@ class Invocation:
         span: its ``chat`` span.
     """
 
-    __slots__ = ("_asker", "_began", "_begun", "_case", "_doors", "_lost", "request", "span")
+    __slots__ = (
+        "_asker", "_attempts", "_began", "_begun", "_case", "_doors", "_is_out", "_lost",
+        "request", "span",
+    )  # fmt: skip
 
     def __init__(
         self, asker: Asker, request: ModelRequest, case: Case, begun: _Begun, doors: Doors
@@ -100,8 +103,19 @@ class Invocation:
         self._case = case
         self._begun = begun
         self._doors = doors
+        self._attempts = 0
+        self._is_out = False
         self._lost = 0
         self._began = anyio.current_time()
+
+    def sent(self) -> None:
+        """Count an attempt: from now on the call may be billed."""
+        self._attempts += 1
+        self._is_out = True
+
+    def spared(self) -> None:
+        """Note that nobody bills the last attempt."""
+        self._is_out = False
 
     async def again(self) -> bool:
         """Reserve another attempt, as the last one may be billed; return whether that fits now.
@@ -121,6 +135,7 @@ class Invocation:
             raise
         if fits:
             self._lost += amount
+            self._is_out = False
         else:
             run.settle(amount, 0)
         return fits
@@ -167,15 +182,19 @@ class Invocation:
         self.span.set(_cost_of_failure(fate))
         reason = self._asker.reason_of(error)
         self.span.end(error_type=_error_type(error, reason), message=str(error))
-        self._record("invocation_failed", failed_note(self._asker, error, fate), fate.cost)
-        is_late = isinstance(error, DeadlineExceeded) and not is_certainly_free(error)
+        self._record(
+            "invocation_failed", failed_note(self._asker, error, fate, self._attempts), fate.cost
+        )
+        is_late = isinstance(error, DeadlineExceeded) and self._is_out
         if is_late or isinstance(error, ProviderError):
             self._doors.observe(self._observed(None, ok=False))
 
     @property
     def _stakes(self) -> Stakes:
         tier = next(iter(asked_tiers(self.request)), None)
-        return Stakes(self._case.price, self._case.counted, tier, self._begun.worst, self._lost)
+        return Stakes(
+            self._case.price, self._case.counted, tier, self._begun.worst, self._lost, self._is_out
+        )
 
     def _observed(self, usage: Usage | None, *, ok: bool) -> Observed:
         target = Target(self.request.provider, self.request.model)
@@ -204,6 +223,7 @@ async def begin(asker: Asker, request: ModelRequest, case: Case, doors: Doors) -
         JournalFailed: the journal cannot be written.
     """
     run, target = asker.run, Target(request.provider, request.model)
+    await run.journal.room()
     limited = run.budget.limit is not None or bool(case.terms.limits)
     check_bounds(target, request, case, limited=limited)
     worst = 0 if case.counted is None else worst_case(request, case.counted)

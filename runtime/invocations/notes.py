@@ -51,15 +51,15 @@ def answered_note(
     }
 
 
-def failed_note(asker: Asker, error: BaseException, fate: Fate) -> dict[str, Any]:
-    """Return how a call failed, and what is known of its cost."""
+def failed_note(asker: Asker, error: BaseException, fate: Fate, attempts: int) -> dict[str, Any]:
+    """Return how a call failed after how many attempts, and what is known of its cost."""
     return {
         "task": asker.task_id,
         "error": str(error),
         "error_class": type(error).__name__,
         "reason": asker.reason_of(error),
         "billed": fate.billed,
-        "attempts": getattr(error, "attempts", 0),
+        "attempts": attempts,
         "settled_nano_usd": fate.settled,
         **({"unpriced": True} if fate.cost is None else {}),
         **({"usage": tokens_of(fate.usage)} if fate.usage is not None else {}),

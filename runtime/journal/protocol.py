@@ -49,7 +49,10 @@ class Journal(Protocol):
         """
 
     async def room(self) -> None:
-        """Wait while too many records wait for their commit: the back-pressure between turns.
+        """Wait while too many records wait for their commit, or none can be committed.
+
+        It is the back-pressure between turns and before a model call: what nobody can note does
+        not begin.
 
         Raises:
             JournalFailed: the writer is dead, or could not write for too long.

@@ -147,9 +147,13 @@ class SqliteJournal:
         return None if entry.verdict == "admitted" else entry.verdict
 
     async def room(self) -> None:
-        """Wait while ``high_water`` records wait, until less than half of it do."""
+        """Wait while ``high_water`` records wait, until less than half of it do.
+
+        Also while the writer cannot write: what begins meanwhile might never be noted.
+        """
         self._check_open()
         self._patience_left()
+        await self._until(lambda: self._writer.error is None)
         if self._pending < self._high_water:
             return
         while (surplus := self._pending - self._low_water + 1) > 0:
