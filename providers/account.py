@@ -159,7 +159,8 @@ class Account:
             if len(self._wards) >= MOST_MODELS:
                 self._forget_one()
             group, line, limits = self._group(model)
-            circuit = Circuit(self._breaker, Breaker(self.draw), line, limits.max_queue)
+            name = f"{self.profile.name}/{model}"
+            circuit = Circuit(name, self._breaker, Breaker(self.draw), line, limits.max_queue)
             found = self._wards[model] = Ward(group, line, circuit, limits, self._outcome)
         return found
 

@@ -12,6 +12,7 @@ to the door, lest each of them uses up a turn to find out.
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from providers.breaker import Breaker, State
     from providers.line import Line
 
+logger = logging.getLogger("providers.circuit")
+
 SEVERITY: dict[State, int] = {"closed": 0, "half_open": 1, "open": 2, "disabled": 3}
 
 
@@ -33,6 +36,7 @@ class Circuit:
     """The two breakers before one model, and the calls that wait for them.
 
     Args:
+        name: the model, as ``provider/model``.
         account: the breaker of the whole account.
         model: the model's own.
         line: where its calls queue once they were let in.
@@ -42,11 +46,14 @@ class Circuit:
         queued: the tickets of this model that wait in the line.
     """
 
-    __slots__ = ("_account", "_holder", "_line", "_model", "_most", "_shut_until", "_waiting",
-                 "queued")  # fmt: skip
+    __slots__ = ("_account", "_holder", "_line", "_model", "_most", "_name", "_shut_until",
+                 "_waiting", "queued")  # fmt: skip
 
-    def __init__(self, account: Breaker, model: Breaker, line: Line, most: int) -> None:
+    def __init__(
+        self, name: str, account: Breaker, model: Breaker, line: Line, most: int
+    ) -> None:
         self.queued: set[Ticket] = set()
+        self._name = name
         self._account = account
         self._model = model
         self._line = line
@@ -154,6 +161,7 @@ class Circuit:
         """Tell those who wait what has changed; to be called after every outcome."""
         until = self.until(now)
         if until is not None and until != self._shut_until:
+            self._tell(until - now, now)
             self._line.send_away(tuple(self.queued), now)
             self._wake(self._waiting.values())
         else:
@@ -165,6 +173,11 @@ class Circuit:
         self._waiting.clear()
         self.queued.clear()
         self._holder = None
+
+    def _tell(self, seconds: float, now: float) -> None:
+        """Say why nothing happens for a while; what disables a model is an error of its calls."""
+        if self.state(now) == "open":
+            logger.warning("%s is left alone for %.0f s: %s", self._name, seconds, self.reason(now))
 
     # --- waiting ---------------------------------------------------------------------------------
 

@@ -480,9 +480,12 @@ def until_half_open(account: Account) -> float:
     return until
 
 
-async def test_an_open_breaker_refuses_at_once_who_does_not_wait_and_says_until_when() -> None:
+async def test_an_open_breaker_refuses_at_once_who_does_not_wait_and_says_until_when(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     backend = Scripted(lambda _: server_error())
     account = await broken(backend)
+    assert caplog.messages == ["p/m is left alone for 6 s: the last 5 calls failed"]
     error = await outcome_of(account, a_request(wait_for_circuit=False))
     assert type(error) is CircuitOpen
     assert error.until == until_half_open(account) == pytest.approx(5.0 + 5.5)
