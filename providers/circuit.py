@@ -49,9 +49,7 @@ class Circuit:
     __slots__ = ("_account", "_holder", "_line", "_model", "_most", "_name", "_shut_until",
                  "_waiting", "queued")  # fmt: skip
 
-    def __init__(
-        self, name: str, account: Breaker, model: Breaker, line: Line, most: int
-    ) -> None:
+    def __init__(self, name: str, account: Breaker, model: Breaker, line: Line, most: int) -> None:
         self.queued: set[Ticket] = set()
         self._name = name
         self._account = account

@@ -74,6 +74,7 @@ class Course:
         fallback_on: the kinds of failure that fall through, see ``WORDS``.
         per_target: the most attempts at one target.
         total: the most attempts in all; the last target gets at least one.
+        is_proposed: whether nobody has named the first target: a route proposes them all.
         windows: how many tokens a target's model holds, where that is known.
         passed_over: why others are not asked that would have been; told when all have failed.
     """
@@ -83,6 +84,7 @@ class Course:
     per_target: int
     total: int
     windows: Mapping[Target, int | None]
+    is_proposed: bool = False
     passed_over: tuple[RuntimeFault, ...] = ()
 
     def from_target(self, target: Target) -> Course:
@@ -235,7 +237,8 @@ class Cascade:
         if len(self._course.targets) == 1 and not self._course.passed_over:
             return False
         if isinstance(error, PolicyDenied | BudgetExceeded):
-            return position > 0
+            # Whoever named the first target must hear of it; the run's budget is one for all.
+            return position > 0 or (self._course.is_proposed and _is_the_providers(error))
         over = request.deadline is not None and anyio.current_time() >= request.deadline
         if over and left > 1:
             return False
@@ -250,6 +253,11 @@ def _attempts_of(error: RuntimeFault, share: ModelRequest) -> int:
     if isinstance(error, DeadlineExceeded):
         return share.max_attempts
     return error.attempts if isinstance(error, ProviderError) else 0
+
+
+def _is_the_providers(error: PolicyDenied | BudgetExceeded) -> bool:
+    """Whether it is what the provider may cost that is used up."""
+    return isinstance(error, BudgetExceeded) and error.scope.startswith("provider ")
 
 
 def _line(failure: RuntimeFault) -> str:

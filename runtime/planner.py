@@ -116,36 +116,34 @@ class Planner:
             UnknownName: there is no such model.
             PolicyDenied: a rule forbids asking all that would be asked.
         """
-        hints, routing = question.hints, self._catalog.routing_of(who.routing)
+        hints = question.hints
         classes = data_classes_of(who, question)
         self._rules.check_classes(classes)
         base_url = hints.first("base_url")
         if base_url is not None:
             self._rules.check_address(base_url)
         request = request_of(who.limits, question, answer, tools)
-        needs = _needs(request, strict=hints.first("structured_output"))
-        task = Task(
-            type=task_type_of(who, question),
-            is_named=(question.task_type or hints.task_type) is not None,
-            needs=needs,
-            has_schema=request.schema is not None and hints.first("structured_output") is not False,
-            input_tokens=needs.context_tokens - (request.max_output_tokens or 0),
-            seed=partial(_seed, who, question),
-            now=who.now,
-        )
         forbids = partial(self._forbids, data_classes=classes, base_url=base_url)
-        world = World(routing, self._catalog.providers, forbids, self._learned, self._price_of)
-        found = plan(_strong(who, question), _weak(who), task, world)
+        found = self._plan(who, question, request, forbids)
         if base_url is not None:
             found = self._at(found, base_url)
         return Prepared(
             request=_with_route(request, found.route, question),
             plan=found,
-            course=self._course(found, routing),
+            course=self._course(found, self._catalog.routing_of(who.routing)),
             data_classes=classes,
             cache_ttl_s=_cache_ttl(question, found.route),
             base_url=base_url,
         )
+
+    def proposed(self, who: Who, question: Question, answer: AnswerType) -> Plan:
+        """Return whom a question would be asked of if no policy forbade anything.
+
+        Raises:
+            UnknownName: there is no such model.
+        """
+        request = request_of(who.limits, question, answer)
+        return self._plan(who, question, request, lambda _: None)
 
     def case_of(self, who: Who, prepared: Prepared, target: Target) -> Case:
         """Return on which terms a target is asked."""
@@ -171,6 +169,28 @@ class Planner:
         if why is not None:
             raise PolicyDenied(why, denied=((str(target), why),))
 
+    def _plan(
+        self,
+        who: Who,
+        question: Question,
+        request: ModelRequest,
+        forbids: Callable[[Target], str | None],
+    ) -> Plan:
+        routing = self._catalog.routing_of(who.routing)
+        strict: bool | None = question.hints.first("structured_output")
+        needs = _needs(request, strict=strict)
+        task = Task(
+            type=task_type_of(who, question),
+            is_named=(question.task_type or question.hints.task_type) is not None,
+            needs=needs,
+            has_schema=request.schema is not None and strict is not False,
+            input_tokens=needs.context_tokens - (request.max_output_tokens or 0),
+            seed=partial(_seed, who, question),
+            now=who.now,
+        )
+        world = World(routing, self._catalog.providers, forbids, self._learned, self._price_of)
+        return plan(_strong(who, question), _weak(who), task, world)
+
     def _forbids(
         self, target: Target, *, data_classes: frozenset[str], base_url: str | None
     ) -> str | None:
@@ -194,6 +214,7 @@ class Planner:
             fallback_on=routing.falls_through_in(route) if route else routing.falls_through,
             per_target=attempts.per_target,
             total=attempts.total,
+            is_proposed=found.is_proposed,
             windows={target: self._window(target) for target in found.targets},
             passed_over=tuple(
                 PolicyDenied(one.why, denied=((str(one.target), one.why),)) for one in denied

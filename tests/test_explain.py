@@ -116,7 +116,7 @@ def line_of(root: Path, name: str, text: str) -> str:
 def explained(cli: Cli, *argv: str) -> dict[str, Any]:
     """Return the explanation of the target itself."""
     code, out, err = cli("explain", "--json", *argv)
-    assert code in (0, 4), err
+    assert code in (0, 3, 4), err
     told: dict[str, Any] = json.loads(out)[0]
     return told
 
@@ -189,7 +189,7 @@ def test_the_default_and_its_fallback_are_told(cli: Cli) -> None:
     )
     assert where["the routing file's provider is home"] == f"{routing}:2"
     assert where["when home/extract-1 fails: home/echo-1"] == line_of(
-        cli.workspace, routing, "fallback:"
+        cli.workspace, routing, "home/extract-1: ["
     )
 
 
@@ -284,6 +284,134 @@ def test_a_denial_is_told_with_its_line_and_exits_with_4(cli: Cli) -> None:
     assert "denied" in out
     assert "catalog/policies/all.yaml:2" in out
     assert cli("run", "writer", "--model", "fast")[0] == 4
+
+
+def test_what_would_have_decided_is_told_of_a_denial_too(cli: Cli) -> None:
+    write(cli.workspace, {"catalog/policies/all.yaml": POLICY})
+    told = explained(cli, "letters")
+    assert (told["asks"], told["passed_over"][0]["target"]) == (None, "home/extract-1")
+    assert "the workflow asks for fast" in reasons(told)
+
+
+def test_data_of_the_agent_that_delegates_is_data_of_those_that_it_asks(cli: Cli) -> None:
+    chief = FILES["catalog/agents/chief.yaml"] + "data_class: pii_processing\n"
+    write(cli.workspace, {"catalog/policies/all.yaml": POLICY, "catalog/agents/chief.yaml": chief})
+    _, out, _ = cli("explain", "chief", "--model", "careful", "--json")
+    assert [each["data_classes"] for each in json.loads(out)] == [["pii_processing"]] * 2
+
+
+def test_an_input_that_a_run_refuses_is_refused(cli: Cli) -> None:
+    assert cli("run", "writer", "--input", "[1]")[0] == 1
+    code, _, err = cli("explain", "writer", "--input", "[1]")
+    assert code == 1
+    assert "text" in err
+
+
+def test_a_payloads_address_is_judged_by_the_provider_that_it_is_of(cli: Cli) -> None:
+    rule = "policies:\n  - name: x\n    allowed_models: [home/*, away/*]\n"
+    write(cli.workspace, {"catalog/policies/all.yaml": rule})
+    given = json.dumps({"model_config": {"model": "mystery", "base_url": "http://127.0.0.1:9/v1"}})
+    code, out, _ = cli("explain", "writer", "--input", given)
+    assert code == cli("run", "writer", "--input", given)[0] == 4
+    assert "strange" in out
+
+
+# --- money ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("threshold", "argv", "said"),
+    [
+        ("", ["--budget-usd", "0.001"], "the run's budget is $0.001,"),
+        ("max_cost_per_run_usd: 0.001", [], "the run's budget is $0.001 (policy money"),
+        ("max_cost_per_agent_daily_usd: 0.001", [], "the budget of agent writer, 20"),
+        ("max_cost_per_agent_daily_usd: {writer: 0.001}", [], "the budget of agent writer, 20"),
+        ("max_cost_per_provider_monthly_usd: {away: 0.001}", [], "the budget of provider away, 20"),
+    ],
+)
+def test_a_call_that_no_limit_has_room_for_is_told_and_exits_with_3(
+    cli: Cli, threshold: str, argv: list[str], said: str
+) -> None:
+    if threshold:
+        rule = f"policies:\n  - name: money\n    thresholds: {{{threshold}}}\n"
+        write(cli.workspace, {"catalog/policies/all.yaml": rule})
+    code, out, _ = cli("explain", "writer", "--provider", "away", *argv)
+    assert code == cli("run", "writer", "--provider", "away", *argv)[0] == 3
+    assert said in out
+
+
+def test_a_routes_target_whose_provider_has_spent_all_is_passed_over(cli: Cli) -> None:
+    rule = "thresholds: {max_cost_per_provider_monthly_usd: {away: 0.001}}"
+    policy = f"policies:\n  - name: money\n    {rule}\n"
+    entry = FILES["catalog/agents/writer.yaml"] + "task_type: report\n"
+    files = {"catalog/policies/all.yaml": policy, "catalog/agents/writer.yaml": entry}
+    write(cli.workspace, files)
+    told = explained(cli, "writer")
+    assert told["denied"] is None
+    assert "away/echo-1 is passed over: the budget of provider away" in told["warnings"][-1]
+    assert cli("run", "writer")[0] == 0
+    with sqlite3.connect(cli.workspace / "journal.db") as journal:
+        rows = journal.execute("SELECT provider, status FROM call ORDER BY started_at").fetchall()
+    assert sorted(rows) == [("away", "denied"), ("home", "completed")]
+
+
+def test_the_dearest_of_the_targets_counts(cli: Cli) -> None:
+    routing = FILES["catalog/routing/default.yaml"] + "  away/extract-1: [away/echo-1]\n"
+    write(cli.workspace, {"catalog/routing/default.yaml": routing})
+    told = explained(cli, "writer", "--model", "away/extract-1")
+    assert told["price"]["output_usd_per_mtok"] == 4
+    assert told["at_most_usd"] > told["output_tokens"] * 10 / 1e6
+
+
+# --- the way from target to target ---------------------------------------------------------------
+
+
+def test_a_list_of_fallbacks_is_told_with_the_line_of_its_own(cli: Cli) -> None:
+    routing = FILES["catalog/routing/default.yaml"] + "  careful: [away/extract-1]\n"
+    write(cli.workspace, {"catalog/routing/default.yaml": routing})
+    told = explained(cli, "letters")
+    name = "catalog/routing/default.yaml"
+    assert reasons(told)["when home/extract-1 fails: home/echo-1"] == f"{name}:13"
+    assert reasons(told)["when careful fails: away/extract-1"] == f"{name}:14"
+    assert "rate_limited" in told["fallback_on"]
+
+
+def test_who_asks_by_weight_is_told_so(cli: Cli) -> None:
+    listed = "[{target: away/echo-1, weight: 3}, home/echo-1]"
+    routing = FILES["catalog/routing/default.yaml"].replace("[away/echo-1, home/echo-1]", listed)
+    write(cli.workspace, {"catalog/routing/default.yaml": routing})
+    told = explained(cli, "writer", "--context", '{"task_type": "report"}')
+    assert told["by_weight"]
+    row = "route report: targets away/echo-1 (weight 3), home/echo-1, by weight"
+    assert row in reasons(told)
+    _, out, _ = cli("explain", "writer", "--context", '{"task_type": "report"}')
+    assert "asks       one of these by weight: " in out
+
+
+def test_a_route_whose_targets_are_overruled_still_says_how(cli: Cli) -> None:
+    settings = "    use_cache: true\n    fallback_on: [quota]\n"
+    routing = FILES["catalog/routing/default.yaml"].replace(
+        "[away/echo-1, home/echo-1]\n", f"[away/echo-1, home/echo-1]\n{settings}"
+    )
+    write(cli.workspace, {"catalog/routing/default.yaml": routing})
+    context = '{"task_type": "report"}'
+    told = explained(cli, "writer", "--context", context, "--model", "fast")
+    assert told["asks"] == "home/extract-1"
+    assert (told["cache_ttl_s"], told["fallback_on"]) == (86_400, ["quota"])
+    assert "route report: how, not whom" in reasons(told)
+    assert told["overruled"][-1]["what"] == "route report: targets away/echo-1, home/echo-1"
+
+
+def test_half_of_a_wish_may_be_overruled(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = FILES["catalog/workflows/letters.yaml"] + "provider: home\n"
+    write(cli.workspace, {"catalog/workflows/letters.yaml": letters})
+    monkeypatch.setenv("MAGSAG_PROVIDER", "away")
+    told = explained(cli, "letters")
+    assert told["asks"] == "away/extract-1"
+    assert {"the environment asks for provider away", "the workflow asks for fast"} < {
+        *reasons(told)
+    }
+    assert told["overruled"][0]["what"] == "the workflow asks for provider home"
 
 
 def test_targets_that_a_route_passes_over_are_told_with_the_reason(cli: Cli) -> None:

@@ -24,7 +24,7 @@ from runtime.catalog.agents import AgentEntry, BackoffEntry, SkillEntry, Workflo
 from runtime.catalog.catalog import Catalog, Retirement
 from runtime.catalog.document import Origin, Position
 from runtime.catalog.entrypoints import split_entrypoint
-from runtime.catalog.fallback import fallbacks
+from runtime.catalog.fallback import fallbacks, key_of
 from runtime.catalog.faults import CatalogFaults, Fault
 from runtime.catalog.fields import FieldEntry, fields_to_model
 from runtime.catalog.gate import Gate, read_gate
@@ -66,6 +66,7 @@ __all__ = [
     "fallbacks",
     "fields_to_model",
     "find_targets",
+    "key_of",
     "load_catalog",
     "owner_of",
     "profile_of",

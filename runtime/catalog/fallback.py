@@ -37,14 +37,14 @@ class Link(NamedTuple):
 def fallbacks(target: Target, routing: RoutingFile) -> tuple[Target, ...]:
     """Return who is asked, in order: the target, then its fallbacks, depth first, each once."""
     order = {target: None}
-    waiting = [iter(_listed(_key(target, routing), routing))]
+    waiting = [iter(_listed(key_of(target, routing), routing))]
     while waiting:
         link = next(waiting[-1], None)
         if link is None:
             waiting.pop()
         elif link.target not in order:
             order[link.target] = None
-            waiting.append(iter(_listed(_key(link.target, routing), routing)))
+            waiting.append(iter(_listed(key_of(link.target, routing), routing)))
     return tuple(order)
 
 
@@ -77,7 +77,7 @@ def _circles(start: Link, routing: RoutingFile, done: set[Target]) -> Iterator[t
 
 def _onward(target: Target, routing: RoutingFile) -> tuple[Link, ...]:
     """Return the links of a target, but none within a group's list that it is on itself."""
-    key = _key(target, routing)
+    key = key_of(target, routing)
     listed = _listed(key, routing)
     grouped = key != str(target) and any(link.target == target for link in listed)
     return () if grouped else listed
@@ -88,8 +88,8 @@ def _listed(key: str | None, routing: RoutingFile) -> tuple[Link, ...]:
     return tuple(Link(key or "", place, Target.read(name)) for place, name in enumerate(names))
 
 
-def _key(target: Target, routing: RoutingFile) -> str | None:
-    """Return the key of the one list that a target belongs to."""
+def key_of(target: Target, routing: RoutingFile) -> str | None:
+    """Return the key of the one list of ``fallback`` that a target belongs to."""
     name = str(target)
     if name in routing.fallback:
         return name

@@ -48,10 +48,12 @@ def explain(
     policies and limits hold, and what is spent of them so far, as the journal says; and models
     that are retired or soon will be. What code decides while it runs is not known here.
 
-    --json prints a list of objects: agent, where, task_type, asks, denied, then, passed_over,
-    because, overruled, price, at_most_usd, data_classes, policies, budget, limits, warnings.
+    --json prints a list of objects: agent, where, task_type, asks, denied, then, by_weight,
+    fallback_on, cache_ttl_s, passed_over, because, overruled, price, at_most_usd, prompt_tokens,
+    output_tokens, data_classes, policies, budget, limits, warnings.
 
-    Exits with 4 when a policy denies the question of TARGET itself.
+    Exits as the run would: with 4 when a policy denies the question of TARGET itself, with 3 when
+    a budget or a limit has no room for it.
     """
     if given == context == "-":
         raise click.UsageError("standard input is either --input or --context")

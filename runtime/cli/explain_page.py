@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.cli.text import money, one_line
-from runtime.governance.cost import usd
+from runtime.governance.cost import MAY_BE_GIVEN, usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,13 +62,21 @@ def _lines(rows: list[_Row], width: int) -> Iterator[str]:
 
 
 def _asked(explanation: Explanation) -> Iterator[_Row]:
-    if explanation.denied is not None:
-        yield _Row("denied", explanation.denied)
+    if explanation.fault is not None:
+        yield _Row("denied", str(explanation.fault))
+    if explanation.fault is not None or not explanation.asked:
         return
-    first, *others = [one.target for one in explanation.targets if one.why_not is None]
-    yield _Row("asks", str(first))
+    first, *others = explanation.asked
+    if explanation.is_drawn:
+        yield _Row("asks", f"one of these by weight: {', '.join(map(str, explanation.asked))}")
+    else:
+        yield _Row("asks", str(first))
+        if others:
+            yield _Row("then", ", ".join(map(str, others)))
     if others:
-        yield _Row("then", ", ".join(map(str, others)))
+        yield _Row("", f"after {', '.join(explanation.fallback_on)}")
+    if explanation.cache_ttl_s is not None:
+        yield _Row("cached", f"the answer to an equal question, for {explanation.cache_ttl_s:g} s")
 
 
 def _passed_over(explanation: Explanation) -> Iterator[_Row]:
@@ -89,9 +97,16 @@ def _cost(explanation: Explanation) -> Iterator[_Row]:
     cost = "nobody knows the price" if most is None else f"at most {money(most)} a call"
     yield _Row("costs", f"{cost}: {tokens}", "" if price is None else price.source)
     if price is not None:
-        yield _Row(
-            "", f"${usd(price.input):g} in and ${usd(price.output):g} out per million tokens"
-        )
+        yield _Row("", f"{_rates(price)} per million tokens")
+        for tier in MAY_BE_GIVEN:
+            dearer = price.service_tiers.get(tier)
+            if dearer is not None:
+                what = f"or {_rates(dearer)} in its tier {tier}, which it may give unasked"
+                yield _Row("", what)
+
+
+def _rates(price: Price) -> str:
+    return f"${usd(price.input):g} in and ${usd(price.output):g} out"
 
 
 def _data(explanation: Explanation) -> Iterator[_Row]:
@@ -115,15 +130,18 @@ def _limits(told: Told) -> Iterator[_Row]:
 def as_json(told: Told) -> dict[str, Any]:
     """Return an explanation as ``explain --json`` prints it; dollars are numbers, or null."""
     explanation = told.explanation
-    asked = [str(one.target) for one in explanation.targets if one.why_not is None]
+    asked = [str(target) for target in explanation.asked]
     most, budget = explanation.most_nano_usd, explanation.budget
     return {
         "agent": explanation.agent,
         "where": explanation.where,
         "task_type": explanation.task_type,
-        "asks": asked[0] if asked else None,
-        "denied": explanation.denied,
+        "asks": asked[0] if asked and explanation.fault is None else None,
+        "denied": None if explanation.fault is None else str(explanation.fault),
         "then": asked[1:],
+        "by_weight": explanation.is_drawn,
+        "fallback_on": list(explanation.fallback_on),
+        "cache_ttl_s": explanation.cache_ttl_s,
         "passed_over": [
             {"target": str(one.target), "why": one.why_not}
             for one in explanation.targets

@@ -15,16 +15,16 @@ from runtime.cli.history import History
 from runtime.cli.places import MEMORY, catalog_folder
 from runtime.cli.streams import emit, emit_json, prints_to_stderr, say
 from runtime.definitions import load_directory
-from runtime.errors import PolicyDenied
 from runtime.experience import learn_from
-from runtime.explain import Explainer
+from runtime.explain import Explainer, check_limits
 from runtime.identity import wall_clock
-from runtime.journal import JournalFailed, scope_of
+from runtime.journal import Balance, JournalFailed
 from runtime.outcome import RunOptions
 from runtime.planner import Planner
 from runtime.pricing import Pricing
 from runtime.routing import Learned
 from runtime.rules import Rules
+from runtime.run import claims_of
 from runtime.start import resolve
 from runtime.workspace import check_workspace, open_catalog
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from runtime.catalog import Catalog
     from runtime.explain import Explanation
-    from runtime.journal import Balance
+    from runtime.journal import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,8 @@ def explain_target(wanted: Wanted) -> int:
         emit_json([as_json(each) for each in told])
     else:
         emit("\n\n".join(page(each) for each in told))
-    return PolicyDenied.exit_code if told[0].explanation.denied else 0
+    fault = told[0].explanation.fault
+    return 0 if fault is None else fault.exit_code
 
 
 async def _explain(wanted: Wanted, catalog: Catalog) -> list[Told]:
@@ -98,8 +99,7 @@ async def _explain(wanted: Wanted, catalog: Catalog) -> list[Told]:
     planner = Planner(catalog, rules, pricing.of, learned)
     explainer = Explainer(catalog, directory, planner, rules, os.environ)
     explanations = explainer.explain(start, wanted.context)
-    day = rules.today.isoformat()
-    return [Told(each, await _balances(each, history, day)) for each in explanations]
+    return [await _with_balances(each, history) for each in explanations]
 
 
 async def _learned(history: History | None, catalog: Catalog) -> Learned:
@@ -112,18 +112,15 @@ async def _learned(history: History | None, catalog: Catalog) -> Learned:
     return learned
 
 
-async def _balances(
-    explanation: Explanation, history: History | None, day: str
-) -> tuple[Balance | None, ...]:
-    """Return what is spent and reserved of each limit so far; None where nobody knows."""
-    if history is None:
-        return (None,) * len(explanation.limits)
-    found: list[Balance | None] = []
-    for limit in explanation.limits:
-        scope = scope_of(limit.subject, limit.name, limit.window, day)
+async def _with_balances(explanation: Explanation, history: History | None) -> Told:
+    """Return an explanation with what is spent and reserved of each of its limits so far."""
+    now = wall_clock()
+    scopes = [claim.scope for claim in claims_of(explanation.limits, now)]
+    known: dict[Scope, Balance] = {}
+    for scope in dict.fromkeys(scopes):
         try:
-            found.append(await history.balance(scope))
+            known[scope] = Balance(0, 0) if history is None else await history.balance(scope)
         except JournalFailed as error:
             say(f"warning: {error}; what is spent of {scope} is not known")
-            found.append(None)
-    return tuple(found)
+    check_limits(explanation, known, now)
+    return Told(explanation, tuple(map(known.get, scopes)))

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from runtime.answers import answer_type
 from runtime.catalog import NotConfigured, Target, profile_of
 from runtime.errors import PolicyDenied, RuntimeFault
+from runtime.explain.explanation import Choice, Explanation
 from runtime.explain.reasons import Decision, Reason, code_of, reasons_of
 from runtime.explicit import FOR_THE_RUNTIME, hints_of
 from runtime.governance.cost import dollars, most_input, worst_case
@@ -31,67 +32,12 @@ if TYPE_CHECKING:
     from runtime.agent import Agent, Limits
     from runtime.catalog import Catalog
     from runtime.directory import Directory
-    from runtime.governance.policy import SpendingLimit
-    from runtime.messages import ModelRequest, Price
+    from runtime.messages import ModelRequest
     from runtime.planner import Planner, Prepared
     from runtime.rules import Rules
     from runtime.start import Start
 
 MOST_AGENTS = 200  # of one explanation
-
-
-class Choice(NamedTuple):
-    """A target that is asked when those before it fail, or one that is passed over.
-
-    Attributes:
-        target: the target.
-        why_not: why it is passed over; None if it is asked.
-    """
-
-    target: Target
-    why_not: str | None = None
-
-
-@dataclass(slots=True)
-class Explanation:
-    """What a question of one agent comes to.
-
-    Attributes:
-        agent: the agent.
-        where: the place of its entry, or of its code.
-        task_type: the type of task that routes go by.
-        denied: why nobody may be asked; None if somebody may.
-        targets: who is asked, in order, and who is passed over.
-        because: what decided.
-        overruled: wishes that something stronger has overruled.
-        price: what the first target costs; None when nobody knows.
-        most_nano_usd: what one call may cost at most, whoever of the targets is asked; None when
-            nobody knows.
-        most_prompt_tokens: the most prompt tokens that this counts.
-        most_output_tokens: the most tokens of an answer that this counts.
-        data_classes: the kinds of data.
-        policies: what each policy that is about it says.
-        budget: what the run may cost; None for no limit.
-        limits: what the agent, the provider and the tenant may spend.
-        warnings: what will go wrong, or soon: missing keys, models that are retired.
-    """
-
-    agent: str
-    where: str
-    task_type: str
-    denied: str | None = None
-    targets: list[Choice] = field(default_factory=list)
-    because: tuple[Reason, ...] = ()
-    overruled: tuple[Reason, ...] = ()
-    price: Price | None = None
-    most_nano_usd: int | None = None
-    most_prompt_tokens: int = 0
-    most_output_tokens: int = 0
-    data_classes: frozenset[str] = frozenset()
-    policies: list[Reason] = field(default_factory=list)
-    budget: Reason | None = None
-    limits: tuple[SpendingLimit, ...] = ()
-    warnings: list[str] = field(default_factory=list)
 
 
 class Explainer:
@@ -163,19 +109,22 @@ class Explainer:
         who = _who(agent, limits, start)
         question = Question(messages=(Message("user", self._prompt(slug, payload)),), hints=hints)
         told = Explanation(slug, self._place(agent), task_type_of(who, question))
+        wishes = wishes_of(who, question)
+        routing = self._catalog.routing_of(start.options.routing)
+        decision = Decision(agent, start.name, routing, wishes)
         try:
             prepared = self._planner.prepare(who, question, answer_type(str))
         except PolicyDenied as error:
-            told.denied = str(error)
+            told.fault = error
             told.targets = [Choice(Target.read(name), why) for name, why in error.denied]
+            proposed = self._planner.proposed(who, question, answer_type(str))
+            told.because, told.overruled = reasons_of(decision, proposed, self._catalog)
             return told
-        wishes = wishes_of(who, question)
-        routing = self._catalog.routing_of(start.options.routing)
-        decision = Decision(agent, start.name, routing, wishes, prepared.plan)
-        told.because, told.overruled = reasons_of(decision, self._catalog)
+        told.because, told.overruled = reasons_of(decision, prepared.plan, self._catalog)
         told.targets = [Choice(target) for target in prepared.plan.targets]
         told.targets += [Choice(one.target, one.why) for one in prepared.plan.passed_over]
         told.warnings += self._warnings(prepared.plan.targets)
+        self._tell_way(told, prepared)
         self._tell_terms(told, start, prepared, who)
         return told
 
@@ -204,11 +153,22 @@ class Explainer:
             if stage is not None:
                 yield f"{target} {stage}"
 
+    def _tell_way(self, told: Explanation, prepared: Prepared) -> None:
+        """Tell how the question goes from target to target."""
+        plan, course = prepared.plan, prepared.course
+        told.is_proposed = plan.is_proposed
+        told.is_drawn = plan.is_proposed and plan.route is not None and plan.route.weighed
+        if len(course.targets) > 1:
+            told.fallback_on = tuple(sorted(course.fallback_on))
+        told.cache_ttl_s = prepared.cache_ttl_s
+
     def _tell_terms(self, told: Explanation, start: Start, prepared: Prepared, who: Who) -> None:
         target, request = prepared.plan.targets[0], self._request(who, prepared)
         cases = [self._planner.case_of(who, prepared, each) for each in prepared.plan.targets]
         case = cases[0]
-        told.price, told.limits = case.price, case.terms.limits
+        told.price = case.price
+        told.limits = tuple(dict.fromkeys(one for each in cases for one in each.terms.limits))
+        told.needed_nano_usd = 0 if case.counted is None else worst_case(request, case.counted)
         told.most_prompt_tokens = most_input(request)
         told.most_output_tokens = request.max_output_tokens or 0
         prices = [each.counted for each in cases if each.counted is not None]
@@ -217,12 +177,14 @@ class Explainer:
         told.data_classes = prepared.data_classes
         verdicts = self._rules.verdicts(target, prepared.data_classes, prepared.base_url)
         told.policies = [Reason(*each) for each in verdicts]
-        told.budget = self._budget(start)
+        budget = budget_of(start.options.budget_usd, self._rules.run_limit)
+        told.budget = self._budget(start, budget.limit)
         try:
-            limited = told.budget is not None or bool(told.limits)
+            limited = told.budget is not None or bool(case.terms.limits)
             check_bounds(target, request, case, limited=limited)
+            budget.check(told.needed_nano_usd)
         except RuntimeFault as error:
-            told.denied = str(error)
+            told.fault = error
 
     def _request(self, who: Who, prepared: Prepared) -> ModelRequest:
         """Return what is asked, with the schema of the answer where the catalog says it."""
@@ -232,18 +194,17 @@ class Explainer:
             return prepared.request
         return replace(prepared.request, schema=agent.signature.output_schema)
 
-    def _budget(self, start: Start) -> Reason | None:
+    def _budget(self, start: Start, amount: int | None) -> Reason | None:
         """Return what the run may cost, and who says so; the tightest counts."""
         wished, limit = start.options.budget_usd, self._rules.run_limit
-        budget = budget_of(wished, limit)
-        if budget.limit is None:
+        if amount is None:
             return None
-        if limit is not None and budget.limit == limit.amount:
+        if limit is not None and amount == limit.amount:
             return Reason(f"${dollars(limit.amount)}", limit.source)
         workflow = self._catalog.workflows.get(start.name)
         own = workflow is not None and workflow.budget_usd == wished
         where = self._catalog.line(workflow, "budget_usd") if own else "--budget-usd"
-        return Reason(f"${dollars(budget.limit)}", where)
+        return Reason(f"${dollars(amount)}", where)
 
 
 def _who(agent: Agent, limits: Limits, start: Start) -> Who:

@@ -6,7 +6,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from runtime.catalog import Target, fallbacks
+from runtime.catalog import Target, key_of
 from runtime.catalog.source import shown_path
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from runtime.agent import Agent
     from runtime.catalog import Catalog, RouteEntry, RoutingFile
+    from runtime.catalog.route import WeighedEntry
     from runtime.routing import Level, Plan, Wish
 
 SAYS: Mapping[Level, str] = {
@@ -40,6 +41,12 @@ SAID: Mapping[Level, tuple[str, str]] = {  # where a model and a provider are wi
     "command": ("--model", "--provider"),
     "environment": ("MAGSAG_MODEL", "MAGSAG_PROVIDER"),
 }
+
+
+SETTINGS = frozenset({  # of a route, that hold whoever is asked
+    "needs", "fallback_on", "on_content_filter", "attempts", "max_output_tokens", "temperature",
+    "structured_output", "use_cache", "cache_ttl_s",
+})  # fmt: skip
 
 
 class Reason(NamedTuple):
@@ -74,46 +81,56 @@ class Decision(NamedTuple):
         workflow: the workflow of the run; empty for none.
         routing: the routing file.
         wishes: all of them, strongest first, without the route's.
-        plan: what they came to.
     """
 
     agent: Agent
     workflow: str
     routing: RoutingFile
     wishes: Sequence[Wish]
-    plan: Plan
 
 
-def reasons_of(decision: Decision, catalog: Catalog) -> Reasons:
+def reasons_of(decision: Decision, plan: Plan, catalog: Catalog) -> Reasons:
     """Return why a plan is what it is."""
-    places = _Places(decision, catalog)
-    route, plan = decision.plan.route, decision.plan
-    wishes = [wish for wish in decision.wishes if wish.model or wish.provider]
+    places = _Places(decision, plan, catalog)
+    model, provider = _decisive(decision.wishes, plan)
+    because: list[Reason] = []
+    overruled: list[Reason] = []
+    for wish in decision.wishes:
+        of_model, of_provider = wish is model, wish is provider
+        because += places.reason(_part(wish, model=of_model, provider=of_provider))
+        overruled += places.reason(_part(wish, model=not of_model, provider=not of_provider))
+    because += places.rows(model, provider)
+    return Reasons(tuple(because), (*overruled, *places.overruled_route()))
+
+
+def _part(wish: Wish, *, model: bool, provider: bool) -> Wish:
+    """Return what a wish says of the model, the provider or both."""
+    return wish._replace(
+        model=wish.model if model else None, provider=wish.provider if provider else None
+    )
+
+
+def _decisive(wishes: Sequence[Wish], plan: Plan) -> tuple[Wish | None, Wish | None]:
+    """Return the wish for a model and the one for a provider that counted."""
     model = next((wish for wish in wishes if wish.model and wish.level == plan.level), None)
     provider = next((wish for wish in wishes if wish.provider), None)
-    decisive = {id(wish) for wish in (model, provider) if _counts(wish, plan)}
-    because = [places.reason(wish) for wish in wishes if id(wish) in decisive]
-    because += places.rows(model, route)
-    overruled = [places.reason(wish) for wish in wishes if id(wish) not in decisive]
-    return Reasons(tuple(because), tuple(overruled))
-
-
-def _counts(wish: Wish | None, plan: Plan) -> bool:
-    """Whether a wish is the one for the model, or one for the provider that is asked."""
-    if wish is None:
-        return False
-    return wish.level == plan.level or wish.provider == plan.targets[0].provider
+    if provider is not None and provider.provider != plan.targets[0].provider:
+        provider = None  # a stronger wish has named a model that others have
+    return model, provider
 
 
 class _Places:
     """Finds where the parts of one choice are written."""
 
-    def __init__(self, decision: Decision, catalog: Catalog) -> None:
+    def __init__(self, decision: Decision, plan: Plan, catalog: Catalog) -> None:
         self._decision = decision
+        self._plan = plan
         self._catalog = catalog
 
-    def reason(self, wish: Wish) -> Reason:
-        """Return a wish as a reason."""
+    def reason(self, wish: Wish) -> Iterator[Reason]:
+        """Yield a wish as a reason; nothing if nothing is wished."""
+        if not (wish.model or wish.provider):
+            return
         for_model, for_provider = self._wished_at(wish.level)
         named = []
         where = []
@@ -123,21 +140,24 @@ class _Places:
         if wish.provider:
             named.append(f"provider {wish.provider}")
             where.append(for_provider)
-        return Reason(f"{SAYS[wish.level]} {', '.join(named)}", ", ".join(dict.fromkeys(where)))
+        what = f"{SAYS[wish.level]} {', '.join(named)}"
+        yield Reason(what, ", ".join(dict.fromkeys(where)))
 
-    def rows(self, wished: Wish | None, route: RouteEntry | None) -> Iterator[Reason]:
+    def rows(self, wished: Wish | None, provider: Wish | None) -> Iterator[Reason]:
         """Yield what the routing file says that counted."""
-        plan, routing = self._decision.plan, self._decision.routing
-        first = plan.targets[0]
-        if route is not None:
+        plan, routing = self._plan, self._decision.routing
+        first, route = plan.targets[0], plan.route
+        if route is not None and (plan.is_proposed or not _names(route)):
             yield self._of_route(route)
+        elif route is not None and route.model_fields_set & SETTINGS:
+            what = f"route {route.task_type}: how, not whom"
+            yield Reason(what, self._line("routes", routing.routes.index(route)))
         if plan.level == "default":
             yield Reason(f"{SAYS['default']} {routing.default}", self._line("default"))
-        by_route = route is not None and plan.level in ("route", "named_route")
-        name = route.tier or route.model if by_route and route else wished and wished.model
+        name = route.tier or route.model if plan.is_proposed and route else wished and wished.model
         tier = name or (routing.default if plan.level == "default" else "")
         if tier in routing.tiers:
-            if not any(wish.provider for wish in self._decision.wishes):
+            if provider is None and first.provider == routing.provider:
                 what = f"the routing file's provider is {routing.provider}"
                 yield Reason(what, self._line("provider"))
             yield Reason(
@@ -147,6 +167,12 @@ class _Places:
         if plan.stands_for is not None:
             yield self._of_alias(plan.stands_for, first)
         yield from self._of_fallbacks()
+
+    def overruled_route(self) -> Iterator[Reason]:
+        """Yield the route of the task, if it names somebody and something stronger does, too."""
+        plan = self._plan
+        if plan.route is not None and _names(plan.route) and not plan.is_proposed:
+            yield self._of_route(plan.route)
 
     def _wished_at(self, level: Level) -> tuple[str, str]:
         """Return where a level's model and provider are written or said."""
@@ -163,12 +189,13 @@ class _Places:
     def _of_route(self, route: RouteEntry) -> Reason:
         ways = {
             "tier": route.tier,
-            "targets": ", ".join(each.target for each in route.targets),
+            "targets": ", ".join(map(_shown, route.targets)),
             "model": route.model and f"{route.provider}/{route.model}",
         }
         named = ", ".join(f"{way} {what}" for way, what in ways.items() if what)
-        how = "" if route.prefer == "order" else f", by {route.prefer}"
-        what = f"route {route.task_type}: {named or 'how, not whom'}{how}"
+        how = "by weight" if route.weighed else f"by {route.prefer}"
+        shown = "" if how == "by order" else f", {how}"
+        what = f"route {route.task_type}: {named or 'how, not whom'}{shown}"
         return Reason(what, self._line("routes", self._decision.routing.routes.index(route)))
 
     def _of_alias(self, stands_for: str, first: Target) -> Reason:
@@ -183,14 +210,31 @@ class _Places:
         return Reason(what, self._line("aliases", next(fitting, 0)))
 
     def _of_fallbacks(self) -> Iterator[Reason]:
-        first, *further = self._decision.plan.targets
-        others = [each for each in fallbacks(first, self._decision.routing) if each in further]
-        if others:
-            then = ", then ".join(map(str, others))
-            yield Reason(f"when {first} fails: {then}", self._line("fallback"))
+        """Yield a reason for each list that names somebody who is asked when another fails."""
+        routing, targets = self._decision.routing, self._plan.targets
+        told: set[str] = set()
+        for target in targets:
+            key = key_of(target, routing)
+            if key is None or key in told:
+                continue
+            told.add(key)
+            listed = [each for each in routing.fallback[key] if Target.read(each) in targets]
+            if listed:
+                yield Reason(
+                    f"when {key} fails: {', then '.join(listed)}", self._line("fallback", key)
+                )
 
     def _line(self, *path: str | int) -> str:
         return self._catalog.line(self._decision.routing, *path)
+
+
+def _names(route: RouteEntry) -> bool:
+    """Whether a route says who is asked."""
+    return bool(route.targets or route.tier or route.model)
+
+
+def _shown(entry: WeighedEntry) -> str:
+    return f"{entry.target} (weight {entry.weight:g})" if entry.weight != 1 else entry.target
 
 
 def code_of(body: Callable[..., Any]) -> str:

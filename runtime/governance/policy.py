@@ -158,8 +158,10 @@ def verdict(
     reason = reason_of(policy, candidate, classes, named=named)
     if reason is not None:
         return f"denies it: {reason}"
-    if policy.allowed_models is not None or policy.denies_retired:
-        return "allows it"
+    allowed = policy.allowed_models
+    if allowed is not None or policy.denies_retired:
+        among = allowed is None or _is_among(candidate.target, allowed)
+        return "allows it" if among else "gives way to the policy that names it for such data"
     if any(name in named for name in classes for named in (policy.requirements, policy.residency)):
         return f"allows it with {_told(frozenset(classes))}"
     if policy.tools is not None:

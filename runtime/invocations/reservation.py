@@ -155,11 +155,12 @@ def _passing(short: Shortfall) -> Scope:
         BudgetExceeded: it cannot.
     """
     if not short.may_pass:
-        raise _refused(short)
+        raise refused(short)
     return short.claim.scope
 
 
-def _refused(short: Shortfall) -> BudgetExceeded:
+def refused(short: Shortfall) -> BudgetExceeded:
+    """Return the error of a call that a limit has no room for."""
     return exceeded(
         str(short.claim.scope),
         short.claim.source,

@@ -101,6 +101,11 @@ class Plan(NamedTuple):
     stands_for: str | None = None
     passed_over: tuple[PassedOver, ...] = ()
 
+    @property
+    def is_proposed(self) -> bool:
+        """Whether a route proposes these targets; else somebody has named the first."""
+        return self.level in OF_A_ROUTE
+
 
 def plan(strong: Sequence[Wish], weak: Sequence[Wish], task: Task, world: World) -> Plan:
     """Return whom to ask.
