@@ -55,8 +55,8 @@ class Accounts:
     def add(self, profile: ProviderProfile) -> None:
         self.added.append(profile)
 
-    def ask(self, request: ModelRequest, pieces: Any = None, again: Any = None) -> Asked:
-        assert again is not None
+    def ask(self, request: ModelRequest, pieces: Any = None, payer: Any = None) -> Asked:
+        assert payer is not None
         assert pieces is None
         self.requests.append(request)
         return Asked(self._answer)

@@ -109,7 +109,7 @@ async def test_a_conversation_with_tools_is_given_again_unless_its_model_wants_i
         async def reply(self) -> ModelReply:
             return self._reply
 
-    def ask(_: Accounts, request: ModelRequest, **_again: Any) -> Asked:
+    def ask(_: Accounts, request: ModelRequest, **_payer: Any) -> Asked:
         seen.append(request)
         if request.messages[-1].role == "user":
             called = {"tool_calls": (call,), "finish_reason": "tool_calls", "state": thoughts}
