@@ -16,6 +16,7 @@ from runtime.governance.policy import (
     check,
     contents,
     is_required,
+    meant_environment,
     misspelt,
     run_limit,
     spending_limits,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import date
     from typing import Any
 
-    from runtime.catalog import Catalog, Retirement, Subject, Target
+    from runtime.catalog import Catalog, Policy, Retirement, Subject, Target
     from runtime.governance.policy import Deny, RunLimit, SpendingLimit
     from runtime.governance.tools import Ruling
 
@@ -65,6 +66,9 @@ class Rules:
         catalog: the policies, the providers and the dates of retirement.
         environ: the environment variables.
         clock: the time, in seconds since the Unix epoch.
+
+    Raises:
+        InvalidInput: the environment's name is almost one that policies speak of.
     """
 
     def __init__(
@@ -74,7 +78,7 @@ class Rules:
         self._policies = catalog.policies
         self._environ = environ
         self._clock = clock
-        self._environment = environ.get(ENVIRONMENT, "").strip() or USUAL_ENVIRONMENT
+        self._environment = _environment(self._policies, environ)
         self._cares_for_dates = any(policy.denies_retired for policy in self._policies)
         self.rule_on_tools = any(policy.tools is not None for policy in self._policies)
         self._region = lru_cache(self._find_region)
@@ -220,3 +224,14 @@ class Rules:
         if is_loopback(base_url):
             return LOCAL
         return next(map(self._region, self.providers_at(base_url)), "")
+
+
+def _environment(policies: Iterable[Policy], environ: Mapping[str, str]) -> str:
+    """Return the environment whose tool rules hold."""
+    said = environ.get(ENVIRONMENT, "").strip() or USUAL_ENVIRONMENT
+    meant = meant_environment(policies, said)
+    if meant is not None:
+        raise InvalidInput(
+            f"{ENVIRONMENT}={said}: no policy mentions that environment; did you mean {meant!r}?"
+        )
+    return said

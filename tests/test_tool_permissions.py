@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from runtime import Context, mag, skill
 from runtime.approval import approval_of
 from runtime.catalog.policy import ToolRule, Tools
+from runtime.errors import InvalidInput
 from runtime.governance.tools import STRICTER, Use, ruling
 from tests.catalog_workspace import Workspace
 from tests.chat_server import chat_server
@@ -268,6 +269,13 @@ async def test_an_environment_that_nobody_names_is_production(
 ) -> None:
     came = await told(under("never", "production"), operator, "ls", environ=environ)
     assert (came.outcome.reason == "denied") == denied
+
+
+@pytest.mark.parametrize("said", ["prodution", "PRODUCTION"])
+async def test_a_misspelt_environment_switches_no_rule_off(said: str) -> None:
+    environ = {"MAGSAG_ENVIRONMENT": said}
+    with pytest.raises(InvalidInput, match=f"MAGSAG_ENVIRONMENT={said}.*mean 'production'"):
+        await told(under("never", "production"), operator, "ls", environ=environ)
 
 
 async def test_what_needs_approval_is_used_once_somebody_has_approved_just_that() -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from runtime.catalog import Cap, Policy, Retirement, Subject, Target, Window
 
-ALMOST_EQUAL = 0.8  # of two data classes, as difflib counts it: one is a misspelling of the other
+ALMOST_EQUAL = 0.8  # of two names, as difflib counts it: one is a misspelling of the other
 MOST_NAMED = 8  # models that a refusal lists
 ANY = "*"  # data class: a rule for it speaks of none in particular
 NO_REGION = "a region that nobody says"
@@ -192,8 +192,29 @@ def misspelt(policies: Iterable[Policy], data_class: str) -> str | None:
     patterns = (each for policy in policies for each in policy.contents if each != ANY)
     if data_class in known or any(fits(pattern, data_class) for pattern in patterns):
         return None
-    alike = {name.casefold(): name for name in known}
-    near = get_close_matches(data_class.casefold(), alike, n=1, cutoff=ALMOST_EQUAL)
+    return _almost(data_class, known)
+
+
+def environments_of(policies: Iterable[Policy]) -> set[str]:
+    """Return the environments that policies speak of."""
+    tools = [policy.tools for policy in policies if policy.tools is not None]
+    rules = {rule.environment for each in tools for rule in each.rules}
+    return {name for name in rules.union(*(each.defaults for each in tools)) if name is not None}
+
+
+def meant_environment(policies: Iterable[Policy], environment: str) -> str | None:
+    """Return the environment that somebody must have meant by one that no policy speaks of.
+
+    None of an environment's tool rules holds under a misspelt name.
+    """
+    known = environments_of(policies)
+    return None if environment in known else _almost(environment, known)
+
+
+def _almost(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that one is a misspelling of."""
+    alike = {each.casefold(): each for each in known}
+    near = get_close_matches(name.casefold(), alike, n=1, cutoff=ALMOST_EQUAL)
     return alike[near[0]] if near else None
 
 
