@@ -145,7 +145,7 @@ def load_attribute(workspace: Path, entrypoint: str) -> Any:
         module = _import(workspace, path)
     except ConfigurationError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script's exit is not this command's
         raise ConfigurationError(f"{path} cannot be imported: {_located(error)}") from error
     if not hasattr(module, attribute):
         raise ConfigurationError(f"{path} has no {attribute!r}")
@@ -180,7 +180,7 @@ def _leads_to(dotted: str, file: Path) -> bool:
     return spec is not None and spec.origin is not None and file.samefile(spec.origin)
 
 
-def _located(error: Exception) -> str:
+def _located(error: BaseException) -> str:
     """Return an exception with the line of the deepest file that it passed through."""
     trace = error.__traceback__
     where = ""

@@ -10,7 +10,7 @@ import anyio
 
 from otel.attributes import invoke_workflow_end, invoke_workflow_start, span_name
 from otel.conventions import INVOKE_WORKFLOW
-from runtime.errors import RuntimeFault
+from runtime.errors import InvalidInput, RuntimeFault
 from runtime.governance.budget import Budget
 from runtime.governance.cost import NANO
 
@@ -54,6 +54,7 @@ def register(run: Run, payload: Any, argv: Sequence[str]) -> None:
         argv: the command line.
 
     Raises:
+        InvalidInput: the payload has a number that JSON has none for.
         JournalFailed: the journal is closed.
     """
     body = {
@@ -66,7 +67,10 @@ def register(run: Run, payload: Any, argv: Sequence[str]) -> None:
         "budget_nano_usd": run.budget.limit,
         **({"tenant": run.tenant} if run.tenant else {}),
     }
-    run.record("run_started", "", body)
+    try:
+        run.record("run_started", "", body)
+    except TypeError as error:
+        raise InvalidInput(f"input of {run.target} is no JSON: {error}") from error
 
 
 def sign_off(

@@ -68,7 +68,16 @@ def test_an_address_that_only_the_environment_knows_must_be_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:11434", "ftp://x", "http://", "http://a b", "http://x?q"]
+    "url",
+    [
+        "localhost:11434",
+        "ftp://x",
+        "http://",
+        "http://a b",
+        "http://x?q",
+        "http://[::1",
+        "http://x:99999",
+    ],
 )
 def test_an_address_without_a_scheme_or_host_names_its_variable(url: str) -> None:
     with pytest.raises(ConfigurationError, match="OLLAMA_BASE_URL is not an http"):

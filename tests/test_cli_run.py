@@ -249,6 +249,19 @@ def test_an_input_that_is_no_json_is_refused_with_its_place(
     assert [word for word in words if word not in err] == []
 
 
+def test_an_input_with_a_number_that_json_has_none_for_is_refused(cli: Cli) -> None:
+    code, out, err = cli("run", "says", "--input", '{"text": 1e999}')
+    assert (code, out) == (1, "")
+    assert "error: input of says is no JSON: " in err
+
+
+def test_code_that_ends_its_process_while_it_is_imported_is_named(cli: Cli) -> None:
+    (cli.workspace / "agents" / "some.py").write_text("import sys\nsys.exit(0)\n")
+    code, _, err = cli("run", "says", "--input", "{}")
+    assert code == 1
+    assert "agents/some.py cannot be imported: SystemExit: 0 (" in err
+
+
 @pytest.mark.parametrize("name", ["missing.json", ".", "a\0b"])
 def test_an_input_file_that_cannot_be_read_is_named(cli: Cli, name: str) -> None:
     code, _, err = cli("run", "says", "--input", f"@{name}")

@@ -67,13 +67,21 @@ def _base_url(name: str, entry: ProviderEntry, environ: Mapping[str, str]) -> st
     if entry.dialect == IN_PROCESS:
         return ""
     variable, value = first_set(entry.base_url_env, environ)
-    if variable and not re.fullmatch(URL, value):
-        raise ConfigurationError(f"{variable} is not an http:// or https:// URL; correct it")
     url = value or entry.base_url or ""
+    if url and not _is_url(url):
+        where = variable or f"base_url of provider {name!r}"
+        raise ConfigurationError(f"{where} is not an http:// or https:// URL; correct it")
     if not url:
         what = f"provider {name!r} needs a base URL"
         raise NotConfigured(f"{what}: {_advice(entry.base_url_env)}")
     return _completed(url, entry.base_url_suffix or "")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return re.fullmatch(URL, text) is not None and urlsplit(text).port != 0
+    except ValueError:  # a bracket without its twin, a port beyond 65535
+        return False
 
 
 def _completed(url: str, suffix: str) -> str:

@@ -182,7 +182,7 @@ class RouteEntry(
         max_output_tokens: the most that may be generated, where the question does not say.
         temperature: how freely to sample, where the question does not say.
         structured_output: whether the vendor shall hold the model to the type of the answer, and
-            targets that are known not to can do so are passed over.
+            targets that are known not to be able to are passed over.
         use_cache: whether the answer to an equal question may be given again.
         cache_ttl_s: the seconds for which it may; a day if not given.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ALMOST_EQUAL = 0.8  # of two names, as difflib counts it: one is a misspelling of the other
 MOST_NAMED = 8  # models that a refusal lists
 ANY = "*"  # data class: a rule for it speaks of none in particular
-NO_REGION = "a region that nobody says"
+NO_REGION = "a region that is not known"
 
 
 class Deny(NamedTuple):
