@@ -18,6 +18,7 @@ import anyio
 from runtime.answers import answer_type
 from runtime.cascade import Cascade, Walked
 from runtime.catalog import Target
+from runtime.errors import AllTargetsFailed
 from runtime.invocations.case import Asker
 from runtime.invocations.denials import denials_noted, note_denied
 from runtime.invocations.invocation import begin
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from runtime.invocations.invocation import Doors, Invocation
     from runtime.messages import ModelRequest, Tool, ToolCall
     from runtime.planner import Planner, Prepared
+    from runtime.routing.plan import PassedOver
     from runtime.wishes import Question
 
 T = TypeVar("T")
@@ -130,16 +132,15 @@ class Models:
         answer: AnswerType,
         tools: tuple[Tool, ...] = (),
     ) -> Asking:
-        """Prepare a question, and note what policy forbids of it."""
+        """Prepare a question, and note that policy forbids it, if it does."""
         who, asker = _who(activation), _asker(activation)
         with denials_noted(asker, data_classes_of(who, question)):
             prepared = self._planner.prepare(who, question, answer, tools)
-        denied = ((str(one.target), one.why) for one in prepared.plan.passed_over if one.denied)
-        note_denied(asker, prepared.data_classes, denied)
         deadline = activation.delegation.deadline
         run_id, task_id = asker.run.id, asker.task_id
         request = replace(prepared.request, deadline=deadline, run_id=run_id, task_id=task_id)
-        return Asking(activation, who, asker, prepared._replace(request=request))
+        denied = [one for one in prepared.plan.passed_over if one.denied]
+        return Asking(activation, who, asker, prepared._replace(request=request), denied)
 
     async def _answered(self, asking: Asking, request: ModelRequest) -> Walked[ModelReply]:
         """Ask, or give again what was answered to an equal question."""
@@ -165,9 +166,14 @@ class Models:
         ask: Callable[[ModelRequest], Awaitable[T]],
     ) -> Walked[T]:
         cascade = Cascade(asking.prepared.course, partial(self._check, asking))
-        return await cascade.walk(request, ask)
+        try:
+            return await cascade.walk(request, ask)
+        except AllTargetsFailed:
+            asking.note_denied_before(None)
+            raise
 
     def _check(self, asking: Asking, target: Target) -> None:
+        asking.note_denied_before(target)
         with denials_noted(asking.asker, asking.prepared.data_classes):
             self._planner.check(target, asking.prepared)
 
@@ -218,17 +224,30 @@ class Models:
 
 
 class Asking(NamedTuple):
-    """A prepared question and who asks it."""
+    """A prepared question and who asks it.
+
+    Attributes:
+        denied: the targets that policy forbids and whose turn has not come yet.
+    """
 
     activation: Activation
     who: Who
     asker: Asker
     prepared: Prepared
+    denied: list[PassedOver]
 
     @property
     def first(self) -> Target:
         """Who is asked first."""
         return self.prepared.course.targets[0]
+
+    def note_denied_before(self, target: Target | None) -> None:
+        """Note those that are denied and would be asked now; what is never needed is no event."""
+        due = [one for one in self.denied if one.before == target]
+        for one in due:
+            self.denied.remove(one)
+        told = ((str(one.target), one.why) for one in due)
+        note_denied(self.asker, self.prepared.data_classes, told)
 
     def from_target(self, target: Target) -> Asking:
         """Return it with a target asked first."""

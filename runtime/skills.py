@@ -136,7 +136,7 @@ class Skills:
                 return
             why = (
                 f"{ruling.source}: agent {agent} may use skill {skill.name!r} only with approval,"
-                " and nobody has approved it"
+                f" and nobody has approved it; --approve {skill.name} does"
             )
         _note(activation, "tool_denied", skill, ruling.source)
         raise PolicyDenied(why)

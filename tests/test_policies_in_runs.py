@@ -148,6 +148,28 @@ async def test_neither_a_denied_model_nor_a_denied_fallback_is_ever_contacted() 
     assert [(row.status, row.provider) for row in refused.calls] == [("denied", "denied")]
 
 
+@pytest.mark.parametrize(
+    ("first_answers", "rows"),
+    [
+        (True, [("home", "completed")]),
+        (False, [("away", "denied"), ("home", "failed")]),
+    ],
+)
+@pytest.mark.real_time
+async def test_a_denied_fallback_is_an_event_only_when_it_is_its_turn(
+    first_answers: bool, rows: list[tuple[str, str]]
+) -> None:
+    gone = (404, {"error": {"message": "no", "type": "model_not_found", "code": "model_not_found"}})
+    answer = completion("here") if first_answers else gone
+    with chat_server(lambda _: answer) as server:
+        providers = {"home": at(server.url), "away": at(server.url)}
+        rule = policy(allowed_models=frozenset(("home/*",)))
+        fallback = {"home/m": ("away/m",)}
+        catalog = catalog_of(providers, policies=(rule,), routing={"fallback": fallback})
+        came = await told(catalog, clerk, TEXT, model="home/m")
+    assert sorted((row.provider, row.status) for row in came.calls) == rows
+
+
 # --- models whose price nobody knows -------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ NEXT_STEPS: Mapping[str, str] = {
     "cancelled": "start it again when it suits",
     "crashed": "run it again with --debug to see where",
     "deadline": "give it more time with --deadline SECONDS",
-    "denied": "change the policy or the agent's entry in the catalog, or choose another --model",
+    "denied": "ask for something else, or change what says so",
     "invalid_input": "correct --input",
     "invalid_output": "choose another --model, or correct the agent",
     "provider": "try again, or choose another --provider",

@@ -77,11 +77,13 @@ class PassedOver(NamedTuple):
         target: the target.
         why: why not.
         denied: whether policy forbids it.
+        before: who is asked next instead; None if nobody.
     """
 
     target: Target
     why: str
     denied: bool
+    before: Target | None = None
 
 
 class Plan(NamedTuple):
@@ -224,16 +226,19 @@ def _sifted(
     targets: Iterable[Target], needs: Needs, world: World
 ) -> tuple[tuple[Target, ...], tuple[PassedOver, ...]]:
     """Return those that may be asked, and those that are passed over."""
-    kept, passed_over = [], []
-    for target in targets:
+    kept: list[Target] = []
+    passed_over: list[PassedOver] = []
+    next_one: Target | None = None
+    for target in reversed(tuple(targets)):
         denial = world.forbids(target)
         lack = lack_of(world.providers[target.provider].models.get(target.model), needs)
         if denial is not None or lack is not None:
             why = denial or f"{target} {lack}"
-            passed_over.append(PassedOver(target, why, denied=denial is not None))
+            passed_over.append(PassedOver(target, why, denial is not None, next_one))
         else:
             kept.append(target)
-    return tuple(kept), tuple(passed_over)
+            next_one = target
+    return tuple(reversed(kept)), tuple(reversed(passed_over))
 
 
 def _nobody(passed_over: Sequence[PassedOver]) -> PolicyDenied | UnknownName:
