@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 MOST_TOKENS = 10**9  # of one call; more is a server's slip
-NONSENSE = "the server said that it used more tokens than there can be; the usage is estimated"
+NONSENSE = "the server said that it used no tokens, or more than there can be: they are estimated"
 
 
 class Call:
@@ -260,5 +260,6 @@ def _counted(reply: ModelReply, request: ModelRequest) -> ModelReply:
 
 
 def _is_sane(usage: Usage) -> bool:
-    """Whether counts can be those of one call."""
-    return usage.input_tokens <= MOST_TOKENS and usage.output_tokens <= MOST_TOKENS
+    """Whether counts can be those of one call; some servers always say 0."""
+    total = usage.input_tokens + usage.output_tokens
+    return total > 0 and usage.input_tokens <= MOST_TOKENS and usage.output_tokens <= MOST_TOKENS
