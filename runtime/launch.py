@@ -27,7 +27,7 @@ from runtime.dispatch import Dispatcher
 from runtime.elsewhere import Elsewhere
 from runtime.engines import LocalEngine
 from runtime.experience import learn_from
-from runtime.governance.lifecycle import warnings_of
+from runtime.governance.lifecycle import in_short, warnings_of
 from runtime.identity import wall_clock
 from runtime.invocations.invocation import Doors
 from runtime.invocations.reservation import Reservations
@@ -222,7 +222,7 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
     rules = Rules(catalog, environ, wall_clock)
     pricing = Pricing(catalog, providers.price_of, rules)
     learned, reservations = Learned(), Reservations()
-    for line in warnings_of(catalog, rules.today):
+    for line in in_short(warnings_of(catalog, rules.today)):
         logger.warning(line)
     await learn_from(journal, learned, catalog.routings.values(), wall_clock())
     doors = Doors(tracing, reservations, partial(_teach, learned))

@@ -12,7 +12,7 @@ from runtime import running
 from runtime.catalog import Target, load_catalog
 from runtime.cli.places import SHIPPED_CATALOG
 from runtime.governance.doubts import doubts_of
-from runtime.governance.lifecycle import stage_of, warnings_of
+from runtime.governance.lifecycle import in_short, stage_of, warnings_of
 from tests.catalog_workspace import FILES, Workspace, agent
 from tests.cli_workspace import Cli
 
@@ -132,6 +132,14 @@ def test_each_place_that_names_such_a_model_is_warned_of(
     warnings = warnings_of(catalog, AFTER)
     assert any(f"{file}:{line}: openai/gpt-4" in each for each in warnings), warnings
     assert warnings_of(catalog, date(2020, 1, 1)) == []
+
+
+def test_a_run_is_told_of_two_places_and_how_many_more_there_are() -> None:
+    assert in_short(["a", "b"]) == ["a", "b"]
+    first, second, rest = in_short(["a", "b", "c", "d"])
+    assert (first, second) == ("a", "b")
+    assert rest.startswith("2 more places name models")
+    assert "catalog validate" in rest
 
 
 def test_what_an_alias_stands_for_may_be_as_old_as_it_likes(workspace: Workspace) -> None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from runtime.catalog import Target, find_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import date
 
     from runtime.catalog import AgentEntry, Catalog, Retirement, RoutingFile, WorkflowEntry
 
 SOON = timedelta(days=60)
+MOST_TOLD = 2  # warnings at each start
 
 
 class Stage(NamedTuple):
@@ -59,6 +60,19 @@ def warnings_of(catalog: Catalog, today: date) -> list[str]:
         if stage is not None:
             found[f"{where}: {target} {stage}; name another model"] = None
     return list(found)
+
+
+def in_short(warnings: Sequence[str]) -> list[str]:
+    """Return the first of them, and how many more there are, for whoever wants to do other things.
+
+    Args:
+        warnings: what ``warnings_of`` returns.
+    """
+    more = len(warnings) - MOST_TOLD
+    if more <= 0:
+        return list(warnings)
+    rest = f"{more} more places name models that are retired or soon are"
+    return [*warnings[:MOST_TOLD], f"{rest}; `python -m runtime catalog validate` lists them"]
 
 
 def _named(catalog: Catalog) -> Iterator[tuple[str, Target]]:
