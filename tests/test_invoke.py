@@ -219,6 +219,45 @@ def test_a_line_that_policy_denies_is_in_the_audit_trail(
     assert "only_gpt" in row["policy"]
 
 
+RESIDENCY = """\
+policies:
+  - name: stays_here
+    residency: {pii_processing: [local]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "argv", "reason", "words"),
+    [
+        ({}, ("--data-class", "pii_processing"), "denied", "policy stays_here"),
+        ({"data_class": "pii_processing"}, (), "denied", "policy stays_here"),
+        ({}, ("--data-class", "pii_procesing"), "denied", "did you mean 'pii_processing'"),
+        ({}, ("--budget-usd", "0.000001"), "budget", "run's budget is"),
+    ],
+)
+def test_whatever_refuses_a_line_is_in_the_audit_trail_and_nobody_is_asked(
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    said: dict[str, Any],
+    argv: tuple[str, ...],
+    reason: str,
+    words: str,
+) -> None:
+    policies = cli.workspace / "catalog" / "policies"
+    policies.mkdir()
+    (policies / "stays.yaml").write_text(RESIDENCY)
+    monkeypatch.setenv("MAGSAG_DB", str(cli.workspace / "journal.db"))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    source = write(cli, line("a", provider="openai", model="gpt-4o", **said))
+    code, out, _ = cli("invoke", "--jsonl", source, *argv)
+    (body,) = bodies(out)
+    assert (code, body["ok"], body["attempts"]) == (2, False, 0)
+    (row,) = json.loads(cli("data", "query")[1])
+    assert (row["status"], row["reason"], row["task"]) == ("denied", reason, "a")
+    assert (row["provider"], row["model"]) == ("openai", "gpt-4o")
+    assert words in row["policy"]
+
+
 @pytest.mark.parametrize("argv", [("--jsonl", "in.jsonl"), ("hi",), ("--json", "hi")])
 def test_verbose_tells_what_each_account_did_and_nothing_of_it_on_stdout(
     cli: Cli, argv: tuple[str, ...]
