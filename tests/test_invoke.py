@@ -227,12 +227,12 @@ policies:
 
 
 @pytest.mark.parametrize(
-    ("said", "argv", "reason", "words"),
+    ("said", "argv", "refusal"),
     [
-        ({}, ("--data-class", "pii_processing"), "denied", "policy stays_here"),
-        ({"data_class": "pii_processing"}, (), "denied", "policy stays_here"),
-        ({}, ("--data-class", "pii_procesing"), "denied", "did you mean 'pii_processing'"),
-        ({}, ("--budget-usd", "0.000001"), "budget", "run's budget is"),
+        ({}, ("--data-class", "pii_processing"), ("denied", "policy stays_here")),
+        ({"data_class": "pii_processing"}, (), ("denied", "policy stays_here")),
+        ({}, ("--data-class", "pii_procesing"), ("denied", "did you mean 'pii_processing'")),
+        ({}, ("--budget-usd", "0.000001"), ("budget", "run's budget is")),
     ],
 )
 def test_whatever_refuses_a_line_is_in_the_audit_trail_and_nobody_is_asked(
@@ -240,9 +240,9 @@ def test_whatever_refuses_a_line_is_in_the_audit_trail_and_nobody_is_asked(
     monkeypatch: pytest.MonkeyPatch,
     said: dict[str, Any],
     argv: tuple[str, ...],
-    reason: str,
-    words: str,
+    refusal: tuple[str, str],
 ) -> None:
+    reason, words = refusal
     policies = cli.workspace / "catalog" / "policies"
     policies.mkdir()
     (policies / "stays.yaml").write_text(RESIDENCY)

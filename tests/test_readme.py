@@ -6,14 +6,17 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import types
 from pathlib import Path
 
 import pytest
+import yaml
 
 from runtime import running
+from runtime.catalog import load_catalog
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -83,6 +86,27 @@ async def test_the_example_agents_run() -> None:
     assert outcome.error is None
     assert len(outcome.output) == 2
     assert not any(answer.startswith("missing") for answer in outcome.output)
+
+
+def test_the_yaml_examples_are_what_the_catalog_takes(tmp_path: Path) -> None:
+    for folder in ("catalog", "agents"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    catalog = tmp_path / "catalog"
+    routes, policies, limits = map(yaml.safe_load, blocks("yaml"))
+    (catalog / "policies" / "model_governance.yaml").write_text(yaml.safe_dump(policies))
+    for name, changed in (("routing/default.yaml", routes), ("providers.yaml", limits)):
+        document = yaml.safe_load((catalog / name).read_text(encoding="utf-8"))
+        providers = document.get("providers", {})
+        for key, entry in changed.items():
+            whole = providers if key in providers else document
+            whole[key] = {**whole[key], **entry} if key in providers else entry
+        (catalog / name).write_text(yaml.safe_dump(document))
+    loaded = load_catalog(catalog)
+    assert [policy.name for policy in loaded.policies] == [
+        entry["name"] for entry in policies["policies"]
+    ]
+    assert loaded.providers["openai"].max_pause_s == 60
+    assert loaded.routings["default"].routes[0].task_type == "report.*"
 
 
 @pytest.mark.parametrize("path", re.findall(r"`(tests/[\w*.]+)`", README))
