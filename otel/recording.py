@@ -20,10 +20,11 @@ from otel.span import Span, SpanKind
 from otel.tracing import DEFAULT_SHUTDOWN_S, Tracing, parent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextvars import Token
 
     from otel.attributes import AttributeValue
+    from otel.span import Link
 
 _KINDS: Mapping[SpanKind, trace.SpanKind] = {
     "internal": trace.SpanKind.INTERNAL,
@@ -64,7 +65,11 @@ class RecordingSpan(Span):
             self.recorded.add_event(sendable_name(name), sendable(attributes))
 
     def end(  # noqa: D102 - as in Span
-        self, *, error_type: str | None = None, message: str | None = None
+        self,
+        *,
+        error_type: str | None = None,
+        message: str | None = None,
+        end_time_ns: int | None = None,
     ) -> None:
         if self._ended:
             return
@@ -73,7 +78,7 @@ class RecordingSpan(Span):
             self.recorded.set_attribute(names.ERROR_TYPE, sendable_name(error_type))
             said = sendable_text(self._redact(message or ""))
             self.recorded.set_status(trace.StatusCode.ERROR, said)
-        self.recorded.end()
+        self.recorded.end(end_time_ns)
 
     def attached(self) -> AbstractContextManager[None]:  # noqa: D102 - as in Span
         return _Attached(self.recorded)
@@ -104,6 +109,7 @@ class RecordingTracing(Tracing):
         parent: Span | str | None = None,
         trace_id: int | None = None,
         attributes: Mapping[str, AttributeValue] | None = None,
+        links: Sequence[Link] = (),
         start_time_ns: int | None = None,
     ) -> Span:
         above = parent_of(parent, trace_id)
@@ -114,6 +120,7 @@ class RecordingTracing(Tracing):
                 context=_below(above),
                 kind=_KINDS[kind],
                 attributes=sendable(attributes),
+                links=[_linked(link) for link in links],
                 start_time=start_time_ns,
             )
         finally:
@@ -159,7 +166,14 @@ def _below(parent: Span | None) -> otel_context.Context:
         return _NO_CONTEXT
     if isinstance(parent, RecordingSpan):
         return trace.set_span_in_context(parent.recorded, _NO_CONTEXT)
-    place = trace.SpanContext(
-        parent.trace_id, parent.span_id, is_remote=True, trace_flags=trace.TraceFlags(parent.flags)
-    )
-    return trace.set_span_in_context(trace.NonRecordingSpan(place), _NO_CONTEXT)
+    place = trace.NonRecordingSpan(_place(parent, is_remote=True))
+    return trace.set_span_in_context(place, _NO_CONTEXT)
+
+
+def _linked(link: Link) -> trace.Link:
+    return trace.Link(_place(link.to, is_remote=False), sendable(link.attributes))
+
+
+def _place(span: Span, *, is_remote: bool) -> trace.SpanContext:
+    flags = trace.TraceFlags(span.flags)
+    return trace.SpanContext(span.trace_id, span.span_id, is_remote=is_remote, trace_flags=flags)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -56,18 +57,38 @@ class Span:
     def event(self, name: str, attributes: Mapping[str, AttributeValue] | None = None) -> None:
         """Note that something happened now; after the end it does nothing."""
 
-    def end(self, *, error_type: str | None = None, message: str | None = None) -> None:
+    def end(
+        self,
+        *,
+        error_type: str | None = None,
+        message: str | None = None,
+        end_time_ns: int | None = None,
+    ) -> None:
         """Close the span; only the first call counts.
 
         Args:
             error_type: the class of the error it ended with, a word of a small set; None when all
                 went well.
             message: one sentence about that error; secrets in it are redacted.
+            end_time_ns: nanoseconds since the Unix epoch; None for now.
         """
 
     def attached(self) -> AbstractContextManager[None]:
         """Make it the current OpenTelemetry span inside a ``with``, for other instrumentation."""
         return _NOT_CURRENT
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """That a span has to do with another, which is not its parent.
+
+    Attributes:
+        to: the other.
+        attributes: what it has to do with it.
+    """
+
+    to: Span
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
 
 
 def span_from(traceparent: str) -> Span | None:

@@ -23,12 +23,12 @@ from otel.settings import export_settings, is_disabled
 from otel.span import Span, random_id, span_from
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry.trace import TracerProvider
 
     from otel.attributes import AttributeValue
-    from otel.span import SpanKind
+    from otel.span import Link, SpanKind
 
 DEFAULT_SHUTDOWN_S: Final = 5.0
 
@@ -69,6 +69,7 @@ class Tracing:
         parent: Span | str | None = None,
         trace_id: int | None = None,
         attributes: Mapping[str, AttributeValue] | None = None,
+        links: Sequence[Link] = (),
         start_time_ns: int | None = None,
     ) -> Span:
         """Begin a span; whoever begins it ends it.
@@ -80,12 +81,13 @@ class Tracing:
                 ``traceparent`` that is not valid counts as None, as W3C wants it.
             trace_id: the trace id of a root, 1 to 2**128 - 1; None for a random one.
             attributes: what is known already; samplers see only these.
+            links: the spans that it has to do with besides.
             start_time_ns: nanoseconds since the Unix epoch; None for now.
 
         Raises:
             ValueError: there are both a parent and a trace id, or the trace id has no 128 bits.
         """
-        del name, kind, attributes, start_time_ns  # nothing is recorded
+        del name, kind, attributes, links, start_time_ns  # nothing is recorded
         above = parent_of(parent, trace_id)
         if above is None:
             return Span(trace_id or random_id(128), random_id(64))

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from otel.recording import RecordingTracing
 from otel.sendable import sendable, sendable_name, sendable_text
-from otel.span import span_from
+from otel.span import Link, span_from
 from otel.trace_ids import RunTraceIds
 
 if TYPE_CHECKING:
@@ -221,3 +221,18 @@ def test_what_fits_is_not_changed() -> None:
     said: Attributes = {"a": "é", "b": 2**63 - 1, "c": 0.5, "d": False}
     assert sendable(said) == said
     assert sendable(None) == {}
+
+
+def test_a_span_may_link_to_others_and_end_before_now() -> None:
+    provider = TracerProvider()
+    exporter = recorded_by(provider)
+    tracing = tracing_with(provider)
+    failed = tracing.start("chat a")
+    link = Link(failed, {"magsag.fallback.reason": "overloaded"})
+    again = tracing.start("chat b", parent=failed, links=[link], start_time_ns=1_000)
+    again.end(end_time_ns=3_000)
+    (span,) = exporter.get_finished_spans()
+    assert (span.start_time, span.end_time) == (1_000, 3_000)
+    (linked,) = span.links
+    assert (linked.context.trace_id, linked.context.span_id) == (failed.trace_id, failed.span_id)
+    assert dict(linked.attributes or {}) == {"magsag.fallback.reason": "overloaded"}
