@@ -166,14 +166,15 @@ def _below(parent: Span | None) -> otel_context.Context:
         return _NO_CONTEXT
     if isinstance(parent, RecordingSpan):
         return trace.set_span_in_context(parent.recorded, _NO_CONTEXT)
-    place = trace.NonRecordingSpan(_place(parent, is_remote=True))
+    place = trace.NonRecordingSpan(place_of(parent, is_remote=True))
     return trace.set_span_in_context(place, _NO_CONTEXT)
 
 
 def _linked(link: Link) -> trace.Link:
-    return trace.Link(_place(link.to, is_remote=False), sendable(link.attributes))
+    return trace.Link(place_of(link.to, is_remote=False), sendable(link.attributes))
 
 
-def _place(span: Span, *, is_remote: bool) -> trace.SpanContext:
+def place_of(span: Span, *, is_remote: bool) -> trace.SpanContext:
+    """Return a span's ids as OpenTelemetry has them."""
     flags = trace.TraceFlags(span.flags)
     return trace.SpanContext(span.trace_id, span.span_id, is_remote=is_remote, trace_flags=flags)

@@ -21,6 +21,7 @@ from otel.resource import resource_attributes
 from otel.secret_shapes import secrets_in
 from otel.settings import export_settings, is_disabled
 from otel.span import Span, random_id, span_from
+from otel.spool_settings import export_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,12 +43,20 @@ class SpanStatistics:
     Attributes:
         started: spans that were begun.
         ended: spans that were closed.
-        delivered: spans that the collector took.
+        delivered: spans that the collector took, those of dead processes included.
+        pending: spans that wait in the spool for a collector.
+        rejected: spans that the collector refused for good.
+        lost: spans that there was no room for.
+        recovered: spans of dead processes that were found in the spool.
     """
 
     started: int = 0
     ended: int = 0
     delivered: int = 0
+    pending: int = 0
+    rejected: int = 0
+    lost: int = 0
+    recovered: int = 0
 
 
 class Tracing:
@@ -97,14 +106,23 @@ class Tracing:
         """Return how many spans were started, ended and delivered by this process."""
         return SpanStatistics()
 
+    @property
+    def holds_up(self) -> bool:
+        """Whether there is so little room for spans that nobody should begin anything new."""
+        return False
+
+    async def room(self) -> None:
+        """Wait until there is room for spans again; called before something new begins."""
+
     async def shutdown(self, timeout_s: float = DEFAULT_SHUTDOWN_S) -> bool:
         """Send what is still queued, then stop. Never raises, never takes longer than it may.
 
         Args:
-            timeout_s: the seconds it may take; what is not sent by then is given up, and logged.
+            timeout_s: the seconds it may take; what is not sent by then stays in the spool. Without
+                a spool it is given up, and logged.
 
         Returns:
-            Whether nothing was lost: every span that ended has arrived.
+            Whether nothing was lost: every span that ended has arrived, or is kept.
         """
         del timeout_s
         return True
@@ -129,8 +147,10 @@ def configure_tracing(environ: Mapping[str, str] | None = None) -> Tracing:
 
     A TracerProvider that a person has set for the whole process comes first: then spans go
     there. An author's module may set it, so import agents before calling this. Else an OTLP
-    endpoint turns the export on. Else, or with ``OTEL_SDK_DISABLED=true``, nothing is exported,
-    and no part of OpenTelemetry is imported.
+    endpoint turns the export on: by the spool, or by the SDK's batches where gRPC or
+    ``MAGSAG_TRACE_EXPORT=batch`` is asked for. ``MAGSAG_TRACE_EXPORT=spool`` keeps spans without an
+    endpoint, too. Else, or with ``OTEL_SDK_DISABLED=true``, nothing is exported, and no part of
+    OpenTelemetry is imported.
 
     Args:
         environ: the variables; None for those of the process.
@@ -145,12 +165,18 @@ def configure_tracing(environ: Mapping[str, str] | None = None) -> Tracing:
         from otel.recording import RecordingTracing  # noqa: PLC0415 - imports OpenTelemetry
 
         return RecordingTracing(provider, Redactor(secrets_in(environ)).text)
-    if (settings := export_settings(environ)) is None:
+    settings, by = export_settings(environ), export_by(environ)
+    if settings is None and by != "spool":
         return Tracing()
-    from otel.delivery import deliver  # noqa: PLC0415 - imports the SDK, 0.2 s
-
     resource = resource_attributes(environ, instance_id=str(uuid.uuid4()))
-    return deliver(settings, resource, Redactor(secrets_in(environ)).text)
+    redact = Redactor(secrets_in(environ)).text
+    if settings is not None and (by == "batch" or settings.protocol == "grpc"):
+        from otel.delivery import deliver  # noqa: PLC0415 - imports the SDK, 0.2 s
+
+        return deliver(settings, resource, redact)
+    from otel.spooling import spool_to  # noqa: PLC0415 - imports OpenTelemetry
+
+    return spool_to(settings, environ, resource, redact)
 
 
 def _provider_of_the_process() -> TracerProvider | None:

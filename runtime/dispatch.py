@@ -144,6 +144,8 @@ class Dispatcher:
         given, context = to_json(payload), to_json(dict(how.context))
         how = Sending(how.deadline, context, how.task_id)
         await activation.run.journal.room()
+        if self._tracing.holds_up:
+            await self._tracing.room()
         try:
             slug = self._directory.slug(agent)
             check_allowed(activation, slug)

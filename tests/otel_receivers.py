@@ -7,6 +7,8 @@ import logging
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio.to_thread
@@ -57,16 +59,23 @@ class Collected:
 class Collector(ThreadingHTTPServer):
     """An OTLP/HTTP receiver on loopback that answers as it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, spool: Path, export: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.spool = spool
+        self.export = export
         self.collected = Collected()
         self.statuses: list[int] = []
+        self.partial = ExportTraceServiceResponse()
         self.answering = threading.Event()
         self.answering.set()
 
     @property
     def environ(self) -> dict[str, str]:
-        return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.server_port}"}
+        return {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.server_port}",
+            "MAGSAG_SPOOL": str(self.spool),
+            "MAGSAG_TRACE_EXPORT": self.export,
+        }
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -84,10 +93,12 @@ class Handler(BaseHTTPRequestHandler):
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = ExportTraceServiceRequest.FromString(body)
             self.server.collected.add(request, headers | {"path": self.path})
+        answer = self.server.partial.SerializeToString() if status == 200 else b""
         self.send_response(status)
         self.send_header("Retry-After", "0")
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
+        self.wfile.write(answer)
 
     def log_message(self, *_details: object) -> None:
         pass
@@ -123,8 +134,8 @@ class Lines(logging.Handler):
 
 
 @contextmanager
-def running_collector() -> Iterator[Collector]:
-    with Collector() as server:
+def running_collector(export: str = "spool") -> Iterator[Collector]:
+    with TemporaryDirectory() as spool, Collector(Path(spool), export) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:

@@ -37,9 +37,9 @@ ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.real_time
 
 
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with running_collector() as collector:
+@pytest.fixture(params=["spool", "batch"])
+def collector(request: pytest.FixtureRequest) -> Iterator[Collector]:
+    with running_collector(request.param) as collector:
         yield collector
 
 
@@ -196,8 +196,8 @@ async def test_a_span_that_was_never_ended_is_no_loss_but_can_be_seen(
 async def test_what_a_sampler_leaves_out_is_neither_sent_nor_counted(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
-    tracing = configure_tracing(collector.environ)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")  # the SDK reads it itself
+    tracing = configure_tracing(collector.environ | {"OTEL_TRACES_SAMPLER": "always_off"})
     one_span(tracing)
     assert await tracing.shutdown(PATIENCE_S) is True
     assert collector.collected.spans == []

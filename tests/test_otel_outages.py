@@ -29,7 +29,7 @@ pytestmark = pytest.mark.real_time
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    with running_collector() as collector:
+    with running_collector("batch") as collector:
         yield collector
 
 
@@ -44,7 +44,10 @@ def nobody_there() -> dict[str, str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+        "MAGSAG_TRACE_EXPORT": "batch",
+    }
 
 
 async def test_a_busy_collector_gets_its_spans_in_the_end_and_that_is_two_lines(

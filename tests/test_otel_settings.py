@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from otel import TelemetryMisconfigured, configure_tracing
 from otel.resource import resource_attributes
 from otel.settings import export_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BASE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 TRACES = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
@@ -120,12 +125,19 @@ def test_a_certificate_that_is_not_there_is_refused_at_the_start() -> None:
         configure_tracing(environ)
 
 
-def test_a_limit_of_the_sdk_that_is_no_number_is_refused_by_its_name(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("export", ["spool", "batch"])
+def test_a_limit_that_is_no_number_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, export: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")  # the SDK reads it itself
+    environ = {
+        BASE: HOME,
+        "MAGSAG_TRACE_EXPORT": export,
+        "MAGSAG_SPOOL": str(tmp_path),
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "many",
+    }
     with pytest.raises(TelemetryMisconfigured, match="OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"):
-        configure_tracing({BASE: HOME})
+        configure_tracing(environ)
 
 
 def test_credentials_never_show_in_errors_reprs_or_endpoints() -> None:

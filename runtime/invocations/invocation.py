@@ -224,6 +224,8 @@ async def begin(asker: Asker, request: ModelRequest, case: Case, doors: Doors) -
     """
     run, target = asker.run, Target(request.provider, request.model)
     await run.journal.room()
+    if doors.tracing.holds_up:
+        await doors.tracing.room()
     limited = run.budget.limit is not None or bool(case.terms.limits)
     check_bounds(target, request, case, limited=limited)
     worst = 0 if case.counted is None else worst_case(request, case.counted)

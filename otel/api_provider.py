@@ -1,0 +1,228 @@
+"""OpenTelemetry's own interface to the spool, for other people's instrumentation.
+
+Whoever calls ``opentelemetry.trace.get_tracer`` gets spans that go where the runtime's go, below
+the runtime's current span. Only the API is imported here, never the SDK; so the SDK's processors
+and span limits have no say, and ``OTEL_TRACES_SAMPLER`` has it in ``sampling``.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from otel.recording import OwnProvider, place_of
+from otel.sendable import sendable_name
+from otel.span import Link, Span
+from otel.spooling import SpooledSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextvars import Token
+
+    from opentelemetry.util import types
+
+    from otel.span import SpanKind
+    from otel.spooling import Place, SpooledTracing
+
+_KINDS: Mapping[trace.SpanKind, SpanKind] = {
+    trace.SpanKind.INTERNAL: "internal",
+    trace.SpanKind.CLIENT: "client",
+    trace.SpanKind.SERVER: "server",
+    trace.SpanKind.PRODUCER: "producer",
+    trace.SpanKind.CONSUMER: "consumer",
+}
+
+
+class ApiSpan(trace.Span):
+    """A span of ours as OpenTelemetry sees it."""
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        self._error: str | None = None
+        self._message: str | None = None
+
+    def get_span_context(self) -> trace.SpanContext:
+        """Return its ids."""
+        return place_of(self.span, is_remote=False)
+
+    def is_recording(self) -> bool:
+        """Return whether it has not ended."""
+        return isinstance(self.span, SpooledSpan) and self.span.is_recording
+
+    def set_attributes(self, attributes: Mapping[str, types.AttributeValue]) -> None:
+        """Add attributes."""
+        self.span.set(_said(attributes))
+
+    def set_attribute(self, key: str, value: types.AttributeValue) -> None:
+        """Add an attribute."""
+        self.set_attributes({key: value})
+
+    def add_event(
+        self, name: str, attributes: types.Attributes = None, timestamp: int | None = None
+    ) -> None:
+        """Note that something happened."""
+        del timestamp
+        self.span.event(name, _said(attributes))
+
+    def update_name(self, name: str) -> None:
+        """Note the new name: the old one is written already."""
+        self.span.set({"span.name": sendable_name(name)})
+
+    def set_status(
+        self, status: trace.Status | trace.StatusCode, description: str | None = None
+    ) -> None:
+        """Say how it ends; what is no error needs no word."""
+        code = status.status_code if isinstance(status, trace.Status) else status
+        said = status.description if isinstance(status, trace.Status) else description
+        failed = code is trace.StatusCode.ERROR
+        self._error = (self._error or "_OTHER") if failed else None
+        self._message = said if failed else None
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: types.Attributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Note an exception as an event."""
+        del timestamp, escaped
+        kind = type(exception).__name__
+        self._error = self._error and kind
+        said = {"exception.type": kind, "exception.message": str(exception)}
+        self.span.event("exception", {**said, **_said(attributes)})
+
+    def end(self, end_time: int | None = None) -> None:
+        """Close it."""
+        self.span.end(error_type=self._error, message=self._message, end_time_ns=end_time)
+
+
+class CurrentSpan(ApiSpan):
+    """A span of the runtime while it is the current one: whoever begins it ends it."""
+
+    def end(self, end_time: int | None = None) -> None:
+        """Do nothing."""
+
+
+class ApiTracer(trace.Tracer):
+    """Starts the spans of one instrumentation."""
+
+    def __init__(self, tracing: SpooledTracing, place: Place) -> None:
+        self._tracing = tracing
+        self._place = place
+
+    def start_span(  # noqa: PLR0917  # OpenTelemetry's own
+        self,
+        name: str,
+        context: otel_context.Context | None = None,
+        kind: trace.SpanKind = trace.SpanKind.INTERNAL,
+        attributes: types.Attributes = None,
+        links: Sequence[trace.Link] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> trace.Span:
+        """Begin a span below the current one."""
+        del record_exception, set_status_on_exception
+        span = self._tracing.start_in(
+            self._place, name, _KINDS[kind], _above(context), None,
+            _said(attributes), [_linked(link) for link in links or ()], start_time,
+        )  # fmt: skip
+        return ApiSpan(span)
+
+    @contextmanager
+    def _current(
+        self, span: trace.Span, *, record: bool, sets_status: bool, ends: bool
+    ) -> Iterator[trace.Span]:
+        with trace.use_span(
+            span,
+            end_on_exit=ends,
+            record_exception=record,
+            set_status_on_exception=sets_status,
+        ):
+            yield span
+
+    def start_as_current_span(  # noqa: PLR0917  # OpenTelemetry's own
+        self,
+        name: str,
+        context: otel_context.Context | None = None,
+        kind: trace.SpanKind = trace.SpanKind.INTERNAL,
+        attributes: types.Attributes = None,
+        links: Sequence[trace.Link] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
+    ) -> Any:
+        """Begin a span and make it the current one."""
+        span = self.start_span(name, context, kind, attributes, links, start_time)
+        return self._current(
+            span,
+            record=record_exception,
+            sets_status=set_status_on_exception,
+            ends=end_on_exit,
+        )
+
+
+class ApiProvider(OwnProvider, trace.TracerProvider):
+    """The TracerProvider of a process whose spans go to the spool."""
+
+    def __init__(self, tracing: SpooledTracing) -> None:
+        self._tracing = tracing
+
+    def get_tracer(
+        self,
+        instrumenting_module_name: str,
+        instrumenting_library_version: str | None = None,
+        schema_url: str | None = None,
+        attributes: types.Attributes = None,
+    ) -> trace.Tracer:
+        """Return where an instrumentation gets its spans."""
+        del schema_url, attributes
+        version = instrumenting_library_version or ""
+        return ApiTracer(self._tracing, self._tracing.place(instrumenting_module_name, version))
+
+
+class Attached(AbstractContextManager[None]):
+    """Makes a span the current one; by hand, because a generator would cost four times as much."""
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+        self._token: Token[otel_context.Context] | None = None
+
+    def __enter__(self) -> None:
+        current = trace.set_span_in_context(CurrentSpan(self._span))
+        self._token = otel_context.attach(current)
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._token is not None:
+            otel_context.detach(self._token)
+            self._token = None
+
+
+def become_the_provider(tracing: SpooledTracing) -> None:
+    """Let other instrumentation in, unless a person has a provider of their own."""
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        trace.set_tracer_provider(ApiProvider(tracing))
+
+
+def _above(context: otel_context.Context | None) -> Span | None:
+    current = trace.get_current_span(context)
+    if isinstance(current, ApiSpan):
+        return current.span
+    place = current.get_span_context()
+    return Span(place.trace_id, place.span_id, place.trace_flags) if place.is_valid else None
+
+
+def _linked(link: trace.Link) -> Link:
+    to = link.context
+    return Link(Span(to.trace_id, to.span_id, to.trace_flags), _said(link.attributes))
+
+
+def _said(attributes: types.Attributes) -> dict[str, Any]:
+    return dict(attributes or {})

@@ -1,0 +1,206 @@
+"""One batch over OTLP/HTTP, and what the collector says to it.
+
+Which answers mean *later* and which mean *never*:
+<https://opentelemetry.io/docs/specs/otlp/#failures>.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import ssl
+import time
+import zlib
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+
+from otel.settings import TelemetryMisconfigured
+from otel.wire import BYTES, VARINT, Torn, fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import httpx
+
+    from otel.settings import Compression, ExportSettings
+
+_SUCCESS: Final = 2  # hundred
+_LATER: Final = frozenset({429, 502, 503, 504})
+_NANO: Final = 10**9
+_LONGEST_HINT_S: Final = 300.0
+_LONGEST_REASON: Final = 200
+_PARTIAL_SUCCESS: Final = 1
+_REJECTED_SPANS: Final = 1
+_ERROR_MESSAGE: Final = 2
+
+
+class Taken:
+    """The collector has the batch, but for so many spans.
+
+    Attributes:
+        rejected: how many spans it does not want.
+        reason: why, in its words.
+    """
+
+    def __init__(self, rejected: int = 0, reason: str = "") -> None:
+        self.rejected = rejected
+        self.reason = reason
+
+
+class Refused:
+    """It will never take the batch.
+
+    Attributes:
+        reason: why.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+class Later:
+    """It may take the batch another time.
+
+    Attributes:
+        reason: why not now.
+        after_s: the seconds after which it says it will; None if it does not say.
+    """
+
+    def __init__(self, reason: str, after_s: float | None = None) -> None:
+        self.reason = reason
+        self.after_s = after_s
+
+
+Verdict: TypeAlias = Taken | Refused | Later
+
+
+class Post(Protocol):
+    """Sends one batch."""
+
+    def __call__(self, body: bytes, timeout_s: float) -> Verdict:
+        """Send it, and wait for so many seconds for the answer."""
+
+    def close(self) -> None:
+        """Give up the connection."""
+
+
+class HttpPost:
+    """Sends batches to one endpoint over a connection that is kept.
+
+    Args:
+        settings: where to, and how.
+
+    Raises:
+        TelemetryMisconfigured: a certificate or key is not there, or is none.
+    """
+
+    def __init__(self, settings: ExportSettings) -> None:
+        self._url = settings.endpoint
+        self._compress = _COMPRESSED[settings.compression]
+        self._headers = _headers(settings)
+        self._tls = _tls(settings)
+        self._client: httpx.Client | None = None
+
+    def __call__(self, body: bytes, timeout_s: float) -> Verdict:
+        """Send one batch; nothing is raised."""
+        import httpx  # noqa: PLC0415  # 0.1 s, in the sender's thread
+
+        try:
+            if self._client is None:
+                self._client = httpx.Client(verify=self._tls, follow_redirects=False)
+            content = self._compress(body)
+            answer = self._client.post(
+                self._url, content=content, headers=self._headers, timeout=timeout_s
+            )
+        except (httpx.HTTPError, OSError) as error:
+            return Later(_said(error))
+        return _verdict(answer.status_code, answer.headers, answer.content)
+
+    def close(self) -> None:
+        """Give up the connection."""
+        if self._client is not None:
+            self._client.close()
+
+
+def _verdict(status: int, headers: Mapping[str, str], content: bytes) -> Verdict:
+    if status // 100 == _SUCCESS:
+        return _partial(content)
+    reason = f"HTTP {status}"
+    if status in _LATER:
+        return Later(reason, _hint(headers.get("retry-after", "")))
+    said = content[:_LONGEST_REASON].decode("utf-8", "replace").strip()
+    printable = "".join(sign if sign.isprintable() else " " for sign in said)
+    return Refused(f"{reason}: {printable}" if printable else reason)
+
+
+def _partial(content: bytes) -> Taken:
+    """Return what an ``ExportTraceServiceResponse`` says."""
+    rejected, reason = 0, ""
+    try:
+        for outer in fields(content):
+            if (outer.number, outer.kind) != (_PARTIAL_SUCCESS, BYTES):
+                continue
+            for inner in fields(content, outer.start, outer.end):
+                if (inner.number, inner.kind) == (_REJECTED_SPANS, VARINT):
+                    rejected = inner.number_value
+                elif (inner.number, inner.kind) == (_ERROR_MESSAGE, BYTES):
+                    reason = content[inner.start : inner.end].decode("utf-8", "replace")
+    except Torn:
+        return Taken()  # some servers answer in their own words, and have it all the same
+    return Taken(rejected, reason[:_LONGEST_REASON])
+
+
+def _hint(said: str) -> float | None:
+    """Return the seconds that a ``Retry-After`` asks for."""
+    try:
+        seconds = float(said)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(said).timestamp() - time.time_ns() / _NANO
+        except ValueError:
+            return None
+    return min(max(seconds, 0.0), _LONGEST_HINT_S) if math.isfinite(seconds) else None
+
+
+def _headers(settings: ExportSettings) -> dict[str, str]:
+    headers = {"content-type": "application/x-protobuf", "user-agent": "magsag-runtime"}
+    if settings.compression != "none":
+        headers["content-encoding"] = settings.compression
+    return headers | dict(settings.headers)
+
+
+def _tls(settings: ExportSettings) -> ssl.SSLContext | bool:
+    for path in (settings.certificate, settings.client_key, settings.client_certificate):
+        if path is not None and not Path(path).is_file():
+            raise TelemetryMisconfigured(f"an OTEL_EXPORTER_OTLP_ variable names no file: {path}")
+    if settings.certificate is None and settings.client_certificate is None:
+        return True
+    try:
+        context = ssl.create_default_context(cafile=settings.certificate)
+        if settings.client_certificate is not None:
+            context.load_cert_chain(settings.client_certificate, settings.client_key)
+    except (ssl.SSLError, OSError) as error:
+        raise TelemetryMisconfigured(
+            f"an OTEL_EXPORTER_OTLP_ variable names a file that is no certificate or key: {error}"
+        ) from error
+    return context
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:_LONGEST_REASON].rstrip(": ")
+
+
+def _as_it_is(body: bytes) -> bytes:
+    return body
+
+
+def _gzip(body: bytes) -> bytes:
+    return gzip.compress(body, compresslevel=1)
+
+
+_COMPRESSED: Mapping[Compression, Callable[[bytes], bytes]] = {
+    "none": _as_it_is,
+    "gzip": _gzip,
+    "deflate": zlib.compress,
+}

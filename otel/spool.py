@@ -1,0 +1,360 @@
+"""Where the spans of this process wait until a collector has taken them: files, else memory.
+
+    span.end() -> Lane -> the newest Segment ... older segments -> the sender -> deleted
+
+A span is safe from the end of its process the moment ``append`` returns. Each kind of
+instrumentation has its lane, and a lane one file at a time; a full file is left to the sender and
+the next one begun. All files of a folder together take so many bytes at most. When there is no
+room for the next one, spans wait in memory, whoever begins something new is held up
+(``Tracing.room``), and an alarm says so; beyond the bound of the memory spans are lost and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel import open_spans, segment
+from otel.segment import Origin, Segment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel.open_spans import OpenSpans
+    from otel.segment import Mark
+
+DEFAULT_BYTES: Final = 1 << 30  # of all files in the folder
+REJECTED: Final = "rejected"
+
+_log = logging.getLogger("otel.spool")
+
+_SEGMENT_BYTES: Final = 4 << 20
+_MOST_IN_MEMORY: Final = 16  # segments, while the disk is full
+_HOLDS_UP: Final = 2  # segments in memory from which on nobody shall begin anything new
+_LOOKS_AGAIN_S: Final = 1.0  # for room on a full disk
+_MOST_LANES: Final = 32  # kinds of instrumentation; whoever is beyond shares the last lane
+
+
+class SpoolStatistics(NamedTuple):
+    """What became of the spans of this process.
+
+    Attributes:
+        written: spans that were put here.
+        delivered: spans that a collector took, those of dead processes included.
+        pending: spans that still wait.
+        rejected: spans that the collector refused; they are kept in the folder ``rejected``.
+        lost: spans that there was no room for, on disk or in memory.
+        recovered: spans of dead processes that were found here.
+    """
+
+    written: int
+    delivered: int
+    pending: int
+    rejected: int
+    lost: int
+    recovered: int
+
+
+class Spool:
+    """The spans of this process that wait.
+
+    Attributes:
+        folder: where the files are.
+        delivered: spans that a collector took.
+        rejected: spans that it refused.
+        recovered: spans of dead processes.
+
+    Args:
+        folder: where the files shall be.
+        resource: what is said of this process, as OTLP has it on the wire.
+        most_bytes: what all files of the folder may take.
+        segment_bytes: what one file takes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        resource: bytes,
+        *,
+        most_bytes: int = DEFAULT_BYTES,
+        segment_bytes: int = _SEGMENT_BYTES,
+    ) -> None:
+        self.folder = folder
+        self.delivered = self.rejected = self.recovered = 0
+        self.lock = threading.Lock()
+        self._resource = resource
+        self._most_bytes = most_bytes
+        self._segment_bytes = segment_bytes
+        self._waiting: list[Segment] = []
+        self._lanes: dict[bytes, Lane] = {}
+        self._is_full = False
+        self._looks_again_at = 0.0
+        self._written = self._lost = 0
+        self._name = _new_name()
+        self._files = 0
+
+    def __repr__(self) -> str:
+        return f"<Spool {self.folder} {self.statistics()}>"
+
+    def lane(self, scope: bytes) -> Lane:
+        """Return where one kind of instrumentation puts its spans."""
+        with self.lock:
+            lane = self._lanes.get(scope)
+            if lane is None and len(self._lanes) >= _MOST_LANES:
+                return next(reversed(self._lanes.values()))
+            if lane is None:
+                lane = self._lanes[scope] = Lane(self, Origin(self._resource, scope))
+            return lane
+
+    def open_spans(self, scope: bytes) -> OpenSpans | None:
+        """Begin the file of the spans that are open; None where there is no room for it."""
+        path = self.folder / f"{self._name}{open_spans.SUFFIX}"
+        with suppress(OSError):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return open_spans.OpenSpans(path, Origin(self._resource, scope))
+        return None
+
+    @property
+    def holds_up(self) -> bool:
+        """Whether there is so little room that nobody should begin anything new."""
+        return self._is_full and self._in_memory() >= _HOLDS_UP
+
+    @property
+    def waiting(self) -> tuple[Segment, ...]:
+        """The segments that have something to send, or may still get it, oldest first."""
+        return tuple(self._waiting)
+
+    def statistics(self) -> SpoolStatistics:
+        """Return what became of the spans."""
+        with self.lock:
+            pending = sum(each.pending for each in self._waiting)
+        return SpoolStatistics(
+            self._written, self.delivered, pending, self.rejected, self._lost, self.recovered
+        )
+
+    # --- for lanes, which hold the lock ----------------------------------------------------------
+
+    def next_segment(self, origin: Origin, last: Segment | None, room: int) -> Segment | None:
+        """Return where spans go that the last segment has no room for; None if that is nowhere.
+
+        Args:
+            origin: whose spans they are.
+            last: the last one; it stays until all of it has been taken.
+            room: the bytes that are needed at once.
+        """
+        if room > self._segment_bytes // 2:
+            return last  # no segment is for such a span
+        found = self._on_disk(origin)
+        if found is None and self._in_memory() < _MOST_IN_MEMORY:
+            found = segment.in_memory(origin, self._segment_bytes)
+        if found is not None:
+            self._waiting.append(found)
+        if last is not None and not last.pending:
+            self._remove(last)
+        return found
+
+    def count(self, *, lost: bool) -> None:
+        """Count a span."""
+        self._written += 1
+        if lost:
+            self._lost += 1
+            if self._lost & (self._lost - 1) == 0:  # 1, 2, 4, 8, ...
+                _log.error("%d spans are lost: %s and the memory are full", self._lost, self.folder)
+
+    # --- for the sender --------------------------------------------------------------------------
+
+    def take_over(self, found: Segment) -> None:
+        """Send what a dead process has left, before what is newer."""
+        with self.lock:
+            self._waiting.insert(0, found)
+            self.recovered += found.pending
+
+    def new_segment(self, origin: Origin) -> Segment:
+        """Return an empty segment of another process's spans, which is not waiting yet.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        return segment.create(self._path(), origin, self._segment_bytes)
+
+    def frames(self, of: Segment, mark: Mark) -> bytes:
+        """Return what a segment has up to a place; nothing if it was given up meanwhile."""
+        with self.lock:
+            return of.frames(of.acknowledged, mark) if of in self._waiting else b""
+
+    def acknowledge(self, of: Segment, mark: Mark, rejected: int = 0) -> None:
+        """Note that a collector has taken everything of a segment up to a place.
+
+        Args:
+            of: the segment.
+            mark: the place.
+            rejected: how many of these spans it did not want.
+        """
+        with self.lock:
+            if of not in self._waiting:
+                return  # given up: whoever finds it sends it again
+            self.rejected += rejected
+            self.delivered += mark.spans - of.acknowledged.spans - rejected
+            of.acknowledge(mark)
+            self._let_go_of(of)
+
+    def reject(self, of: Segment, mark: Mark, reason: str) -> None:
+        """Put aside what a collector refuses, up to a place."""
+        frames = self.frames(of, mark)
+        count = mark.spans - of.acknowledged.spans
+        kept = self._keep_rejected(of.origin, frames)
+        with self.lock:
+            if of not in self._waiting:
+                return
+            self.rejected += count
+            of.acknowledge(mark)
+            self._let_go_of(of)
+        where = f"they are kept in {kept}" if kept is not None else "there is no room to keep them"
+        _log.error("%d spans were refused: %s; %s", count, reason, where)
+
+    def close(self) -> None:
+        """Give the files up: what is pending stays for the next start, the rest is removed.
+
+        What is written afterwards begins new files, which stay as well.
+        """
+        with self.lock:
+            for lane in self._lanes.values():
+                lane.leave()
+            for each in self._waiting:
+                if not each.is_on_disk and each.pending:
+                    self._save(each)
+                else:
+                    each.close()
+            self._waiting.clear()
+
+    def forked(self) -> None:
+        """Begin anew in a child process: the files are its parent's."""
+        self.lock = threading.Lock()
+        self._waiting = []
+        self._name = _new_name()
+        for lane in self._lanes.values():
+            lane.leave()
+        self._written = self.delivered = self._lost = self.rejected = self.recovered = 0
+
+    def _on_disk(self, origin: Origin) -> Segment | None:
+        if self._is_full and time.monotonic() < self._looks_again_at:
+            return None
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if _bytes_in(self.folder) + self._segment_bytes > self._most_bytes:
+                raise OSError(f"its files take {self._most_bytes:,} bytes already")  # noqa: TRY301  # one alarm for both
+            found = segment.create(self._path(), origin, self._segment_bytes)
+        except OSError as error:
+            self._alarm(error)
+            return None
+        if self._is_full:
+            self._is_full = False
+            _log.warning("there is room for spans in %s again", self.folder)
+        return found
+
+    def _alarm(self, error: OSError) -> None:
+        self._looks_again_at = time.monotonic() + _LOOKS_AGAIN_S
+        if not self._is_full:
+            self._is_full = True
+            _log.error(
+                "spans cannot be kept in %s: %s; they wait in memory, and new work waits when there"
+                " are too many; free space there, or name another folder with MAGSAG_SPOOL",
+                self.folder,
+                error.strerror or error,
+            )
+
+    def _path(self) -> Path:
+        self._files += 1
+        return self.folder / f"{self._name}-{self._files:06}{segment.SUFFIX}"
+
+    def _in_memory(self) -> int:
+        return sum(not each.is_on_disk for each in self._waiting)
+
+    def _let_go_of(self, of: Segment) -> None:
+        """Remove a segment that nobody writes any more and whose spans have all been taken."""
+        if not of.pending and not any(lane.writes(of) for lane in self._lanes.values()):
+            self._remove(of)
+
+    def _remove(self, of: Segment) -> None:
+        if of in self._waiting:
+            self._waiting.remove(of)
+            of.close()
+
+    def _save(self, of: Segment) -> None:
+        """Write what waits in memory to disk after all, as the process ends."""
+        with suppress(OSError):
+            saved = segment.create(self._path(), of.origin, of.size)
+            saved.append(of.frames(of.acknowledged, of.committed))
+            saved.close()
+            of.acknowledge(of.committed)
+        self._lost += of.pending
+        of.close()
+
+    def _keep_rejected(self, origin: Origin, frames: bytes) -> Path | None:
+        folder = self.folder / REJECTED
+        path = folder / f"{_new_name()}{segment.SUFFIX}"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            room = len(origin.resource) + len(origin.scope) + len(frames) + 64
+            if _bytes_in(self.folder) + room > self._most_bytes:
+                return None
+            kept = segment.create(path, origin, room)
+        except OSError:
+            return None
+        kept.append(frames)
+        kept.close()
+        return path
+
+
+class Lane:
+    """Where one kind of instrumentation puts its spans.
+
+    Args:
+        spool: where they wait.
+        origin: whose they are.
+    """
+
+    __slots__ = ("_origin", "_segment", "_spool")
+
+    def __init__(self, spool: Spool, origin: Origin) -> None:
+        self._spool = spool
+        self._origin = origin
+        self._segment: Segment | None = None
+
+    def append(self, frame: bytes) -> None:
+        """Keep a span; from any thread."""
+        spool = self._spool
+        with spool.lock:
+            current = self._segment
+            if current is None or not current.append(frame):
+                current = self._segment = spool.next_segment(self._origin, current, len(frame))
+                spool.count(lost=current is None or not current.append(frame))
+            else:
+                spool.count(lost=False)
+
+    def writes(self, of: Segment) -> bool:
+        """Whether that is where its next span will go."""
+        return of is self._segment
+
+    def leave(self) -> None:
+        """Begin a new file with the next span."""
+        self._segment = None
+
+
+def _new_name() -> str:
+    """Return a name that sorts by age and that no other process has."""
+    return f"{time.time_ns():020}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def _bytes_in(folder: Path) -> int:
+    """Return what the files of a folder take, those of other processes too."""
+    total = 0
+    for place in (folder, folder / REJECTED):
+        with suppress(OSError), os.scandir(place) as entries:
+            total += sum(entry.stat().st_size for entry in entries if entry.is_file())
+    return total

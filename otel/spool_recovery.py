@@ -1,0 +1,95 @@
+"""What dead processes have left in the spool: sent after all, and their open spans closed.
+
+A process holds the lock of its files, so what can be locked is nobody's any more.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from otel import conventions as names
+from otel import mapped_file, open_spans, segment
+from otel.open_spans import left_open
+from otel.segment import NotASegment
+from otel.span_encoding import ERROR, attributes, end, frame, start_of, status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel.spool import Spool
+
+CRASHED: Final = "process_crashed"
+
+_log = logging.getLogger("otel.spool")
+
+
+def recover(spool: Spool) -> None:
+    """Take over what is in a spool's folder and belongs to no living process."""
+    with suppress(OSError):
+        for path in sorted(spool.folder.glob(f"*{open_spans.SUFFIX}")):
+            _close_spans(spool, path)
+        for path in sorted(spool.folder.glob(f"*{segment.SUFFIX}"), reverse=True):
+            _take_over(spool, path)
+        for path in spool.folder.glob(".*"):
+            _remove_half_made(path)
+
+
+def _take_over(spool: Spool, path: Path) -> None:
+    try:
+        found = segment.adopt(path)
+    except NotASegment as error:
+        _put_aside(path, error)
+        return
+    except OSError as error:
+        _log.warning("%s cannot be read: %s", path, error)
+        return
+    if found is not None and found.pending:
+        spool.take_over(found)
+    elif found is not None:
+        found.close()
+
+
+def _close_spans(spool: Spool, path: Path) -> None:
+    """Close the spans that a dead process left open: with an error, when it was last alive."""
+    try:
+        file = mapped_file.take(path)
+    except (OSError, ValueError):
+        file = None
+    if file is None:
+        return
+    try:
+        left = left_open(path)
+        if left.spans:
+            closing = spool.new_segment(left.origin)
+            last_ns = max(left.last_ns, *map(start_of, left.spans))  # each proves that it lived
+            for span in left.spans:
+                closing.append(frame(_crashed(span, last_ns)))
+            spool.take_over(closing)
+    except NotASegment as error:
+        _put_aside(path, error)
+        file.abandon()
+    except OSError as error:
+        _log.warning("%d open spans of %s are not closed: %s", len(left.spans), path, error)
+        file.abandon()
+    else:
+        file.delete()
+
+
+def _crashed(span: bytes, at_ns: int) -> bytes:
+    said = attributes({names.ERROR_TYPE: CRASHED})
+    return span + said + end(at_ns) + status(ERROR, "the process ended before it did")
+
+
+def _put_aside(path: Path, error: NotASegment) -> None:
+    """Rename what nobody understands, so that it is neither tried again nor lost."""
+    _log.error("%s; it is put aside with the suffix .unknown", error)
+    with suppress(OSError):
+        path.rename(path.with_name(f"{path.name}.unknown"))
+
+
+def _remove_half_made(path: Path) -> None:
+    """Remove a file whose process died while it made it."""
+    if path.suffix in {segment.SUFFIX, open_spans.SUFFIX} and not mapped_file.is_held(path):
+        path.unlink(missing_ok=True)

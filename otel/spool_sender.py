@@ -1,0 +1,134 @@
+"""The thread that sends what is in the spool, for as long as it takes.
+
+It looks five times a second, sends ranges of frames as they are, and notes how far the collector
+is. A collector that is away is tried again and again, less and less often, up to every 5 s.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from otel.exporter import Outage
+from otel.otlp_http import Later, Refused
+from otel.span_encoding import request
+from otel.spool_recovery import recover
+
+if TYPE_CHECKING:
+    from otel.open_spans import OpenSpans
+    from otel.otlp_http import Post
+    from otel.segment import Mark, Segment
+    from otel.spool import Spool
+
+_log = logging.getLogger("otel.spool")
+
+_LOOKS_EVERY_S: Final = 0.2
+_BATCH_BYTES: Final = 1 << 20
+_SHORTEST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 5.0
+_DOUBLINGS: Final = 8  # more make no difference
+
+
+class Sender(threading.Thread):
+    """Sends the spans of a spool.
+
+    Args:
+        spool: where they are.
+        post: sends one batch; None for nowhere: they wait.
+        endpoint: where to, for people to read.
+        timeout_s: the seconds that one batch may take.
+        open_spans: where to note that the process lives.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        post: Post | None,
+        endpoint: str,
+        timeout_s: float,
+        open_spans: OpenSpans | None,
+    ) -> None:
+        super().__init__(name="span-sender", daemon=True)
+        self._spool = spool
+        self._post = post
+        self._timeout_s = timeout_s
+        self._open_spans = open_spans
+        self._outage = Outage(endpoint)
+        self._stopping = threading.Event()
+        self._ends_at: float | None = None
+        self._failures = 0
+
+    def run(self) -> None:
+        """Send until told to stop, and then once more."""
+        if self._post is not None:
+            recover(self._spool)
+        pause = 0.0
+        while not self._stopping.wait(pause):
+            pause = self._turn()
+        self._turn()
+        if self._post is not None:
+            self._post.close()
+
+    def stop(self, within_s: float) -> None:
+        """Send what there is, then end; return when that is done, or the time is over.
+
+        Args:
+            within_s: the seconds that it may take.
+        """
+        self._ends_at = time.monotonic() + within_s
+        self._stopping.set()
+        self.join(within_s)
+
+    def _turn(self) -> float:
+        """Send what there is, and return how long to wait for more."""
+        if self._open_spans is not None and not self._stopping.is_set():
+            self._open_spans.lives(time.time_ns())
+        try:
+            later = self._send_all()
+        except Exception:  # noqa: BLE001 - the thread must go on, whatever it was
+            _log.exception("spans could not be sent")
+            later = Later("a bug")
+        if later is None:
+            return _LOOKS_EVERY_S
+        self._failures += 1
+        self._outage.note(later.reason)
+        if later.after_s is not None:
+            return later.after_s
+        longest = min(_SHORTEST_PAUSE_S * (1 << min(self._failures, _DOUBLINGS)), _LONGEST_PAUSE_S)
+        return longest * (1 + random.random()) / 2  # noqa: S311 - it spreads, and guards nothing
+
+    def _send_all(self) -> Later | None:
+        """Send all that waits; return why not, if the collector does not take it now."""
+        if self._post is None:
+            return None
+        for segment in self._spool.waiting:
+            for mark in segment.marks(_BATCH_BYTES):
+                later = self._send(self._post, segment, mark)
+                if later is not None:
+                    return later
+        return None
+
+    def _send(self, post: Post, segment: Segment, mark: Mark) -> Later | None:
+        frames, timeout_s = self._spool.frames(segment, mark), self._time_left()
+        if timeout_s <= 0 or not frames:
+            return Later("there was no time for more")
+        verdict = post(request(*segment.origin, frames), timeout_s)
+        if isinstance(verdict, Later):
+            return verdict
+        self._failures = 0
+        self._outage.over()
+        if isinstance(verdict, Refused):
+            self._spool.reject(segment, mark, verdict.reason)
+            return None
+        if verdict.rejected or verdict.reason:
+            _log.error("%d spans were refused: %s", verdict.rejected, verdict.reason)
+        self._spool.acknowledge(segment, mark, verdict.rejected)
+        return None
+
+    def _time_left(self) -> float:
+        if self._ends_at is None:
+            return self._timeout_s
+        return min(self._timeout_s, self._ends_at - time.monotonic())

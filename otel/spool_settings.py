@@ -1,0 +1,88 @@
+"""Where the spool is and how large it may be, as the variables say. Pure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+from otel.settings import TelemetryMisconfigured
+from otel.spool import DEFAULT_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Export: TypeAlias = Literal["spool", "batch"]
+
+FOLDER: Final = "MAGSAG_SPOOL"
+MOST_MEGABYTES: Final = "MAGSAG_SPOOL_MAX_MB"
+EXPORT: Final = "MAGSAG_TRACE_EXPORT"
+
+_EXPORTS: Final[Mapping[str, Export]] = {"spool": "spool", "batch": "batch"}
+_LEAST_MEGABYTES: Final = 16
+
+
+class SpoolSettings(NamedTuple):
+    """Where the spool is.
+
+    Attributes:
+        folder: its folder.
+        most_bytes: what its files may take.
+    """
+
+    folder: Path
+    most_bytes: int = DEFAULT_BYTES
+
+
+def export_by(environ: Mapping[str, str]) -> Export | None:
+    """Return how spans leave: by the spool, or by the SDK's batches; None if nobody says.
+
+    Raises:
+        TelemetryMisconfigured: the variable cannot be understood.
+    """
+    said = environ.get(EXPORT, "").strip().lower()
+    if said and said not in _EXPORTS:
+        known = ", ".join(_EXPORTS)
+        raise TelemetryMisconfigured(f"{EXPORT}={said!r} is not known; it is one of: {known}")
+    return _EXPORTS.get(said)
+
+
+def spool_settings(environ: Mapping[str, str]) -> SpoolSettings:
+    """Return where the spool is.
+
+    Raises:
+        TelemetryMisconfigured: a variable cannot be understood, or there is no home directory.
+    """
+    said = environ.get(FOLDER, "").strip()
+    return SpoolSettings(Path(said) if said else _usual(environ), _most_bytes(environ))
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Return where this runtime keeps what outlives a process, by the XDG specification.
+
+    Raises:
+        RuntimeError: there is no home directory.
+    """
+    state = Path(environ.get("XDG_STATE_HOME", ""))
+    if not state.is_absolute():  # the specification: a relative one is to be ignored
+        state = Path.home() / ".local" / "state"
+    return state / "magsag"
+
+
+def _usual(environ: Mapping[str, str]) -> Path:
+    try:
+        return state_folder(environ) / "spool"
+    except RuntimeError as error:
+        raise TelemetryMisconfigured(
+            f"there is no home directory for the spans that wait; name a folder with {FOLDER}"
+        ) from error
+
+
+def _most_bytes(environ: Mapping[str, str]) -> int:
+    said = environ.get(MOST_MEGABYTES, "").strip()
+    if not said:
+        return DEFAULT_BYTES
+    if not said.isdecimal() or int(said) < _LEAST_MEGABYTES:
+        raise TelemetryMisconfigured(
+            f"{MOST_MEGABYTES}={said!r} is no whole number of at least {_LEAST_MEGABYTES}"
+        )
+    return int(said) << 20

@@ -1,0 +1,332 @@
+"""The same ``Tracing`` and ``Span``, written to the spool when they end.
+
+A span is encoded in the thread that ends it and put into a file, which takes about as long as the
+SDK needs to start one. Nothing of the SDK is imported; ``api_provider`` lets other people's
+instrumentation in.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from otel import conventions as names
+from otel import span_encoding as encoding
+from otel.flushing import finished
+from otel.open_spans import NO_SLOT
+from otel.otlp_http import HttpPost
+from otel.resource import runtime_version
+from otel.sampling import sampler
+from otel.sendable import sendable_name
+from otel.span import Span, random_id
+from otel.span_limits import span_limits
+from otel.spool import Spool
+from otel.spool_sender import Sender
+from otel.spool_settings import spool_settings
+from otel.tracing import DEFAULT_SHUTDOWN_S, SpanStatistics, Tracing, parent_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from otel.attributes import AttributeValue
+    from otel.open_spans import OpenSpans
+    from otel.sampling import Sampler
+    from otel.settings import ExportSettings
+    from otel.span import Link, SpanKind
+    from otel.span_limits import SpanLimits
+    from otel.spool import Lane
+
+_log = logging.getLogger("otel.spool")
+
+_NOT_SAMPLED: Final = 0
+_LOOKS_FOR_ROOM_S: Final = 0.05
+
+
+class SpooledSpan(Span):
+    """A span that goes to the spool."""
+
+    __slots__ = ("_attributes", "_ended", "_events", "_head", "_known", "_later", "_place", "_slot")
+
+    def __init__(
+        self, place: Place, ids: Span, head: bytes, known: bytes, attributes: Mapping[str, object]
+    ) -> None:
+        self.trace_id = ids.trace_id
+        self.span_id = ids.span_id
+        self.flags = ids.flags
+        self._place = place
+        self._head = head
+        self._known = known
+        self._attributes = attributes
+        self._later: dict[str, object] = {}
+        self._events: list[bytes] = []
+        self._ended = False
+        self._slot = NO_SLOT if place.open is None else place.open.opened(known, head)
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether it has not ended."""
+        return not self._ended
+
+    def set(self, attributes: Mapping[str, AttributeValue]) -> None:  # noqa: D102  # as in Span
+        if not self._ended:
+            already = len(self._attributes) + len(self._later)
+            self._later.update(self._place.limits.cut(attributes, already))
+
+    def event(  # noqa: D102  # as in Span
+        self, name: str, attributes: Mapping[str, AttributeValue] | None = None
+    ) -> None:
+        if not self._ended and len(self._events) < self._place.limits.events:
+            said = self._place.limits.cut(attributes or {})
+            self._events.append(encoding.event(name, time.time_ns(), said))
+
+    def end(  # noqa: D102  # as in Span
+        self,
+        *,
+        error_type: str | None = None,
+        message: str | None = None,
+        end_time_ns: int | None = None,
+    ) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        ended = encoding.end(time.time_ns() if end_time_ns is None else end_time_ns)
+        place = self._place
+        failed = b""
+        if error_type is not None:
+            self._later[names.ERROR_TYPE] = sendable_name(error_type)
+            failed = encoding.status(encoding.ERROR, place.redact(message or ""))
+        known, later = self._known, self._later
+        if not later.keys().isdisjoint(self._attributes):
+            known = self._head
+            later = {**self._attributes, **later}
+        said = encoding.attributes(later)
+        place.lane.append(encoding.frame(b"".join((known, said, *self._events, ended, failed))))
+        if place.open is not None:
+            place.open.closed(self._slot)
+
+    def attached(self) -> AbstractContextManager[None]:  # noqa: D102  # as in Span
+        from otel.api_provider import Attached  # noqa: PLC0415  # imports OpenTelemetry
+
+        return Attached(self)
+
+
+class Place:
+    """Where the spans of one instrumentation go.
+
+    Attributes:
+        lane: its place in the spool.
+        open: where those are noted that have not ended.
+        limits: how much a span may carry.
+        redact: takes secrets out of messages.
+    """
+
+    __slots__ = ("lane", "limits", "open", "redact")
+
+    def __init__(
+        self,
+        lane: Lane,
+        open_: OpenSpans | None,
+        limits: SpanLimits,
+        redact: Callable[[str], str],
+    ) -> None:
+        self.lane = lane
+        self.open = open_
+        self.limits = limits
+        self.redact = redact
+
+
+class SpooledTracing(Tracing):
+    """Spans that go to the spool, and from there to a collector.
+
+    Args:
+        spool: where they wait.
+        settings: where they go, and how; None for nowhere yet.
+        sampled: which of them.
+        limits: how much each may carry.
+        redact: takes secrets out of the messages of failed spans.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        settings: ExportSettings | None,
+        *,
+        sampled: Sampler,
+        limits: SpanLimits,
+        redact: Callable[[str], str],
+    ) -> None:
+        self._spool = spool
+        self._settings = settings
+        self._sampled = sampled
+        self._limits = limits
+        self._redact = redact
+        self._started = 0
+        self._counting = threading.Lock()
+        self._stopped = False
+        self._begin()
+        atexit.register(self._at_exit)
+        _after_fork.add(self)
+
+    def _begin(self) -> None:
+        """Start what a process has of its own: the file of its open spans, and the sender."""
+        scope = encoding.scope(names.SCOPE, runtime_version())
+        settings = self._settings
+        post = None if settings is None else HttpPost(settings)
+        self._open = self._spool.open_spans(scope)
+        self._place = Place(self._spool.lane(scope), self._open, self._limits, self._redact)
+        timeout_s = 0.0 if settings is None else settings.timeout_s
+        self._sender = Sender(self._spool, post, self.destination, timeout_s, self._open)
+        self._sender.start()
+
+    @property
+    def destination(self) -> str:  # noqa: D102  # as in Tracing
+        return str(self._spool.folder) if self._settings is None else self._settings.shown_endpoint
+
+    def start(  # noqa: D102  # as in Tracing
+        self,
+        name: str,
+        *,
+        kind: SpanKind = "internal",
+        parent: Span | str | None = None,
+        trace_id: int | None = None,
+        attributes: Mapping[str, AttributeValue] | None = None,
+        links: Sequence[Link] = (),
+        start_time_ns: int | None = None,
+    ) -> Span:
+        return self.start_in(
+            self._place, name, kind, parent_of(parent, trace_id), trace_id,
+            attributes or {}, links, start_time_ns,
+        )  # fmt: skip
+
+    def place(self, scope: str, version: str) -> Place:
+        """Return where the spans of another instrumentation go."""
+        lane = self._spool.lane(encoding.scope(scope, version))
+        return Place(lane, None, self._limits, self._redact)
+
+    def start_in(  # noqa: PLR0917  # all of a span, and called for each
+        self,
+        place: Place,
+        name: str,
+        kind: SpanKind,
+        above: Span | None,
+        trace_id: int | None,
+        attributes: Mapping[str, object],
+        links: Sequence[Link],
+        start_time_ns: int | None,
+    ) -> Span:
+        """Begin a span of some instrumentation; see ``start``."""
+        trace = above.trace_id if above is not None else trace_id or random_id(128)
+        if not self._sampled.takes(trace, above):
+            return Span(trace, random_id(64), _NOT_SAMPLED)
+        ids = Span(trace, random_id(64))
+        start = time.time_ns() if start_time_ns is None else start_time_ns
+        head = encoding.head(ids, above, name, kind, start)
+        if links:
+            head += encoding.links(place.limits.cut_links(links))
+        attributes = place.limits.cut(attributes)
+        with self._counting:
+            self._started += 1
+        return SpooledSpan(place, ids, head, head + encoding.attributes(attributes), attributes)
+
+    def statistics(self) -> SpanStatistics:  # noqa: D102  # as in Tracing
+        spool = self._spool.statistics()
+        return SpanStatistics(
+            started=self._started,
+            ended=spool.written,
+            delivered=spool.delivered,
+            pending=spool.pending,
+            rejected=spool.rejected,
+            lost=spool.lost,
+            recovered=spool.recovered,
+        )
+
+    @property
+    def holds_up(self) -> bool:  # noqa: D102  # as in Tracing
+        return self._spool.holds_up
+
+    async def room(self) -> None:  # noqa: D102  # as in Tracing
+        while self._spool.holds_up:  # noqa: ASYNC110 - room comes from threads and other processes
+            await anyio.sleep(_LOOKS_FOR_ROOM_S)
+
+    async def shutdown(self, timeout_s: float = DEFAULT_SHUTDOWN_S) -> bool:
+        """Send what waits, for so many seconds; the rest stays in the spool for the next start.
+
+        Returns:
+            Whether every span that ended has arrived or is kept.
+        """
+        if not self._stopped:
+            self._stopped = True
+            await finished(lambda: self._stop(timeout_s), timeout_s)
+        return self._spool.statistics().lost == 0
+
+    def _stop(self, timeout_s: float) -> None:
+        atexit.unregister(self._at_exit)
+        self._sender.stop(timeout_s)
+        self._spool.close()
+        if self._open is not None:
+            self._open.close()
+        self._tell()
+
+    def _tell(self) -> None:
+        counted = self._spool.statistics()
+        if counted.lost:
+            _log.error("%d of %d spans are lost", counted.lost, counted.written)
+
+    def _at_exit(self) -> None:
+        """Stop when nobody awaited ``shutdown``."""
+        self._stop(DEFAULT_SHUTDOWN_S)
+
+    def forked(self) -> None:
+        """Begin anew in a child process."""
+        self._started = 0
+        self._counting = threading.Lock()
+        self._spool.forked()
+        self._begin()
+
+
+_after_fork: weakref.WeakSet[SpooledTracing] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for tracing in tuple(_after_fork):
+        tracing.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+def spool_to(
+    settings: ExportSettings | None,
+    environ: Mapping[str, str],
+    resource: Mapping[str, str],
+    redact: Callable[[str], str],
+) -> SpooledTracing:
+    """Build everything between a span and the collector.
+
+    Args:
+        settings: where the spans go; None for nowhere yet.
+        environ: where the spool is, and which spans go there.
+        resource: what is said about this process.
+        redact: takes secrets out of the messages of failed spans.
+
+    Raises:
+        TelemetryMisconfigured: a variable cannot be understood.
+    """
+    from otel.api_provider import become_the_provider  # noqa: PLC0415  # imports this module
+
+    folder, most_bytes = spool_settings(environ)
+    spool = Spool(folder, encoding.resource(resource), most_bytes=most_bytes)
+    tracing = SpooledTracing(
+        spool, settings, sampled=sampler(environ), limits=span_limits(environ), redact=redact
+    )
+    become_the_provider(tracing)
+    return tracing
