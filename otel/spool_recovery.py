@@ -14,6 +14,7 @@ from otel import mapped_file, open_spans, segment
 from otel.open_spans import left_open
 from otel.segment import NotASegment
 from otel.span_encoding import ERROR, attributes, end, frame, start_of, status
+from otel.spool import REJECTED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,13 @@ def recover(spool: Spool) -> None:
             _take_over(spool, path)
         for path in spool.folder.glob(".*"):
             _remove_half_made(path)
+
+
+def recover_rejected(spool: Spool) -> None:
+    """Take over what collectors have refused, so that it is sent once more."""
+    with suppress(OSError):
+        for path in sorted((spool.folder / REJECTED).glob(f"*{segment.SUFFIX}"), reverse=True):
+            _take_over(spool, path)
 
 
 def _take_over(spool: Spool, path: Path) -> None:

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from otel.exporter import Outage
-from otel.otlp_http import Later, Refused
+from otel.otlp_http import HttpPost, Later, Refused
 from otel.span_encoding import request
 from otel.spool_recovery import recover
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from otel.open_spans import OpenSpans
     from otel.otlp_http import Post
     from otel.segment import Mark, Segment
+    from otel.settings import ExportSettings
     from otel.spool import Spool
 
 _log = logging.getLogger("otel.spool")
@@ -32,31 +33,43 @@ _LONGEST_PAUSE_S: Final = 5.0
 _DOUBLINGS: Final = 8  # more make no difference
 
 
+def sender_of(spool: Spool, settings: ExportSettings | None) -> Sender:
+    """Return the sender of a spool.
+
+    Args:
+        spool: where the spans are.
+        settings: where to, and how; None for nowhere: they wait.
+
+    Raises:
+        TelemetryMisconfigured: a certificate or key is not there, or is none.
+    """
+    if settings is None:
+        return Sender(spool, None, str(spool.folder), 0.0)
+    return Sender(spool, HttpPost(settings), settings.shown_endpoint, settings.timeout_s)
+
+
 class Sender(threading.Thread):
     """Sends the spans of a spool.
+
+    Attributes:
+        recovered: set once what dead processes have left has been found.
+        open_spans: where to note that the process lives; set before it starts.
 
     Args:
         spool: where they are.
         post: sends one batch; None for nowhere: they wait.
         endpoint: where to, for people to read.
         timeout_s: the seconds that one batch may take.
-        open_spans: where to note that the process lives.
     """
 
-    def __init__(
-        self,
-        spool: Spool,
-        post: Post | None,
-        endpoint: str,
-        timeout_s: float,
-        open_spans: OpenSpans | None,
-    ) -> None:
+    def __init__(self, spool: Spool, post: Post | None, endpoint: str, timeout_s: float) -> None:
         super().__init__(name="span-sender", daemon=True)
         self._spool = spool
         self._post = post
         self._timeout_s = timeout_s
-        self._open_spans = open_spans
+        self.open_spans: OpenSpans | None = None
         self._outage = Outage(endpoint)
+        self.recovered = threading.Event()
         self._stopping = threading.Event()
         self._ends_at: float | None = None
         self._failures = 0
@@ -65,6 +78,7 @@ class Sender(threading.Thread):
         """Send until told to stop, and then once more."""
         if self._post is not None:
             recover(self._spool)
+        self.recovered.set()
         pause = 0.0
         while not self._stopping.wait(pause):
             pause = self._turn()
@@ -84,8 +98,8 @@ class Sender(threading.Thread):
 
     def _turn(self) -> float:
         """Send what there is, and return how long to wait for more."""
-        if self._open_spans is not None and not self._stopping.is_set():
-            self._open_spans.lives(time.time_ns())
+        if self.open_spans is not None and not self._stopping.is_set():
+            self.open_spans.lives(time.time_ns())
         try:
             later = self._send_all()
         except Exception:  # noqa: BLE001 - the thread must go on, whatever it was

@@ -21,14 +21,13 @@ from otel import conventions as names
 from otel import span_encoding as encoding
 from otel.flushing import finished
 from otel.open_spans import NO_SLOT
-from otel.otlp_http import HttpPost
 from otel.resource import runtime_version
 from otel.sampling import sampler
 from otel.sendable import sendable_name
 from otel.span import Span, random_id
 from otel.span_limits import span_limits
 from otel.spool import Spool
-from otel.spool_sender import Sender
+from otel.spool_sender import sender_of
 from otel.spool_settings import spool_settings
 from otel.tracing import DEFAULT_SHUTDOWN_S, SpanStatistics, Tracing, parent_of
 
@@ -178,12 +177,10 @@ class SpooledTracing(Tracing):
     def _begin(self) -> None:
         """Start what a process has of its own: the file of its open spans, and the sender."""
         scope = encoding.scope(names.SCOPE, runtime_version())
-        settings = self._settings
-        post = None if settings is None else HttpPost(settings)
-        self._open = self._spool.open_spans(scope)
-        self._place = Place(self._spool.lane(scope), self._open, self._limits, self._redact)
-        timeout_s = 0.0 if settings is None else settings.timeout_s
-        self._sender = Sender(self._spool, post, self.destination, timeout_s, self._open)
+        self._sender = sender_of(self._spool, self._settings)
+        self._open = self._sender.open_spans = self._spool.open_spans(scope)
+        lane = self._spool.lane(scope)
+        self._place = Place(lane, self._open, self._limits, self._redact)
         self._sender.start()
 
     @property

@@ -207,7 +207,7 @@ def test_what_fails_leaves_no_half_file_and_the_last_one_as_it_was(
     assert (code, out) == (1, "")
     assert err == (
         "error: out cannot be written: No space left on device; make room there, or name another"
-        " file with --output\n"
+        " file\n"
     )
     assert (cli.workspace / "out").read_text() == "the last export"
     assert names(cli.workspace) == ["out"]
@@ -255,7 +255,7 @@ def test_the_journal_is_never_written_over(cli: Cli, journal: Path) -> None:
         ("./journal.db-wal", "is the journal, or belongs to it"),
         (str(index_of(journal)), "is the journal, or belongs to it"),
         ("link", "is the journal, or belongs to it"),
-        ("folder", "is a folder; name a file in it with --output"),
+        ("folder", "is a folder; name a file in it"),
         ("nowhere/out", "cannot be written: No such file or directory"),
     ):
         code, _, err = cli("data", "export", "--output", name)

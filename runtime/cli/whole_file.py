@@ -46,17 +46,15 @@ def whole_file(path: Path, journal: Path) -> Iterator[Path]:
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be written: {error.strerror or error}; make room there, or name another"
-            " file with --output"
+            " file"
         ) from error
 
 
 def _refuse(path: Path, target: Path, journal: Path) -> None:
     if target.is_dir():
-        raise ConfigurationError(f"{path} is a folder; name a file in it with --output")
+        raise ConfigurationError(f"{path} is a folder; name a file in it")
     if target.parent == journal.parent and target.name in {f"{journal.name}{end}" for end in ENDS}:
-        raise ConfigurationError(
-            f"{path} is the journal, or belongs to it; name another file with --output"
-        )
+        raise ConfigurationError(f"{path} is the journal, or belongs to it; name another file")
 
 
 def _settle(part: Path, target: Path) -> None:
