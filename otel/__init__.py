@@ -9,12 +9,13 @@ Read it in this order:
 - ``recording``, ``sendable``, ``trace_ids``: spans given to any TracerProvider.
 - ``exporter``, ``delivery``, ``flushing``: from a span to an OTLP collector, counted and bounded.
 - ``secret_shapes``, ``redaction``: what people read, without secrets.
-- ``log_fields``, ``logs``: ``configure_logging`` and ``bind``.
+- ``log_scope``, ``log_fields``: what stands on a log line, and whose work it is; ``bind``.
+- ``line_writer``, ``line_handler``: lines that nobody waits for; ``logs``: ``configure_logging``.
 
 Importing this package imports neither OpenTelemetry nor structlog.
 """
 
-from otel.log_fields import bind
+from otel.log_scope import bind
 from otel.logs import configure_logging
 from otel.settings import TelemetryMisconfigured
 from otel.span import Span

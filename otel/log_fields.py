@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from otel.log_scope import current_scope
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
     from structlog.types import EventDict, WrappedLogger
 
 _FIRST: Final = ("timestamp", "level", "logger", "event")
@@ -18,21 +17,6 @@ _ALWAYS_THERE = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctim
 _TAKEN = frozenset({*_FIRST, "exception", "exc_info", "stack_info", "_record", "_from_structlog"})
 _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 _BREAKS = {ord("\n"): "\n", ord("\t"): "\t"}
-
-_bound: ContextVar[Mapping[str, object]] = ContextVar("bound_log_fields")
-
-
-@contextmanager
-def bind(**fields: object) -> Iterator[None]:
-    """Put fields on every line that is logged inside the ``with``, in this task and its children.
-
-    An inner ``bind`` adds to an outer one and wins over it; ``extra`` wins over both.
-    """
-    token = _bound.set({**_bound.get({}), **fields})
-    try:
-        yield
-    finally:
-        _bound.reset(token)
 
 
 def extra_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -44,23 +28,36 @@ def extra_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def bound_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Add what ``bind`` has put around the line, where the line does not say it itself."""
-    for name, value in _bound.get({}).items():
+    """Add what the scope says, where the line does not say it itself."""
+    for name, value in current_scope().fields.items():
         event.setdefault(f"{name}_" if name in _TAKEN else name, value)
     return event
 
 
 def trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Add the ids of the current span, unless they were given; numbers become their hex."""
-    api = sys.modules.get("opentelemetry.trace")  # not imported: there is no current span
-    if api is not None and "trace_id" not in event:
-        place = api.get_current_span().get_span_context()
-        if place.is_valid:
-            event["trace_id"], event["span_id"] = place.trace_id, place.span_id
+    """Add the ids of the span at work, unless they were given; numbers become their hex.
+
+    A span that is current in OpenTelemetry's sense is nearer, if it is of the same trace: it is an
+    author's own one, or that of some instrumentation.
+    """
+    if "trace_id" not in event:
+        ours, current = current_scope().span, _current_span()
+        if current is not None and (ours is None or ours.trace_id == current.trace_id):
+            event["trace_id"], event["span_id"] = current.trace_id, current.span_id
+        elif ours is not None:
+            event["trace_id"], event["span_id"] = ours.trace_id, ours.span_id
     for name, digits in (("trace_id", 32), ("span_id", 16)):
         if isinstance(event.get(name), int):
             event[name] = f"{event[name]:0{digits}x}"
     return event
+
+
+def _current_span() -> SpanContext | None:
+    api = sys.modules.get("opentelemetry.trace")  # not imported: there is no current span
+    if api is None:
+        return None
+    place: SpanContext = api.get_current_span().get_span_context()
+    return place if place.is_valid else None
 
 
 def ordered(event: EventDict) -> EventDict:

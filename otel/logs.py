@@ -5,18 +5,20 @@ fields in ``extra={...}``. One handler on the root logger formats all records, a
 other libraries' too, and structlog's own loggers lead to the same handler. A line carries what
 ``bind`` has put around it (run_id, agent, task_id) and the ids of the current span.
 
-Formatting never raises, and a stream that is gone is no error of the run that logs.
+A line is made where it is logged, so that nothing in it changes meanwhile, and by whoever knows
+whose work it is; a thread writes it, so that nobody waits for a slow terminal. Formatting never
+raises, and a stream that is gone is no error of the run that logs.
 """
 
 from __future__ import annotations
 
-import copy
-import json as jsonlib
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from otel.line_handler import FileLineHandler, LineHandler
 from otel.log_fields import bound_fields, extra_fields, ordered, printable, trace_ids
 from otel.redaction import Redactor
 from otel.secret_shapes import secrets_in
@@ -35,8 +37,12 @@ def configure_logging(
     json: bool | None = None,
     level: str | int = "INFO",
     secrets: Iterable[str] | None = None,
+    file: str | os.PathLike[str] | None = None,
 ) -> None:
     """Send all log records to one stream; calling it again replaces what it did before.
+
+    Whoever logs does not wait for the stream: what it does not take in time is dropped, and counted
+    in a line of its own. At the end of the process two seconds are left for what still waits.
 
     It imports structlog, 0.2 s, so only commands that run something should call it.
 
@@ -47,57 +53,50 @@ def configure_logging(
             held to warnings unless it is DEBUG.
         secrets: exact texts that may never be shown; None for the values of all variables of the
             process with names like ``OPENAI_API_KEY``.
+        file: where the same lines are appended as JSON, whatever the stream shows; None for
+            nowhere.
 
     Raises:
         ValueError: there is no such level.
+        OSError: the file cannot be opened.
     """
     target = sys.stderr if stream is None else stream
     as_json = not target.isatty() if json is None else json
     redactor = Redactor(secrets_in(os.environ) if secrets is None else secrets)
     root = logging.getLogger()
     root.setLevel(level.upper() if isinstance(level, str) else level)
-    for handler in [each for each in root.handlers if isinstance(each, LineHandler)]:
-        root.removeHandler(handler)
-    root.addHandler(LineHandler(target, _formatter(redactor, target, as_json=as_json)))
+    made = [LineHandler(target, _formatter(redactor, target, as_json=as_json))]
+    if file is not None:
+        made.append(_file_handler(file, redactor))
+    remove_handlers()
+    for handler in made:
+        root.addHandler(handler)
     for name in _CHATTY:
         quiet = root.level > logging.DEBUG
         logging.getLogger(name).setLevel(logging.WARNING if quiet else logging.NOTSET)
     _lead_structlog_here()
 
 
-class LineHandler(logging.StreamHandler[TextIO]):
-    """The handler on the root logger: writes lines, and never raises.
+def flush_handlers() -> None:
+    """Wait until what was logged is written, two seconds at most."""
+    for handler in _handlers():
+        handler.flush()
 
-    Attributes:
-        unwritten: lines that the stream did not take.
-    """
 
-    def __init__(self, stream: TextIO, formatter: logging.Formatter) -> None:
-        super().__init__(stream)
-        self.setFormatter(formatter)
-        self.unwritten = 0
+def remove_handlers() -> None:
+    """Undo what ``configure_logging`` did to the root logger, its level apart."""
+    for handler in _handlers():
+        logging.getLogger().removeHandler(handler)
+        handler.close()
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a record that cannot be formatted gives one that says so."""
-        try:
-            return super().format(record)
-        except Exception as error:  # noqa: BLE001 - e.g. "%d" with a text; the line still counts
-            return self._repaired(record, type(error).__name__)
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Count a line that the stream did not take, instead of printing a traceback."""
-        del record
-        self.unwritten += 1
+def _handlers() -> list[LineHandler]:
+    return [each for each in logging.getLogger().handlers if isinstance(each, LineHandler)]
 
-    def _repaired(self, record: logging.LogRecord, error: str) -> str:
-        repaired = copy.copy(record)
-        repaired.msg, repaired.args = "%s %r", (record.msg, record.args)
-        repaired.logging_error = error
-        try:
-            return super().format(repaired)
-        except Exception:  # noqa: BLE001 - nothing of the record can be shown, only that it was
-            lost = {"level": record.levelname.lower(), "logger": record.name}
-            return jsonlib.dumps({**lost, "event": "<unprintable>", "logging_error": error})
+
+def _file_handler(file: str | os.PathLike[str], redactor: Redactor) -> FileLineHandler:
+    stream = Path(file).open("a", encoding="utf-8")  # noqa: SIM115 - the handler closes it
+    return FileLineHandler(stream, _formatter(redactor, stream, as_json=True))
 
 
 def _formatter(redactor: Redactor, stream: TextIO, *, as_json: bool) -> logging.Formatter:
@@ -120,10 +119,10 @@ def _formatter(redactor: Redactor, stream: TextIO, *, as_json: bool) -> logging.
         foreign_pre_chain=[extra_fields],
         processors=[
             bound_fields,
-            structlog.contextvars.merge_contextvars,
+            trace_ids,
+            structlog.contextvars.merge_contextvars,  # below ours: an actor may have old ones
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
-            trace_ids,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,

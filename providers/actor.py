@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from otel.log_scope import Scope, scoped
 from providers.call import Call
 from runtime.actors import Actor
 from runtime.errors import ProviderError
@@ -73,7 +74,8 @@ class ProviderActor(Actor):
         account.calls += 1
         self._under_way += 1
         try:
-            return await Call(account, local).run()
+            with scoped(self._scope_of(local)):
+                return await Call(account, local).run()
         except Exception as error:
             account.errors += 1
             account.last_error = f"{type(error).__name__}: {error}"
@@ -86,3 +88,11 @@ class ProviderActor(Actor):
             self._under_way -= 1
             if self._quiet is not None and not self._under_way:
                 self._quiet.set()
+
+    def _scope_of(self, local: LocalRequest) -> Scope:
+        """Return whose work a call is, as its sender says it, or as far as the request does."""
+        request, actor = local.request, {"actor": self.ref.name}
+        if local.scope is not None:
+            return Scope({**local.scope.fields, **actor}, local.scope.span)
+        known = {"run_id": request.run_id, "task_id": request.task_id}
+        return Scope({name: id_ for name, id_ in known.items() if id_} | actor, None)

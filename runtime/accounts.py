@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from otel.log_scope import current_scope
 from runtime.actors import ActorError, ChildSpec, OutcomeUnknown, Supervisor
 from runtime.errors import ConnectionFailed, Timeout
 from runtime.messages import LocalRequest
@@ -124,7 +125,7 @@ class Accounts:
         """
         ref = self._ref(request.account or request.provider)
         is_plain = pieces is None and payer is None
-        message = request if is_plain else LocalRequest(request, pieces, payer)
+        message = request if is_plain else LocalRequest(request, pieces, payer, current_scope())
         return Asked(request, ref.ask(message))
 
     def statistics(self) -> Mapping[str, Any]:

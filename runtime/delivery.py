@@ -168,6 +168,17 @@ def fault_of(error: Exception) -> RuntimeFault | None:
     return leaf if isinstance(leaf, RuntimeFault) else None
 
 
+def log_fields_of(work: Work) -> Mapping[str, object]:
+    """Return what every line says that is logged while a body works on a Delegation."""
+    delegation, ref = work.delegation, work.ref
+    fields = {
+        "run_id": delegation.run_id,
+        "agent": delegation.sag_id,
+        "task_id": delegation.task_id,
+    }
+    return fields if ref is None else {**fields, "actor": ref.name}
+
+
 def ended_by(work: Work, error: BaseException) -> str:
     """Return why a body that was cut off ended, as its span says it."""
     if work.ending is not None:

@@ -20,6 +20,7 @@ import anyio
 
 from otel.attributes import invoke_agent_start, span_name
 from otel.conventions import INVOKE_AGENT
+from otel.log_scope import handling
 from runtime.activation import Activation
 from runtime.bodies import Bodies
 from runtime.context import Context
@@ -35,6 +36,7 @@ from runtime.delivery import (
     end_span,
     ended_by,
     fault_of,
+    log_fields_of,
     note_outcome,
     note_sent,
     reason_of,
@@ -262,6 +264,11 @@ class Dispatcher:
         run = self._runs[delegation.run_id]
         entry = self._directory.agents[delegation.sag_id]
         span = self._start_span(run, entry.agent, delegation)
+        with handling(span, log_fields_of(work)):
+            return await self._at_work(run, entry, span, work)
+
+    async def _at_work(self, run: Run, entry: Entry, span: Span, work: Work) -> Answer:
+        delegation = work.delegation
         activation = Activation(
             run, entry.agent, entry.limits, delegation=delegation, span=span, place=work.place
         )

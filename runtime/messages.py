@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from anyio.streams.memory import MemoryObjectSendStream
 
+    from otel.log_scope import Scope
+
 T = TypeVar("T")
 
 Status = Literal["success", "failure", "partial"]
@@ -420,11 +422,13 @@ class LocalRequest:
         pieces: where the pieces of the answer go, if its ``stream`` is true; its reader's pace is
             the pace of the answer.
         payer: who pays for its attempts; None where nobody counts.
+        scope: whose work it is, for the log; None where that is not known.
     """
 
     request: ModelRequest
     pieces: MemoryObjectSendStream[ModelEvent] | None = None
     payer: Payer | None = None
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import anyio
 
+from otel.log_scope import within
 from runtime.answers import answer_type
 from runtime.cascade import Cascade, Walked
 from runtime.catalog import Target
@@ -186,7 +187,7 @@ class Models:
     async def _call(self, asking: Asking, request: ModelRequest) -> ModelReply:
         invocation = await self._begin(asking, request)
         try:
-            with invocation.span.attached():
+            with invocation.span.attached(), within(invocation.span):
                 reply = await self._accounts.ask(invocation.request, payer=invocation).reply()
         except BaseException as error:
             invocation.failed(error)
@@ -200,7 +201,8 @@ class Models:
         flows = asking.activation.flows
         send, receive = anyio.create_memory_object_stream[ModelEvent](BUFFER)
         try:
-            asked = self._accounts.ask(invocation.request, send, payer=invocation)
+            with within(invocation.span):
+                asked = self._accounts.ask(invocation.request, send, payer=invocation)
         except BaseException as error:
             send.close()
             receive.close()

@@ -9,6 +9,7 @@ import anyio
 
 from otel.attributes import execute_tool_end, execute_tool_start, span_name
 from otel.conventions import EXECUTE_TOOL
+from otel.log_scope import within
 from runtime.approval import ApprovalRequest
 from runtime.blocking import BlockingContext
 from runtime.errors import DeadlineExceeded, InvalidInput, InvalidOutput, PolicyDenied
@@ -100,7 +101,7 @@ class Skills:
         run.record("skill_started", op, {"skill": found.name, "input": given})
         span = self._tracing.start(name, parent=activation.span, attributes=attributes)
         try:
-            with span.attached():
+            with span.attached(), within(span, skill=found.name):
                 inner = context if by_model else context.for_payload(payload)
                 value, output = await self._call(inner, activation, found, own)
             _completed(run, op, found, output)

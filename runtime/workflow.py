@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from otel.log_scope import Scope, scoped
 from runtime.errors import (
     Cancelled,
     ConfigurationError,
@@ -137,8 +138,14 @@ class Workflows:
             deadline=started + (DEFAULT_DEADLINE_S if limit is None else limit),
             traceparent=span.traceparent,
         )
+        with scoped(Scope({"run_id": run.id}, span)):
+            return await self._carry_out(run, root, started, options)
+
+    async def _carry_out(
+        self, run: Run, root: Delegation, started: float, options: RunOptions
+    ) -> RunOutcome:
         try:
-            register(run, given, options.argv)
+            register(run, root.input, options.argv)
             result = await self._dispatcher.run_root(run, root)
         except BaseException as error:
             try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from otel.logs import LineHandler
+from otel.logs import remove_handlers
 from runtime.cli.main import main
 
 if TYPE_CHECKING:
@@ -227,7 +227,6 @@ def _process_as_it_was() -> Iterator[None]:
     yield
     sys.path[:] = path
     root.setLevel(level)
-    for handler in [each for each in root.handlers if isinstance(each, LineHandler)]:
-        root.removeHandler(handler)
+    remove_handlers()
     logging.getLogger("httpx").setLevel(logging.NOTSET)
     structlog.reset_defaults()

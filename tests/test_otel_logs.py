@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel import bind, configure_logging
-from otel.logs import LineHandler
+from otel.line_handler import LineHandler
+from otel.logs import remove_handlers
 from otel.recording import RecordingTracing
 from otel.trace_ids import RunTraceIds
 
@@ -41,8 +42,7 @@ def _logging_as_it_was() -> Iterator[None]:
     level = root.level
     yield
     root.setLevel(level)
-    for handler in [each for each in root.handlers if isinstance(each, LineHandler)]:
-        root.removeHandler(handler)
+    remove_handlers()
     logging.getLogger("httpx").setLevel(logging.NOTSET)
     structlog.reset_defaults()
 

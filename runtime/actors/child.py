@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import asyncio
+    import contextvars
 
     from runtime.actors.exits import Exit
     from runtime.actors.ref import ActorRef
@@ -27,9 +28,13 @@ class Child:
         retries: restarts since it last ran for a whole period; drives the back-off.
         started_at: when it was last started, in seconds of the loop's clock.
         timer: the pending restart.
+        context: the context variables of the incarnation that failed last: what is logged about
+            that goes by them.
     """
 
-    __slots__ = ("id", "ref", "restarts", "retries", "spec", "started_at", "state", "timer")
+    __slots__ = (
+        "context", "id", "ref", "restarts", "retries", "spec", "started_at", "state", "timer",
+    )  # fmt: skip
 
     def __init__(self, id_: Any, spec: ChildSpec) -> None:
         self.id = id_
@@ -40,6 +45,7 @@ class Child:
         self.retries = 0
         self.started_at = 0.0
         self.timer: asyncio.TimerHandle | None = None
+        self.context: contextvars.Context | None = None
 
     @property
     def is_exhausted(self) -> bool:

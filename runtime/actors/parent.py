@@ -153,6 +153,7 @@ class Parent(Actor, ABC):
     def _running(self, child: Child) -> None:
         """Note that the child runs now."""
         child.state = "running"
+        child.context = None
         child.started_at = asyncio.get_running_loop().time()
 
     def _ignored(self, child: Child, ref: ActorRef) -> None:
@@ -244,7 +245,10 @@ class Parent(Actor, ABC):
         report = SupervisorReport(
             self.ref.name, context, child.id, reason, child.restarts, now, delay
         )
-        report.log()
+        if child.context is None:
+            report.log()
+        else:
+            child.context.run(report.log)
         self.ref._system.report(report)  # noqa: SLF001  # a supervisor is the kernel's own
 
     def _report_unexpected(self, context: Context, child: Child, exit_: Exit) -> None:

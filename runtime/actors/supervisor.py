@@ -21,6 +21,7 @@ children and ends with ``shutdown``, which is its own supervisor's event.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +152,7 @@ class Supervisor(Parent):
             elif self.template is not None and self._ends_quietly(child, exit_):
                 self._gone(child, exit_)  # the common case of a template's child: no hop, no event
             else:
+                child.context = contextvars.copy_context()  # whose message it was
                 self.ref.control(ChildExited(child, ref, exit_))
 
     def _ends_quietly(self, child: Child, exit_: Exit) -> bool:

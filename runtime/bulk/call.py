@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from otel.log_scope import Scope, scoped, within
 from runtime.bulk.destination import ENDPOINTS, IN_PROCESS
 from runtime.bulk.outcome import Asked, answered, failed
 from runtime.catalog import Target
@@ -79,6 +80,12 @@ class Caller:
         Raises:
             JournalFailed: the journal cannot be written, so nothing may be asked.
         """
+        with scoped(self._scope_of(line)):
+            return await self._answered(line, pieces)
+
+    async def _answered(
+        self, line: Line, pieces: MemoryObjectSendStream[ModelEvent] | None
+    ) -> Outcome:
         asked = self._asked(line)
         try:
             target = Target(asked.provider or "", asked.model or "")
@@ -135,6 +142,13 @@ class Caller:
     def _asker_of(self, line: Line) -> Asker:
         return replace(self._asker, task_id="" if line.id is None else str(line.id))
 
+    def _scope_of(self, line: Line) -> Scope:
+        asker = self._asker
+        fields = {"run_id": asker.run.id, "agent": asker.agent}
+        if line.id is not None:
+            fields["task_id"] = str(line.id)
+        return Scope(fields, asker.span)
+
     def _case(self, line: Line, request: ModelRequest, known: Asked) -> Case:
         """Return on which terms a line is asked; its words are kept only where a policy says so."""
         names: dict[Subject, str] = {
@@ -164,7 +178,7 @@ class Caller:
         with denials_noted(asker, line.data_classes, target):
             invocation = await begin(asker, request, case, self._doors)
         try:
-            with invocation.span.attached():
+            with invocation.span.attached(), within(invocation.span):
                 asked = self._accounts.ask(request, pieces, payer=invocation)
                 if pieces is not None:
                     asked.when_done(pieces.close)

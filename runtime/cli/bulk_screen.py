@@ -11,6 +11,7 @@ from rich.file_proxy import FileProxy
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from runtime.cli.refresh import refreshed
+from runtime.cli.streams import flush_logs
 from runtime.cli.text import money, tokens
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class BulkScreen:
         with self._progress:
             async with refreshed(self._draw):
                 yield
+            flush_logs()  # so that they still come to stand above it
 
     def _draw(self) -> None:
         tally = self._tally

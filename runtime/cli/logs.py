@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 from typing import TYPE_CHECKING, TextIO
 
 from otel import configure_logging
-from otel.logs import LineHandler
+from otel.line_handler import FileLineHandler, LineHandler
+from runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from runtime.cli.options import Session
@@ -42,11 +44,22 @@ def log_to(stream: TextIO | None, session: Session, *, verbose: bool, quiet: boo
         session: says whether tracebacks are wanted.
         verbose: whether what goes well is logged, too.
         quiet: whether warnings are left out.
+
+    Raises:
+        ConfigurationError: the file that ``MAGSAG_LOG_FILE`` names cannot be opened.
     """
     level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
-    configure_logging(stream=stream, level=level)
+    file = os.environ.get("MAGSAG_LOG_FILE") or None
+    try:
+        configure_logging(stream=stream, level=level, file=file)
+    except OSError as error:
+        raise ConfigurationError(
+            f"MAGSAG_LOG_FILE={file} cannot be opened: {error.strerror or error}"
+        ) from error
     if session.debug:
         return
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, LineHandler) and handler.formatter is not None:
+        # Who reads a file later on cannot run the same again with --debug.
+        for_people = isinstance(handler, LineHandler) and not isinstance(handler, FileLineHandler)
+        if for_people and handler.formatter is not None:
             handler.setFormatter(WithoutTraceback(handler.formatter))

@@ -15,6 +15,7 @@ from rich.tree import Tree
 
 from runtime.cli.progress import Progress
 from runtime.cli.refresh import refreshed
+from runtime.cli.streams import flush_logs
 from runtime.cli.text import TIMES, duration, money, plural, tokens
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Screen:
         with self._live:
             async with refreshed(self._draw):
                 yield
+            flush_logs()  # so that they still come to stand above it
 
     def _draw(self) -> None:
         tree = draw(self._title, self._progress, time.time_ns() / 1e9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 import threading
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -15,6 +16,9 @@ from runtime.errors import RuntimeFault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TextIO
+
+
+PATIENCE_S = 2.0  # for a reader of standard error
 
 
 class ResultUnwritten(RuntimeFault):
@@ -96,9 +100,28 @@ def takes_unicode() -> bool:
 
 
 def say(text: str) -> None:
-    """Write a line to standard error, if anybody still reads it."""
+    """Write a line to standard error, behind what was logged, if anybody still reads it."""
+    flush_logs()
     with suppress(OSError):
+        if not _is_read(sys.stderr):
+            silence(sys.stderr)  # neither this nor anything after it is to wait for ever
         _write(sys.stderr, text)
+
+
+def flush_logs() -> None:
+    """Wait until what was logged is written; two seconds at most."""
+    logs = sys.modules.get("otel.logs")  # not imported: nothing was logged
+    if logs is not None:
+        logs.flush_handlers()
+
+
+def _is_read(stream: TextIO) -> bool:
+    """Return whether a stream takes something soon; a full pipe that nobody reads never does."""
+    try:
+        ready = select.select((), (stream.fileno(),), (), PATIENCE_S)
+    except (OSError, ValueError):  # memory, a closed one, or one that select does not know
+        return True
+    return bool(ready[1])
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -130,6 +153,7 @@ def leave(code: int) -> NoReturn:
     The interpreter waits for such threads, for ever if need be. All that must be written is
     written when this is called, so it need not.
     """
+    flush_logs()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
