@@ -7,6 +7,7 @@ by the ``Supervisor``; here is how. Nothing outlives its parent.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import itertools
 from abc import ABC, abstractmethod
 from functools import partial
@@ -128,11 +129,12 @@ class Parent(Actor, ABC):
             raise ActorGone(f"{ref.name} was dismissed while it started")
         self._running(child)
         if ref.exit is not None:
-            self.exited(child, ref, ref.exit)  # it ended before this heard that it had begun
+            self.ended(child, ref, ref.exit)  # it ended before this heard that it had begun
         return ref
 
     def _address(self, child: Child) -> ActorRef:
         """Return the address that the child is started behind: new, or the one it keeps."""
+        child.context = None
         if child.ref is not None and child.ref.alive:
             child.ref.revive()
             return child.ref
@@ -153,7 +155,6 @@ class Parent(Actor, ABC):
     def _running(self, child: Child) -> None:
         """Note that the child runs now."""
         child.state = "running"
-        child.context = None
         child.started_at = asyncio.get_running_loop().time()
 
     def _ignored(self, child: Child, ref: ActorRef) -> None:
@@ -173,9 +174,15 @@ class Parent(Actor, ABC):
 
     # --- ending ----------------------------------------------------------------------------------
 
-    @abstractmethod
     def exited(self, child: Child, ref: ActorRef, exit_: Exit) -> None:
         """Hear, in the child's own task, that an incarnation ended."""
+        if exit_.kind == "crashed":
+            child.context = contextvars.copy_context()  # it knows whose message that was
+        self.ended(child, ref, exit_)
+
+    @abstractmethod
+    def ended(self, child: Child, ref: ActorRef, exit_: Exit) -> None:
+        """Decide what follows from the end of an incarnation, or post an event."""
 
     def dismiss(self, ref: ActorRef) -> None:
         """Kill a template's child now and forget it; does nothing for one that is gone."""

@@ -21,7 +21,6 @@ children and ends with ``shutdown``, which is its own supervisor's event.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -142,8 +141,8 @@ class Supervisor(Parent):
 
     # --- a child ended ---------------------------------------------------------------------------
 
-    def exited(self, child: Child, ref: ActorRef, exit_: Exit) -> None:
-        """Hear, in the child's own task, that an incarnation ended: decide or post an event."""
+    def ended(self, child: Child, ref: ActorRef, exit_: Exit) -> None:
+        """Decide at once where that is easy, else post an event."""
         if child.ref is not ref:
             ref.bury(exit_)
         elif child.state == "running":
@@ -152,7 +151,6 @@ class Supervisor(Parent):
             elif self.template is not None and self._ends_quietly(child, exit_):
                 self._gone(child, exit_)  # the common case of a template's child: no hop, no event
             else:
-                child.context = contextvars.copy_context()  # whose message it was
                 self.ref.control(ChildExited(child, ref, exit_))
 
     def _ends_quietly(self, child: Child, exit_: Exit) -> bool:
