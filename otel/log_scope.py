@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from contextlib import AbstractContextManager
     from contextvars import Token
 
     from otel.span import Span
@@ -44,8 +43,11 @@ current_scope = _scope.get
 """Return the scope of the current task or thread; ``NOBODY`` outside of any."""
 
 
-class _Scoped:
-    """By hand, because a generator would cost three times as much."""
+class scoped:  # noqa: N801 - it reads as what it is, ``with scoped(...):``
+    """``with`` around work in a scope; whatever was in place before is not part of it.
+
+    A class, because a generator would cost three times as much.
+    """
 
     __slots__ = ("_inner", "_outer")
     _outer: Token[Scope]
@@ -60,8 +62,12 @@ class _Scoped:
         _scope.reset(self._outer)
 
 
-class _Handling(_Scoped):
-    """A scope that an exception leaves in place."""
+class handling(scoped):  # noqa: N801 - as above
+    """``with`` around an actor's work on one message.
+
+    An exception that leaves it crashes the actor. The scope then stays until the actor's task
+    ends, so that its last hooks and its supervisor say whose message that was.
+    """
 
     __slots__ = ()
 
@@ -70,30 +76,16 @@ class _Handling(_Scoped):
             _scope.reset(self._outer)
 
 
-def handling(span: Span, fields: Mapping[str, object]) -> AbstractContextManager[None]:
-    """Return ``with`` around an actor's work on one message.
-
-    An exception that leaves it crashes the actor. The scope then stays until the actor's task
-    ends, so that its last hooks and its supervisor say whose message that was.
-    """
-    return _Handling(Scope(fields, span))
-
-
-def scoped(scope: Scope) -> AbstractContextManager[None]:
-    """Return ``with`` around work in a scope; whatever was in place before is not part of it."""
-    return _Scoped(scope)
-
-
-def within(span: Span, **fields: object) -> AbstractContextManager[None]:
+def within(span: Span, **fields: object) -> scoped:
     """Return ``with`` around a part of the current work: its own span, and perhaps more fields."""
     outer = _scope.get().fields
-    return _Scoped(Scope({**outer, **fields} if fields else outer, span))
+    return scoped(Scope({**outer, **fields} if fields else outer, span))
 
 
-def bind(**fields: object) -> AbstractContextManager[None]:
+def bind(**fields: object) -> scoped:
     """Put fields on every line that is logged inside the ``with``, in this task and its children.
 
     An inner ``bind`` adds to an outer one and wins over it; ``extra`` wins over both.
     """
     outer = _scope.get()
-    return _Scoped(Scope({**outer.fields, **fields}, outer.span))
+    return scoped(Scope({**outer.fields, **fields}, outer.span))

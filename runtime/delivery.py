@@ -171,12 +171,12 @@ def fault_of(error: Exception) -> RuntimeFault | None:
 def log_fields_of(work: Work) -> Mapping[str, object]:
     """Return what every line says that is logged while a body works on a Delegation."""
     delegation, ref = work.delegation, work.ref
-    fields = {
+    return {
         "run_id": delegation.run_id,
         "agent": delegation.sag_id,
         "task_id": delegation.task_id,
+        "actor": delegation.sag_id if ref is None else ref.name,
     }
-    return fields if ref is None else {**fields, "actor": ref.name}
 
 
 def ended_by(work: Work, error: BaseException) -> str:

@@ -20,7 +20,7 @@ import anyio
 
 from otel.attributes import invoke_agent_start, span_name
 from otel.conventions import INVOKE_AGENT
-from otel.log_scope import handling
+from otel.log_scope import Scope, handling
 from runtime.activation import Activation
 from runtime.bodies import Bodies
 from runtime.context import Context
@@ -264,11 +264,6 @@ class Dispatcher:
         run = self._runs[delegation.run_id]
         entry = self._directory.agents[delegation.sag_id]
         span = self._start_span(run, entry.agent, delegation)
-        with handling(span, log_fields_of(work)):
-            return await self._at_work(run, entry, span, work)
-
-    async def _at_work(self, run: Run, entry: Entry, span: Span, work: Work) -> Answer:
-        delegation = work.delegation
         activation = Activation(
             run, entry.agent, entry.limits, delegation=delegation, span=span, place=work.place
         )
@@ -277,7 +272,7 @@ class Dispatcher:
         run.body_began()
         try:
             run.record("delegation_started", delegation.op, note)
-            with span.attached():
+            with handling(Scope(log_fields_of(work), span)), span.attached():
                 answer = await self._answer(activation, work)
         except BaseException as error:
             span.end(error_type=ended_by(work, error), message=f"{type(error).__name__}: {error}")

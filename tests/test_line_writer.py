@@ -263,7 +263,7 @@ def test_the_line_that_tells_of_lost_ones_is_json_like_the_others() -> None:
     pipe = Pipe()
     configure_logging(stream=pipe.stream, json=True)
     (handler,) = (h for h in logging.getLogger().handlers if isinstance(h, LineHandler))
-    handler.writer._capacity = 2_000  # noqa: SLF001  # an author cannot choose it
+    handler.writer._capacity = 2_000  # an author cannot choose it
     for _ in range(100):
         log.info("hello")
     end = pipe.reading()

@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli_workspace import ROOT, command, environment, make_workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SPEAKING = '''\
 """An agent that logs far more than a pipe holds, and looks whether the event loop turned."""

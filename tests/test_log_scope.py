@@ -203,7 +203,7 @@ async def test_no_line_carries_the_ids_of_another_run_however_they_interleave(
 
 
 def test_a_message_keeps_nothing_of_what_was_before_it() -> None:
-    with bind(tenant="a"), handling(Span(1, 2), {"run_id": "r"}):
+    with bind(tenant="a"), handling(Scope({"run_id": "r"}, Span(1, 2))):
         assert current_scope().fields == {"run_id": "r"}
     assert current_scope() is NOBODY
 
@@ -218,10 +218,10 @@ def test_a_part_of_the_work_has_its_own_span_and_the_fields_of_the_whole() -> No
 
 def test_a_crash_leaves_the_scope_to_the_last_hooks_and_a_cancellation_does_not() -> None:
     with scoped(NOBODY):
-        with pytest.raises(KeyboardInterrupt), handling(Span(1, 2), {"run_id": "r"}):
+        with pytest.raises(KeyboardInterrupt), handling(Scope({"run_id": "r"}, Span(1, 2))):
             raise KeyboardInterrupt
         assert current_scope() is NOBODY
-        with pytest.raises(ValueError, match="bang"), handling(Span(1, 2), {"run_id": "r"}):
+        with pytest.raises(ValueError, match="bang"), handling(Scope({"run_id": "r"}, Span(1, 2))):
             raise ValueError("bang")
         assert current_scope().fields == {"run_id": "r"}
 
