@@ -72,7 +72,7 @@ def test_a_run_ends_with_its_result_though_nobody_reads_its_log(workspace: Path)
         os.close(stderr)
         os.close(reader)
     assert (ended.returncode, ended.stdout) == (0, b"50\n")
-    assert len(got) >= 60_000, "the pipe was full, so somebody would have waited"
+    assert 0 < got.count(b"a line of many") < 1_000, "the pipe was full: somebody would have waited"
 
 
 IDLE = """
