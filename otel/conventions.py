@@ -2,12 +2,14 @@
 
 The GenAI conventions are in development and have neither a release nor a schema URL. Pinned here:
 open-telemetry/semantic-conventions-genai at commit 024a4f944a12 (``docs/gen-ai``, built on
-semantic-conventions v1.44.0), and two names beside it:
+semantic-conventions v1.44.0), and three names beside it:
 
 - ``gen_ai.usage.cost.*`` is that repository's draft #443, on inference spans only. No convention
   for money exists yet, so ``operation.cost`` (what Logfire reads) goes along with it.
 - ``gen_ai.usage.cache_creation.input_tokens`` is what v1.41 called ``cache_write`` (renamed in
   #440). Jaeger and Phoenix still read the old name, so both are sent.
+- ``gen_ai.client.token.usage`` gives way to the counters ``gen_ai.client.inference.usage.*``. Both
+  are measured until nobody reads the old one.
 
 ``opentelemetry.semconv._incubating`` marks its GenAI names deprecated and lacks the new ones.
 """
@@ -112,3 +114,65 @@ TOTAL_COST_NANO_USD: Final = "magsag.total.cost.nano_usd"
 SERVICE_NAME: Final = "service.name"
 SERVICE_VERSION: Final = "service.version"
 SERVICE_INSTANCE_ID: Final = "service.instance.id"
+
+# --- metrics: names of the conventions -----------------------------------------------------------
+
+TOKEN_TYPE: Final = "gen_ai.token.type"
+
+CLIENT_OPERATION_DURATION: Final = "gen_ai.client.operation.duration"
+CLIENT_TIME_TO_FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"
+CLIENT_TOKEN_USAGE: Final = "gen_ai.client.token.usage"
+INFERENCE_INPUT_TOKENS: Final = "gen_ai.client.inference.usage.input_tokens"
+INFERENCE_OUTPUT_TOKENS: Final = "gen_ai.client.inference.usage.output_tokens"
+INFERENCE_CACHE_READ_INPUT_TOKENS: Final = (
+    "gen_ai.client.inference.usage.cache_read.input_tokens"
+)
+INFERENCE_CACHE_WRITE_INPUT_TOKENS: Final = (
+    "gen_ai.client.inference.usage.cache_write.input_tokens"
+)
+INFERENCE_REASONING_OUTPUT_TOKENS: Final = (
+    "gen_ai.client.inference.usage.reasoning.output_tokens"
+)
+EXECUTE_TOOL_DURATION: Final = "gen_ai.execute_tool.duration"
+INVOKE_AGENT_DURATION: Final = "gen_ai.invoke_agent.duration"
+INVOKE_AGENT_INFERENCE_CALLS: Final = "gen_ai.invoke_agent.inference_calls"
+INVOKE_AGENT_TOOL_CALLS: Final = "gen_ai.invoke_agent.tool_calls"
+INVOKE_WORKFLOW_DURATION: Final = "gen_ai.invoke_workflow.duration"
+
+# --- metrics: our own ----------------------------------------------------------------------------
+
+RUNS: Final = "magsag.runs"
+RUNS_ACTIVE: Final = "magsag.runs.active"
+MAILBOX_DEPTH: Final = "magsag.mailbox.depth"
+MAILBOX_WAIT: Final = "magsag.mailbox.wait"
+ACTORS_ALIVE: Final = "magsag.actors.alive"
+ACTOR_RESTARTS: Final = "magsag.actor.restarts"
+DEAD_LETTERS: Final = "magsag.dead_letters"
+ADMISSION_QUEUE: Final = "magsag.admission.queue"
+ADMISSION_IN_FLIGHT: Final = "magsag.admission.in_flight"
+ADMISSION_WAIT: Final = "magsag.admission.wait"
+ADMISSION_PAUSE: Final = "magsag.admission.pause"
+CIRCUITS: Final = "magsag.circuits"
+CLIENT_ATTEMPTS: Final = "magsag.client.attempts"
+CLIENT_RETRIES: Final = "magsag.client.retries"
+CLIENT_FALLBACKS: Final = "magsag.client.fallbacks"
+BUDGET_RESERVED: Final = "magsag.budget.reserved.nano_usd"
+BUDGET_SPENT: Final = "magsag.budget.spent.nano_usd"
+JOURNAL_PENDING: Final = "magsag.journal.pending"
+SPOOL_PENDING: Final = "magsag.spool.pending"
+
+ACCOUNT: Final = "magsag.account"
+CIRCUIT_STATE: Final = "magsag.circuit.state"
+DEAD_LETTER_REASON: Final = "magsag.dead_letter.reason"
+OUTCOME: Final = "magsag.outcome"
+SUPERVISOR: Final = "magsag.supervisor"
+
+# --- metrics: buckets, as the conventions advise -------------------------------------------------
+
+DURATION_BUCKETS: Final = tuple(0.01 * 2**power for power in range(14))
+TOKEN_BUCKETS: Final = tuple(4.0**power for power in range(14))
+AGENT_DURATION_BUCKETS: Final = tuple(0.1 * 2**power for power in range(13))
+WORKFLOW_DURATION_BUCKETS: Final = tuple(
+    map(float, (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200))
+)
+CALL_BUCKETS: Final = tuple(2.0**power for power in range(8))

@@ -1,6 +1,6 @@
 """From ``OTEL_*`` variables to settings: pure, and nothing that is set is silently ignored.
 
-The names and meanings are those of the OpenTelemetry specification. A variable for traces
+The names and meanings are those of the OpenTelemetry specification. A variable for one signal
 (``OTEL_EXPORTER_OTLP_TRACES_X``) comes before the one for all signals (``OTEL_EXPORTER_OTLP_X``),
 and an empty variable is an unset one.
 """
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Protocol: TypeAlias = Literal["http/protobuf", "grpc"]
 Compression: TypeAlias = Literal["none", "gzip", "deflate"]
+Signal: TypeAlias = Literal["traces", "metrics"]
 
 _PREFIX = "OTEL_EXPORTER_OTLP_"
 _EXPORTERS = ("otlp", "none")
@@ -34,7 +35,7 @@ class TelemetryMisconfigured(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ExportSettings:
-    """Where spans go, and how.
+    """Where spans or metrics go, and how.
 
     Attributes:
         endpoint: the URL that batches are posted to, or the target of a gRPC channel.
@@ -78,62 +79,88 @@ def export_settings(environ: Mapping[str, str]) -> ExportSettings | None:
         TelemetryMisconfigured: a variable cannot be understood; the message names it.
     """
     exporter = environ.get("OTEL_TRACES_EXPORTER", "").strip() or "otlp"
-    _one_of("OTEL_TRACES_EXPORTER", exporter, _EXPORTERS)
-    variable, endpoint = _setting(environ, "ENDPOINT")
-    if exporter == "none" or not endpoint:
+    one_of("OTEL_TRACES_EXPORTER", exporter, _EXPORTERS)
+    return None if exporter == "none" else otlp_settings(environ, "traces")
+
+
+def otlp_settings(environ: Mapping[str, str], signal: Signal) -> ExportSettings | None:
+    """Return where a signal shall go by OTLP; None when no endpoint is named.
+
+    Raises:
+        TelemetryMisconfigured: a variable cannot be understood; the message names it.
+    """
+    said = _Said(environ, signal)
+    variable, endpoint = said("ENDPOINT")
+    if not endpoint:
         return None
-    protocol = _protocol(environ)
+    protocol = _protocol(said)
     return ExportSettings(
-        endpoint=_endpoint(variable, endpoint, protocol),
+        endpoint=_endpoint(said, variable, endpoint, protocol),
         protocol=protocol,
-        headers=_headers(environ),
-        timeout_s=_timeout(environ),
-        compression=_compression(environ, protocol),
-        insecure=_insecure(environ, endpoint),
-        certificate=_setting(environ, "CERTIFICATE")[1] or None,
-        client_key=_setting(environ, "CLIENT_KEY")[1] or None,
-        client_certificate=_setting(environ, "CLIENT_CERTIFICATE")[1] or None,
+        headers=_headers(said),
+        timeout_s=_timeout(said),
+        compression=_compression(said, protocol),
+        insecure=_insecure(said, endpoint),
+        certificate=said("CERTIFICATE")[1] or None,
+        client_key=said("CLIENT_KEY")[1] or None,
+        client_certificate=said("CLIENT_CERTIFICATE")[1] or None,
     )
 
 
-def _setting(environ: Mapping[str, str], name: str) -> tuple[str, str]:
-    """Return the variable that decides, and its value; an empty value when none is set."""
-    for variable in (f"{_PREFIX}TRACES_{name}", f"{_PREFIX}{name}"):
-        if value := environ.get(variable, "").strip():
-            return variable, value
-    return f"{_PREFIX}{name}", ""
+class _Said:
+    """What the variables say of one signal."""
+
+    def __init__(self, environ: Mapping[str, str], signal: Signal) -> None:
+        self._environ = environ
+        self.signal = signal
+
+    def __call__(self, name: str) -> tuple[str, str]:
+        """Return the variable that decides, and its value; an empty value when none is set."""
+        for variable in (self.own(name), f"{_PREFIX}{name}"):
+            if value := self._environ.get(variable, "").strip():
+                return variable, value
+        return f"{_PREFIX}{name}", ""
+
+    def own(self, name: str) -> str:
+        """Return the variable that is for this signal alone."""
+        return f"{_PREFIX}{self.signal.upper()}_{name}"
 
 
-def _one_of(variable: str, value: str, known: Mapping[str, object] | tuple[str, ...]) -> None:
+def one_of(variable: str, value: str, known: Mapping[str, object] | tuple[str, ...]) -> None:
+    """Refuse a value that is not known.
+
+    Raises:
+        TelemetryMisconfigured: it is not.
+    """
     if value not in known:
         expected = ", ".join(known)
         raise TelemetryMisconfigured(f"{variable}={value!r} is not known; it is one of: {expected}")
 
 
-def _protocol(environ: Mapping[str, str]) -> Protocol:
-    variable, value = _setting(environ, "PROTOCOL")
+def _protocol(said: _Said) -> Protocol:
+    variable, value = said("PROTOCOL")
     protocol = value or "http/protobuf"
-    _one_of(variable, protocol, _PROTOCOLS)
+    one_of(variable, protocol, _PROTOCOLS)
     return _PROTOCOLS[protocol]
 
 
-def _compression(environ: Mapping[str, str], protocol: Protocol) -> Compression:
-    variable, value = _setting(environ, "COMPRESSION")
+def _compression(said: _Said, protocol: Protocol) -> Compression:
+    variable, value = said("COMPRESSION")
     compression = value.lower() or "none"
-    _one_of(variable, compression, _COMPRESSIONS[protocol])
+    one_of(variable, compression, _COMPRESSIONS[protocol])
     return _COMPRESSIONS[protocol][compression]
 
 
-def _endpoint(variable: str, value: str, protocol: Protocol) -> str:
-    """Check the endpoint; one for all signals over HTTP gets the path of traces."""
+def _endpoint(said: _Said, variable: str, value: str, protocol: Protocol) -> str:
+    """Check the endpoint; one for all signals over HTTP gets the path of this one."""
     if not _is_url(value) and (protocol == "http/protobuf" or "/" in value or ":" not in value):
         raise TelemetryMisconfigured(
             f"{variable} is no address to send to: {protocol} needs http://host:port or "
             "https://host:port" + (" or host:port" if protocol == "grpc" else "")
         )
-    if protocol == "grpc" or variable == f"{_PREFIX}TRACES_ENDPOINT":
+    if protocol == "grpc" or variable == said.own("ENDPOINT"):
         return value
-    return f"{value.rstrip('/')}/v1/traces"
+    return f"{value.rstrip('/')}/v1/{said.signal}"
 
 
 def _is_url(value: str) -> bool:
@@ -145,25 +172,34 @@ def _is_url(value: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
-def _insecure(environ: Mapping[str, str], endpoint: str) -> bool:
+def _insecure(said: _Said, endpoint: str) -> bool:
     if "://" in endpoint:
         return endpoint.startswith("http://")
-    return _setting(environ, "INSECURE")[1].lower() == "true"
+    return said("INSECURE")[1].lower() == "true"
 
 
-def _timeout(environ: Mapping[str, str]) -> float:
-    variable, value = _setting(environ, "TIMEOUT")
+def _timeout(said: _Said) -> float:
+    variable, value = said("TIMEOUT")
+    return above_zero(variable, value, _DEFAULT_TIMEOUT_S, "seconds")
+
+
+def above_zero(variable: str, value: str, default: float, unit: str) -> float:
+    """Return a number above 0, or a default for an empty value.
+
+    Raises:
+        TelemetryMisconfigured: it is no such number.
+    """
     try:
-        seconds = float(value or _DEFAULT_TIMEOUT_S)
+        number = float(value or default)
     except ValueError:
-        seconds = math.nan
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise TelemetryMisconfigured(f"{variable}={value!r} is no number of seconds above 0")
-    return seconds
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise TelemetryMisconfigured(f"{variable}={value!r} is no number of {unit} above 0")
+    return number
 
 
-def _headers(environ: Mapping[str, str]) -> dict[str, str]:
-    variable, value = _setting(environ, "HEADERS")
+def _headers(said: _Said) -> dict[str, str]:
+    variable, value = said("HEADERS")
     return {name.lower(): text for name, text in pairs(variable, value).items()}
 
 
