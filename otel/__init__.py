@@ -8,6 +8,11 @@ Read it in this order:
 - ``settings``, ``resource``: what the ``OTEL_*`` variables ask for.
 - ``recording``, ``sendable``, ``trace_ids``: spans given to any TracerProvider.
 - ``exporter``, ``delivery``, ``flushing``: from a span to an OTLP collector, counted and bounded.
+- ``instruments``, ``measurements``: what is measured.
+- ``metrics``: ``configure_metrics``, ``Metrics``; all that the runtime sees of them.
+- ``metering``: measurements given to any MeterProvider.
+- ``metric_settings``, ``metric_exporter``, ``metric_page``, ``metric_delivery``: from a measurement
+  to a collector, or to the page that Prometheus reads.
 - ``secret_shapes``, ``redaction``: what people read, without secrets.
 - ``log_scope``, ``log_fields``: what stands on a log line, and whose work it is; ``bind``.
 - ``line_writer``, ``line_handler``: lines that nobody waits for; ``logs``: ``configure_logging``.
@@ -17,16 +22,21 @@ Importing this package imports neither OpenTelemetry nor structlog.
 
 from otel.log_scope import bind
 from otel.logs import configure_logging
+from otel.metrics import NO_METRICS, Metrics, Reading, configure_metrics
 from otel.settings import TelemetryMisconfigured
 from otel.span import Span
 from otel.tracing import SpanStatistics, Tracing, configure_tracing
 
 __all__ = [
+    "NO_METRICS",
+    "Metrics",
+    "Reading",
     "Span",
     "SpanStatistics",
     "TelemetryMisconfigured",
     "Tracing",
     "bind",
     "configure_logging",
+    "configure_metrics",
     "configure_tracing",
 ]

@@ -117,22 +117,16 @@ SERVICE_INSTANCE_ID: Final = "service.instance.id"
 
 # --- metrics: names of the conventions -----------------------------------------------------------
 
-TOKEN_TYPE: Final = "gen_ai.token.type"
+TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - no password
 
 CLIENT_OPERATION_DURATION: Final = "gen_ai.client.operation.duration"
 CLIENT_TIME_TO_FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"
-CLIENT_TOKEN_USAGE: Final = "gen_ai.client.token.usage"
+CLIENT_TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - no password
 INFERENCE_INPUT_TOKENS: Final = "gen_ai.client.inference.usage.input_tokens"
 INFERENCE_OUTPUT_TOKENS: Final = "gen_ai.client.inference.usage.output_tokens"
-INFERENCE_CACHE_READ_INPUT_TOKENS: Final = (
-    "gen_ai.client.inference.usage.cache_read.input_tokens"
-)
-INFERENCE_CACHE_WRITE_INPUT_TOKENS: Final = (
-    "gen_ai.client.inference.usage.cache_write.input_tokens"
-)
-INFERENCE_REASONING_OUTPUT_TOKENS: Final = (
-    "gen_ai.client.inference.usage.reasoning.output_tokens"
-)
+INFERENCE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.client.inference.usage.cache_read.input_tokens"
+INFERENCE_CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.client.inference.usage.cache_write.input_tokens"
+INFERENCE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.client.inference.usage.reasoning.output_tokens"
 EXECUTE_TOOL_DURATION: Final = "gen_ai.execute_tool.duration"
 INVOKE_AGENT_DURATION: Final = "gen_ai.invoke_agent.duration"
 INVOKE_AGENT_INFERENCE_CALLS: Final = "gen_ai.invoke_agent.inference_calls"

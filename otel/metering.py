@@ -66,7 +66,7 @@ class Meters:
         for read in tuple(self.reads[name].values()):
             try:
                 readings = tuple(read())
-            except Exception:
+            except Exception:  # noqa: BLE001 - a gauge that fails must not cost the others
                 if name not in self._broken:  # once: it is read again and again
                     self._broken.add(name)
                     _log.exception("a metric cannot be read", extra={"metric": name})

@@ -38,6 +38,8 @@ class Activation:
         places: its places at the gates, left while it waits for its delegations.
         ending: whether the body is being ended, so that it can begin nothing more.
         over: whether it has ended, so that a thread that still runs is refused.
+        model_calls: model calls that it began itself.
+        tool_calls: skills that it used itself.
     """
 
     __slots__ = (
@@ -50,10 +52,12 @@ class Activation:
         "ending",
         "flows",
         "limits",
+        "model_calls",
         "over",
         "places",
         "run",
         "span",
+        "tool_calls",
         "totals",
     )
 
@@ -79,6 +83,8 @@ class Activation:
         self.places: list[Place] = [place] if place is not None else []
         self.ending = False
         self.over = False
+        self.model_calls = 0
+        self.tool_calls = 0
         self._waits = 0
         self._hints: Hints | None = None
 

@@ -112,11 +112,18 @@ class Cascade:
 
     Args:
         check: raises ``PolicyDenied`` for a target that must not be asked.
+        fell: hears whose failure makes another target be asked, and what kind it is.
     """
 
-    def __init__(self, course: Course, check: Callable[[Target], None]) -> None:
+    def __init__(
+        self,
+        course: Course,
+        check: Callable[[Target], None],
+        fell: Callable[[Target, str], None] = lambda *_: None,
+    ) -> None:
         self._course = course
         self._check = check
+        self._fell = fell
 
     async def walk(
         self, request: ModelRequest, ask: Callable[[ModelRequest], Awaitable[T]]
@@ -169,6 +176,8 @@ class Cascade:
                 used[target] = used.get(target, 0) + _attempts_of(error, share)
                 if not self._falls_through(error, request, position, left):
                     raise
+                if left > 1:
+                    self._fell(target, _word(error) or error.reason)
         failures += self._course.passed_over
         raise AllTargetsFailed(
             f"all {len(failures)} targets failed: {'; '.join(_line(one) for one in failures)}",
@@ -244,8 +253,12 @@ class Cascade:
             return False
         if isinstance(error, ProviderError) and not error.fallback_ok:
             return False
-        word = next((word for kind, word in WORDS if isinstance(error, kind)), None)
-        return word in self._course.fallback_on
+        return _word(error) in self._course.fallback_on
+
+
+def _word(error: RuntimeFault) -> str | None:
+    """Return what a failure is called in ``fallback_on``; None where it has no name there."""
+    return next((word for kind, word in WORDS if isinstance(error, kind)), None)
 
 
 def _attempts_of(error: RuntimeFault, share: ModelRequest) -> int:

@@ -21,6 +21,7 @@ import anyio
 from otel.attributes import invoke_agent_start, span_name
 from otel.conventions import INVOKE_AGENT
 from otel.log_scope import Scope, handling
+from otel.measurements import agent_began, agent_ended
 from runtime.activation import Activation
 from runtime.bodies import Bodies
 from runtime.context import Context
@@ -51,7 +52,7 @@ from runtime.signature import to_json
 from runtime.wishes import Sending
 
 if TYPE_CHECKING:
-    from otel import Span, Tracing
+    from otel import Metrics, Span, Tracing
     from runtime.agent import Agent, Skill
     from runtime.directory import Directory, Entry
     from runtime.engines import Engine
@@ -73,6 +74,7 @@ class Dispatcher:
         tracing: where spans come from.
         models: asks models.
         skills: runs skills.
+        metrics: where measurements go.
     """
 
     def __init__(
@@ -83,17 +85,29 @@ class Dispatcher:
         *,
         models: Models,
         skills: Skills,
+        metrics: Metrics,
     ) -> None:
         self._directory = directory
         self._engine = engine
         self._tracing = tracing
         self._models = models
         self._skills = skills
+        self._metrics = metrics
         self._bodies = Bodies(directory)
         self._runs: dict[str, Run] = {}
         self._served: set[str] = set()
 
     # --- runs ------------------------------------------------------------------------------------
+
+    @property
+    def runs(self) -> int:
+        """How many runs are under way."""
+        return len(self._runs)
+
+    @property
+    def reserved(self) -> int:
+        """Nano-USD that model calls under way hold in the budgets of their runs."""
+        return sum(run.budget.reserved for run in self._runs.values())
 
     async def run_root(self, run: Run, delegation: Delegation) -> Result[Any]:
         """Carry the Delegation at the root of a run, and return its Result."""
@@ -270,18 +284,40 @@ class Dispatcher:
         note = {"agent": delegation.sag_id, "task": delegation.task_id, "attempt": work.attempts}
         work.body = activation
         run.body_began()
+        began = self._measured_beginning(work) if self._metrics.on else 0.0
         try:
             run.record("delegation_started", delegation.op, note)
             with handling(Scope(log_fields_of(work), span)), span.attached():
                 answer = await self._answer(activation, work)
         except BaseException as error:
-            span.end(error_type=ended_by(work, error), message=f"{type(error).__name__}: {error}")
+            reason = ended_by(work, error)
+            span.end(error_type=reason, message=f"{type(error).__name__}: {error}")
+            if self._metrics.on:
+                self._measure(activation, began, reason)
             raise
         finally:
             activation.close()
             run.body_ended()
         end_span(span, activation, answer)
+        if self._metrics.on:
+            self._measure(activation, began, answer.reason)
         return answer
+
+    def _measured_beginning(self, work: Work) -> float:
+        now = anyio.current_time()
+        if work.attempts <= 1:  # a restart has waited for its back-off, not in a mailbox
+            agent_began(self._metrics, work.delegation.sag_id, now - work.since)
+        return now
+
+    def _measure(self, activation: Activation, began: float, reason: str | None) -> None:
+        agent_ended(
+            self._metrics,
+            activation.agent.name,
+            seconds=anyio.current_time() - began,
+            inference_calls=activation.model_calls,
+            tool_calls=activation.tool_calls,
+            error_type=reason,
+        )
 
     async def _answer(self, activation: Activation, work: Work) -> Answer:
         """Run the body; a failure on purpose is an answer, too."""

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import anyio
 
-from otel import configure_tracing
+from otel import configure_metrics, configure_tracing
+from otel.measurements import child_restarted
 from runtime.accounts import Accounts, accounts_spec
 from runtime.actors import Supervisor, actor_system
 from runtime.catalog import Catalog, profile_of
@@ -27,6 +28,7 @@ from runtime.dispatch import Dispatcher
 from runtime.elsewhere import Elsewhere
 from runtime.engines import LocalEngine
 from runtime.experience import learn_from
+from runtime.gauges import Gauges, Snapshot
 from runtime.governance.lifecycle import in_short, warnings_of
 from runtime.identity import wall_clock
 from runtime.invocations.invocation import Doors
@@ -47,8 +49,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
 
-    from otel import Tracing
-    from runtime.actors import ActorSystem, SupervisorRef, SystemStatistics
+    from otel import Metrics, Tracing
+    from runtime.actors import ActorSystem, SupervisorRef, SupervisorReport, SystemStatistics
     from runtime.agent import Agent
     from runtime.directory import Directory
     from runtime.engines import EngineStatistics
@@ -78,6 +80,7 @@ class System:
         directory: its agents and skills.
         journal: what was done.
         tracing: where its spans go.
+        metrics: where its measurements go.
         actors: its actors.
         accounts: its provider accounts, for calls that belong to no run.
         price_of: what a provider's model costs; None when nobody knows.
@@ -91,19 +94,23 @@ class System:
         *,
         actors: ActorSystem,
         engine: LocalEngine,
+        dispatcher: Dispatcher,
         workflows: Workflows,
         accounts: Accounts,
         price_of: Pricing,
         rules: Rules,
         reservations: Reservations,
     ) -> None:
-        self.catalog, self.directory, self.journal, self.tracing, self._environ = ground
+        self.catalog, self.directory, self.journal, self.tracing, self.metrics, self._environ = (
+            ground
+        )
         self.actors = actors
         self.accounts = accounts
         self.price_of = price_of
         self.rules = rules
         self.reservations = reservations
         self._engine = engine
+        self._dispatcher = dispatcher
         self._workflows = workflows
 
     def __repr__(self) -> str:
@@ -147,6 +154,20 @@ class System:
             journal=self.journal.statistics(),
         )
 
+    def snapshot(self) -> Snapshot:
+        """Return what the gauges of its metrics show."""
+        now, spans = self.statistics(), self.tracing.statistics()
+        return Snapshot(
+            now=anyio.current_time(),
+            agents=now.agents,
+            accounts=now.accounts,
+            dead_letters={**self.actors.dead_letters.counts},
+            journal=now.journal,
+            runs=self._dispatcher.runs,
+            reserved=self._dispatcher.reserved,
+            spans=spans.ended - spans.delivered,
+        )
+
 
 @asynccontextmanager
 async def running(
@@ -156,8 +177,9 @@ async def running(
     journal: Journal | None = None,
     environ: Mapping[str, str] | None = None,
     tracing: Tracing | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[System]:
-    """Open a system; on leaving, stop its actors in order and flush journal and spans.
+    """Open a system; on leaving, stop its actors in order and flush journal, spans and metrics.
 
     Args:
         catalog: a folder or a loaded catalog; None for one with nothing but the echo provider.
@@ -165,6 +187,7 @@ async def running(
         journal: where to note everything; None for memory. It is closed on leaving.
         environ: the environment; None for the process's.
         tracing: where spans go; None as ``OTEL_*`` say.
+        metrics: where measurements go; None as ``OTEL_*`` say.
 
     Raises:
         CatalogFaults: something in the catalog is wrong.
@@ -176,12 +199,14 @@ async def running(
     directory = load_directory(loaded)
     for agent in agents:
         directory.slug(agent)
+    # The page of metrics is the one that may be refused, so it comes first.
+    metrics = metrics if metrics is not None else configure_metrics(environ)
     tracing = tracing if tracing is not None else configure_tracing(environ)
     journal = journal if journal is not None else MemoryJournal()
     exit_: BaseException | None = None
     try:
         async with actor_system(watchdog_s=WATCHDOG_S) as actors:
-            ground = Ground(loaded, directory, journal, tracing, environ)
+            ground = Ground(loaded, directory, journal, tracing, metrics, environ)
             system = await _compose(ground, actors)
             try:
                 yield system
@@ -194,7 +219,10 @@ async def running(
     finally:
         with anyio.CancelScope(shield=True):
             await tracing.shutdown()
-            await journal.close()
+            try:
+                await journal.close()
+            finally:
+                await metrics.shutdown()
 
 
 class Ground(NamedTuple):
@@ -204,11 +232,12 @@ class Ground(NamedTuple):
     directory: Directory
     journal: Journal
     tracing: Tracing
+    metrics: Metrics
     environ: Mapping[str, str]
 
 
 async def _compose(ground: Ground, actors: ActorSystem) -> System:
-    catalog, directory, journal, tracing, environ = ground
+    catalog, directory, journal, tracing, metrics, environ = ground
     providers = importlib.import_module("providers")
     start = providers.ProviderActors().start
     spec = accounts_spec(start)
@@ -225,23 +254,37 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
     for line in in_short(warnings_of(catalog, rules.today)):
         logger.warning(line)
     await learn_from(journal, learned, catalog.routings.values(), wall_clock())
-    doors = Doors(tracing, reservations, partial(_teach, learned))
+    doors = Doors(tracing, reservations, partial(_teach, learned), metrics)
     planner = Planner(catalog, rules, pricing.of, learned)
     models = Models(planner, accounts, Elsewhere(catalog, environ, accounts), doors)
     timeouts = {s.name: s.timeout_s for s in catalog.skills.values() if s.timeout_s is not None}
-    skills = Skills(directory, tracing, timeouts, rules)
+    skills = Skills(directory, tracing, timeouts, rules, metrics)
     engine = LocalEngine(root)
-    dispatcher = Dispatcher(directory, engine, tracing, models=models, skills=skills)
-    return System(
+    dispatcher = Dispatcher(
+        directory, engine, tracing, models=models, skills=skills, metrics=metrics
+    )
+    system = System(
         ground,
         actors=actors,
         engine=engine,
-        workflows=Workflows(dispatcher, journal, tracing, rules.run_limit, wall_clock),
+        dispatcher=dispatcher,
+        workflows=Workflows(
+            dispatcher, journal, tracing, rules.run_limit, wall_clock, metrics=metrics
+        ),
         accounts=accounts,
         price_of=pricing,
         rules=rules,
         reservations=reservations,
     )
+    if metrics.on:
+        actors.on_report = partial(_count_restart, metrics)
+        Gauges(system.snapshot, frozenset(catalog.providers)).show(metrics)
+    return system
+
+
+def _count_restart(metrics: Metrics, report: SupervisorReport) -> None:
+    if report.context == "restart":
+        child_restarted(metrics, report.supervisor)
 
 
 def _teach(learned: Learned, seen: Observed) -> None:

@@ -67,6 +67,8 @@ class Flow:
             ProviderError: the call failed before any piece.
         """
         self._first = await self._receive()
+        if self._first is not None:
+            self._invocation.first_piece_came()
 
     async def next(self) -> ModelEvent | None:
         """Return the next piece, or None when the answer is complete.

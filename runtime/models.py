@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import anyio
 
 from otel.log_scope import within
+from otel.measurements import Called, fell_back
 from runtime.answers import answer_type
 from runtime.cascade import Cascade, Walked
 from runtime.catalog import Target
@@ -166,7 +167,7 @@ class Models:
         request: ModelRequest,
         ask: Callable[[ModelRequest], Awaitable[T]],
     ) -> Walked[T]:
-        cascade = Cascade(asking.prepared.course, partial(self._check, asking))
+        cascade = Cascade(asking.prepared.course, partial(self._check, asking), self._fell)
         try:
             return await cascade.walk(request, ask)
         except AllTargetsFailed:
@@ -177,6 +178,10 @@ class Models:
         asking.note_denied_before(target)
         with denials_noted(asking.asker, asking.prepared.data_classes):
             self._planner.check(target, asking.prepared)
+
+    def _fell(self, target: Target, error_type: str) -> None:
+        if self._doors.metrics.on:
+            fell_back(self._doors.metrics, Called(*target), error_type)
 
     def _at(self, asking: Asking, target: Target, request: ModelRequest) -> ModelRequest:
         """Return a request to a target, at the address that its payload names, if any."""
@@ -221,6 +226,7 @@ class Models:
     async def _begin(self, asking: Asking, request: ModelRequest) -> Invocation:
         target = Target(request.provider, request.model)
         case = self._planner.case_of(asking.who, asking.prepared, target)
+        asking.activation.model_calls += 1
         with denials_noted(asking.asker, asking.prepared.data_classes, target):
             return await begin(asking.asker, self._at(asking, target, request), case, self._doors)
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from otel import NO_METRICS
 from otel.attributes import invoke_workflow_end, invoke_workflow_start, span_name
 from otel.conventions import INVOKE_WORKFLOW
+from otel.measurements import run_ended
 from runtime.errors import InvalidInput, RuntimeFault
 from runtime.governance.budget import Budget
 from runtime.governance.cost import NANO
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
-    from otel import Span, Tracing
+    from otel import Metrics, Span, Tracing
     from runtime.governance.policy import RunLimit
     from runtime.journal import Kind
     from runtime.run import Run
@@ -74,7 +76,13 @@ def register(run: Run, payload: Any, argv: Sequence[str]) -> None:
 
 
 def sign_off(
-    run: Run, started: float, reason: str | None, error: str | None, output: Any = None
+    run: Run,
+    started: float,
+    reason: str | None,
+    error: str | None,
+    *,
+    output: Any = None,
+    metrics: Metrics = NO_METRICS,
 ) -> None:
     """Note how a run ended, and close its span with what it took.
 
@@ -84,11 +92,14 @@ def sign_off(
         reason: the class of its failure; None when it completed.
         error: the same in words.
         output: its answer, JSON data.
+        metrics: where measurements go.
 
     Raises:
         JournalFailed: the journal is closed.
     """
-    totals = run.totals
+    totals, seconds = run.totals, anyio.current_time() - started
+    if metrics.on:
+        run_ended(metrics, run.target, seconds=seconds, error_type=reason)
     if run.span is not None:
         run.span.set(
             invoke_workflow_end(
@@ -99,7 +110,7 @@ def sign_off(
             )
         )
         run.span.end(error_type=reason, message=error)
-    body = {"duration_s": round(anyio.current_time() - started, 6)}
+    body = {"duration_s": round(seconds, 6)}
     if reason is None:
         run.record("run_completed", "", body | {"output": output})
     else:

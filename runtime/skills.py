@@ -10,6 +10,7 @@ import anyio
 from otel.attributes import execute_tool_end, execute_tool_start, span_name
 from otel.conventions import EXECUTE_TOOL
 from otel.log_scope import within
+from otel.measurements import tool_ended
 from runtime.approval import ApprovalRequest
 from runtime.blocking import BlockingContext
 from runtime.errors import DeadlineExceeded, InvalidInput, InvalidOutput, PolicyDenied
@@ -20,7 +21,7 @@ from runtime.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel import Tracing
+    from otel import Metrics, Tracing
     from runtime.activation import Activation
     from runtime.agent import Skill
     from runtime.context import Context
@@ -38,6 +39,7 @@ class Skills:
         tracing: where spans come from.
         timeouts: by skill, the seconds that one call may take.
         rules: says which may be used.
+        metrics: where measurements go.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class Skills:
         tracing: Tracing,
         timeouts: Mapping[str, float],
         rules: Rules,
+        metrics: Metrics,
     ) -> None:
         self._directory = directory
         self._tracing = tracing
         self._timeouts = timeouts
         self._rules = rules
+        self._metrics = metrics
         self._threads = Threads()
 
     async def use(
@@ -100,6 +104,9 @@ class Skills:
         name = span_name(EXECUTE_TOOL, found.name)
         run.record("skill_started", op, {"skill": found.name, "input": given})
         span = self._tracing.start(name, parent=activation.span, attributes=attributes)
+        activation.tool_calls += 1
+        began = anyio.current_time() if self._metrics.on else 0.0
+        reason = None
         try:
             with span.attached(), within(span, skill=found.name):
                 inner = context if by_model else context.for_payload(payload)
@@ -112,6 +119,12 @@ class Skills:
             span.end(error_type=reason, message=str(error))
             run.record("skill_failed", op, {"error": str(error), "reason": reason})
             raise
+        finally:
+            if self._metrics.on:
+                seconds, agent = anyio.current_time() - began, activation.agent.name
+                tool_ended(
+                    self._metrics, found.name, agent=agent, seconds=seconds, error_type=reason
+                )
         return value
 
     async def _check_permission(

@@ -24,7 +24,7 @@ from runtime.signature import to_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel import Tracing
+    from otel import Metrics, Tracing
     from runtime.dispatch import Dispatcher
     from runtime.governance.policy import RunLimit
     from runtime.journal import Journal
@@ -45,6 +45,7 @@ class Workflows:
         tracing: where spans come from.
         run_limit: what policies let a run cost; None for no such policy.
         clock: the time, in seconds since the Unix epoch.
+        metrics: where measurements go.
     """
 
     def __init__(
@@ -54,6 +55,8 @@ class Workflows:
         tracing: Tracing,
         run_limit: RunLimit | None,
         clock: Callable[[], float],
+        *,
+        metrics: Metrics,
     ) -> None:
         self._under_way: dict[str, anyio.CancelScope] = {}
         self._closed = False
@@ -63,6 +66,7 @@ class Workflows:
         self._tracing = tracing
         self._run_limit = run_limit
         self._clock = clock
+        self._metrics = metrics
 
     async def run(
         self, target: str, agent: str, payload: Any, options: RunOptions, wishes: tuple[Wish, ...]
@@ -149,7 +153,7 @@ class Workflows:
             result = await self._dispatcher.run_root(run, root)
         except BaseException as error:
             try:
-                sign_off(run, started, *ended_by(error))
+                sign_off(run, started, *ended_by(error), metrics=self._metrics)
             except RuntimeFault:  # the journal's: what ended the run is what its caller must hear
                 logger.exception("the end of a run is not in the journal", extra={"run_id": run.id})
             raise
@@ -178,5 +182,6 @@ class Workflows:
             duration_s=round(anyio.current_time() - started, 6),
             value=result.value,
         )
-        sign_off(run, started, result.reason, result.error, output=outcome.output)
+        how = result.reason, result.error
+        sign_off(run, started, *how, output=outcome.output, metrics=self._metrics)
         return outcome

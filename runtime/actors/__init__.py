@@ -10,6 +10,7 @@ In reading order:
 - ``supervisor``: when children are started and ended;  ``parent``, ``child``: how;
   ``supervisor_ref``, ``administration``, ``report``: what one may ask it, and what it says
 - ``system``, ``watchdog``: the task group that holds all of it, and who blocks the event loop
+- ``visit``: how a thread looks at what only the event loop may touch
 
 It knows no model, no YAML, no HTTP. Its futures are asyncio's, because they cost a seventh of
 anyio's streams; the lifetimes are held by an anyio task group.
@@ -49,6 +50,7 @@ from runtime.actors.spec import ChildSpec
 from runtime.actors.supervisor import Supervisor
 from runtime.actors.supervisor_ref import SupervisorRef
 from runtime.actors.system import ActorSystem, SystemStatistics, actor_system
+from runtime.actors.visit import Visits
 from runtime.actors.watchdog import Watchdog
 
 __all__ = [
@@ -89,6 +91,7 @@ __all__ = [
     "SystemStatistics",
     "TooManyChildren",
     "Unhandled",
+    "Visits",
     "Watchdog",
     "actor_system",
 ]

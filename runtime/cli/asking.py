@@ -170,10 +170,11 @@ async def _noted(wishes: Wishes, system: System, interrupts: Interrupts) -> Asyn
         yield run
     except BaseException as error:
         with suppress(RuntimeFault):  # the journal's: what ended the command is what counts
-            sign_off(run, began, *ended_by(error))
+            sign_off(run, began, *ended_by(error), metrics=system.metrics)
         raise
     cancelled = interrupts.scope.cancelled_caught
-    sign_off(run, began, *(("cancelled", "it was cancelled") if cancelled else (None, None)))
+    how = ("cancelled", "it was cancelled") if cancelled else (None, None)
+    sign_off(run, began, *how, metrics=system.metrics)
 
 
 def _caller(wishes: Wishes, system: System, run: Run) -> Caller:
@@ -198,7 +199,7 @@ def _caller(wishes: Wishes, system: System, run: Run) -> Caller:
         ),
         price_of=system.price_of,
         rules=system.rules,
-        doors=Doors(system.tracing, system.reservations, _unheard),
+        doors=Doors(system.tracing, system.reservations, _unheard, system.metrics),
     )
 
 

@@ -60,6 +60,7 @@ class Work:
         place: its place at the agent's gate; None when it has none.
         state: the object that keeps the state of a stateful agent.
         timer: the pending deadline.
+        since: when it came, in seconds of the event loop's clock.
         body: the body at work on it; None before there is one.
     """
 
@@ -72,13 +73,16 @@ class Work:
         "outcome",
         "place",
         "ref",
+        "since",
         "state",
         "timer",
     )
 
     def __init__(self, delegation: Delegation) -> None:
+        loop = asyncio.get_running_loop()
         self.delegation = delegation
-        self.outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.since = loop.time()
+        self.outcome: asyncio.Future[Any] = loop.create_future()
         self.arguments: Any = None
         self.attempts = 0
         self.ending: Ending | None = None

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
+from otel import NO_METRICS
 from otel.chat_attributes import chat_end
+from otel.measurements import (
+    Called,
+    Tokens,
+    call_admitted,
+    call_settled,
+    chat_ended,
+    first_chunk_came,
+)
 from runtime.catalog import Target
 from runtime.chat_spans import chat_end_of, start_chat_span
 from runtime.described import fingerprint, request_digest, tokens_of
@@ -27,7 +36,7 @@ from runtime.run import claims_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel import Span, Tracing
+    from otel import Metrics, Span, Tracing
     from otel.attributes import Attributes
     from runtime.invocations.case import Asker, Case
     from runtime.invocations.fate import Fate
@@ -58,11 +67,13 @@ class Doors(NamedTuple):
         tracing: where spans come from.
         reservations: lets calls begin whose worst case fits.
         observe: hears how each call went.
+        metrics: where measurements go.
     """
 
     tracing: Tracing
     reservations: Reservations
     observe: Callable[[Observed], None]
+    metrics: Metrics = NO_METRICS
 
 
 class _Begun(NamedTuple):
@@ -112,6 +123,13 @@ class Invocation:
         """Count an attempt: from now on the call may be billed."""
         self._attempts += 1
         self._is_out = True
+        if self._doors.metrics.on and self._attempts == 1:
+            call_admitted(self._doors.metrics, self._called, self._seconds)
+
+    def first_piece_came(self) -> None:
+        """Measure that a streamed answer has begun."""
+        if self._doors.metrics.on:
+            first_chunk_came(self._doors.metrics, self._called, self._seconds)
 
     def spared(self) -> None:
         """Note that nobody bills the last attempt."""
@@ -168,6 +186,8 @@ class Invocation:
         self.span.end()
         body = answered_note(self._asker, reply, case, unpriced=cost is None, cut_off=cut_off)
         self._record("invocation_completed", body | {"settled_nano_usd": spent}, cost)
+        if self._doors.metrics.on:
+            self._measure(reply.usage, cost, spent, response_model=reply.model)
         self._doors.observe(self._observed(reply.usage, ok=True))
 
     def failed(self, error: BaseException) -> None:
@@ -180,11 +200,13 @@ class Invocation:
         self._settle(fate.settled)
         self._count(fate.usage, fate.cost, failed=True)
         self.span.set(_cost_of_failure(fate))
-        reason = self._asker.reason_of(error)
-        self.span.end(error_type=_error_type(error, reason), message=str(error))
+        error_type = _error_type(error, self._asker.reason_of(error))
+        self.span.end(error_type=error_type, message=str(error))
         self._record(
             "invocation_failed", failed_note(self._asker, error, fate, self._attempts), fate.cost
         )
+        if self._doors.metrics.on:
+            self._measure(fate.usage, fate.cost, fate.settled, error_type=error_type)
         is_late = isinstance(error, DeadlineExceeded) and self._is_out
         if is_late or isinstance(error, ProviderError):
             self._doors.observe(self._observed(None, ok=False))
@@ -199,7 +221,37 @@ class Invocation:
     def _observed(self, usage: Usage | None, *, ok: bool) -> Observed:
         target = Target(self.request.provider, self.request.model)
         tokens = 0 if usage is None else usage.output_tokens
-        return Observed(target, anyio.current_time() - self._began, tokens, ok)
+        return Observed(target, self._seconds, tokens, ok)
+
+    @property
+    def _seconds(self) -> float:
+        return anyio.current_time() - self._began
+
+    @property
+    def _called(self) -> Called:
+        return Called(self.request.provider, self.request.model)
+
+    def _measure(
+        self,
+        usage: Usage | None,
+        cost: int | None,
+        spent: int,
+        *,
+        response_model: str | None = None,
+        error_type: str | None = None,
+    ) -> None:
+        metrics = self._doors.metrics
+        call_settled(metrics, self._called, spent)
+        chat_ended(
+            metrics,
+            self._called,
+            seconds=self._seconds,
+            attempts=self._attempts,
+            tokens=None if usage is None else _tokens(usage),
+            cost_nano_usd=cost,
+            response_model=response_model or None,
+            error_type=error_type,
+        )
 
     def _settle(self, spent: int) -> None:
         self._asker.run.settle(self._begun.worst + self._lost, spent)
@@ -258,6 +310,16 @@ def _cost_of_failure(fate: Fate) -> Attributes:
     """Return what the span of a call says that failed and was billed."""
     used: dict[str, Any] = {} if fate.usage is None else tokens_of(fate.usage)
     return chat_end(cost_nano_usd=fate.cost if fate.billed == "partly" else None, **used)
+
+
+def _tokens(usage: Usage) -> Tokens:
+    return Tokens(
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_input_tokens or 0,
+        usage.cache_write_tokens or 0,
+        usage.reasoning_tokens or 0,
+    )
 
 
 def _error_type(error: BaseException, reason: str) -> str:

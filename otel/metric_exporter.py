@@ -1,0 +1,196 @@
+"""The stock OTLP exporters of metrics, watched: an outage is told once, not at each interval.
+
+Sums are cumulative, so a batch that did not arrive is made good by the next one; only what happens
+in the last interval before the end can be lost. A collector that has no place for metrics at all,
+as Jaeger has none, says so with 404 (or ``UNIMPLEMENTED``): that is told once, calmly, and no more
+are sent there.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
+
+from otel.settings import TelemetryMisconfigured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.sdk.metrics.export import MetricsData
+
+    from otel.settings import ExportSettings
+
+_log = logging.getLogger("otel.metric_exporter")
+
+_LONGEST_REASON = 300
+_EXPORTERS_LOGGERS = (
+    "opentelemetry.exporter.otlp.proto.http.metric_exporter",
+    "opentelemetry.exporter.otlp.proto.grpc.exporter",
+)
+_NO_PLACE = re.compile(r"code: (404\b|405\b|501\b|StatusCode\.UNIMPLEMENTED)")
+_heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
+
+
+class _ToWatcher(logging.Filter):
+    """Takes the records of an exporter that is being watched; all others pass."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        heard = _heard.get()
+        if heard is not None:
+            heard.append(record.getMessage())
+        return heard is None
+
+
+_to_watcher = _ToWatcher()
+
+
+class WatchedMetricExporter(MetricExporter):
+    """Passes batches on to an exporter, and tells what became of them where that changes.
+
+    Attributes:
+        delivered: batches that the collector took.
+        endpoint: where the collector is, for people to read.
+    """
+
+    def __init__(self, exporter: MetricExporter, endpoint: str) -> None:
+        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001 - the SDK's own reader takes them like this
+        self.delivered = 0
+        self._exporter = exporter
+        self.endpoint = endpoint
+        self._is_out = False
+        self._has_no_place = False
+        self._closed = False
+        for name in _EXPORTERS_LOGGERS:
+            logging.getLogger(name).addFilter(_to_watcher)  # adding it twice adds it once
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
+        """Send one batch, with the retries of the exporter; blocks until its timeout at worst."""
+        del timeout_millis, kwargs  # the exporter has the timeout of its settings
+        if self._closed or self._has_no_place:
+            return MetricExportResult.FAILURE
+        with _hearing() as heard:
+            try:
+                result = self._exporter.export(metrics_data)
+            except Exception as error:  # noqa: BLE001 - telemetry must not end the thread it is in
+                result = MetricExportResult.FAILURE
+                heard.append(f"{type(error).__name__}: {error}")
+        if result is MetricExportResult.SUCCESS:
+            self.delivered += 1
+            self._arrived()
+        else:
+            self._failed(heard)
+        return result
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Return True: nothing is held back here."""
+        del timeout_millis
+        return True
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Give up: a waiting retry ends now, and later batches are refused. Once is enough."""
+        del timeout_millis, kwargs
+        if not self._closed:
+            self._closed = True
+            with _hearing():
+                self._exporter.shutdown()
+
+    def _arrived(self) -> None:
+        if self._is_out:
+            self._is_out = False
+            _log.warning("metrics reach %s again", self.endpoint, extra=self._place)
+
+    def _failed(self, heard: list[str]) -> None:
+        reason = (heard or ["a batch was refused"])[0]
+        if any(_NO_PLACE.search(line) for line in heard):
+            self._has_no_place = True
+            _log.info(
+                "%s takes no metrics, so none are sent there; OTEL_METRICS_EXPORTER=none says so"
+                " from the start",
+                self.endpoint,
+                extra=self._place,
+            )
+        elif not (self._is_out or self._closed):
+            self._is_out = True
+            _log.warning(
+                "metrics do not reach %s: %s; still trying, without a line for each failure",
+                self.endpoint,
+                reason[:_LONGEST_REASON],
+                extra=self._place,
+            )
+
+    @property
+    def _place(self) -> dict[str, str]:
+        return {"endpoint": self.endpoint}
+
+
+@contextmanager
+def _hearing() -> Iterator[list[str]]:
+    heard: list[str] = []
+    token = _heard.set(heard)
+    try:
+        yield heard
+    finally:
+        _heard.reset(token)
+
+
+def otlp_metric_exporter(settings: ExportSettings) -> MetricExporter:
+    """Build the exporter for the protocol; only that one is imported.
+
+    Raises:
+        TelemetryMisconfigured: a file with a certificate or a key is not there.
+    """
+    for path in (settings.certificate, settings.client_key, settings.client_certificate):
+        if path is not None and not Path(path).is_file():
+            raise TelemetryMisconfigured(f"an OTEL_EXPORTER_OTLP_ variable names no file: {path}")
+    return _grpc(settings) if settings.protocol == "grpc" else _http(settings)
+
+
+def _http(settings: ExportSettings) -> MetricExporter:
+    from opentelemetry.exporter.otlp.proto.http import (  # noqa: PLC0415 - only where it is used
+        Compression,
+        metric_exporter,
+    )
+
+    return metric_exporter.OTLPMetricExporter(
+        endpoint=settings.endpoint,
+        headers=dict(settings.headers),
+        timeout=settings.timeout_s,
+        compression=Compression(settings.compression),
+        certificate_file=settings.certificate,
+        client_key_file=settings.client_key,
+        client_certificate_file=settings.client_certificate,
+    )
+
+
+def _grpc(settings: ExportSettings) -> MetricExporter:
+    import grpc  # type: ignore[import-untyped]  # noqa: PLC0415 - it ships no types; 0.1 s
+    from opentelemetry.exporter.otlp.proto.grpc import metric_exporter  # noqa: PLC0415 - as above
+
+    compressions = {"none": grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip}
+    credentials = None
+    if not settings.insecure:
+        credentials = grpc.ssl_channel_credentials(
+            root_certificates=_content(settings.certificate),
+            private_key=_content(settings.client_key),
+            certificate_chain=_content(settings.client_certificate),
+        )
+    return metric_exporter.OTLPMetricExporter(
+        endpoint=settings.endpoint,
+        insecure=settings.insecure,
+        credentials=credentials,
+        headers=dict(settings.headers),
+        timeout=settings.timeout_s,
+        compression=compressions[settings.compression],
+    )
+
+
+def _content(path: str | None) -> bytes | None:
+    return None if path is None else Path(path).read_bytes()
