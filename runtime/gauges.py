@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otel import Reading
 from otel import conventions as names
-from runtime.actors import Visits
+from runtime.actors import LoopGone, Visits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from otel import Metrics
+    from runtime.actors.dead_letters import Why
     from runtime.engines import EngineStatistics
     from runtime.journal import JournalStatistics
 
@@ -48,7 +49,7 @@ class Snapshot(NamedTuple):
     now: float
     agents: list[EngineStatistics]
     accounts: Mapping[str, Any]
-    dead_letters: Mapping[str, int]
+    dead_letters: Mapping[Why, int]
     journal: JournalStatistics
     runs: int
     reserved: int
@@ -94,8 +95,8 @@ class Gauges:
                     self._snapshot = self._visits.call(self._take, LOOP_S)
                 except TimeoutError:
                     logger.debug("the event loop is busy: gauges show what was seen last")
-                except RuntimeError:
-                    self._snapshot = None  # the event loop is gone, and all that was on it
+                except LoopGone:
+                    self._snapshot = None
             self._shown.add(name)
             return self._snapshot
 

@@ -161,7 +161,7 @@ class System:
             now=anyio.current_time(),
             agents=now.agents,
             accounts=now.accounts,
-            dead_letters={**self.actors.dead_letters.counts},
+            dead_letters=self.actors.dead_letters.counts.copy(),
             journal=now.journal,
             runs=self._dispatcher.runs,
             reserved=self._dispatcher.reserved,
@@ -218,11 +218,12 @@ async def running(
             raise exit_
     finally:
         with anyio.CancelScope(shield=True):
-            await tracing.shutdown()
             try:
-                await journal.close()
+                async with anyio.create_task_group() as last_words:  # at once: each takes its time
+                    last_words.start_soon(tracing.shutdown)
+                    last_words.start_soon(metrics.shutdown)
             finally:
-                await metrics.shutdown()
+                await journal.close()
 
 
 class Ground(NamedTuple):

@@ -12,11 +12,16 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio.to_thread
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceServicer
+
+from tests.otel_metrics import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,8 +69,10 @@ class Collector(ThreadingHTTPServer):
         self.spool = spool
         self.export = export
         self.collected = Collected()
+        self.measured = Measured()
         self.statuses: list[int] = []
         self.partial = ExportTraceServiceResponse()
+        self.metric_status = 200
         self.answering = threading.Event()
         self.answering.set()
 
@@ -86,19 +93,30 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.collected.asked.set()
         self.server.answering.wait(PATIENCE_S)
-        status = self.server.statuses.pop(0) if self.server.statuses else 200
+        status = self._status()
         if status == 200:
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            request = ExportTraceServiceRequest.FromString(body)
-            self.server.collected.add(request, headers | {"path": self.path})
-        answer = self.server.partial.SerializeToString() if status == 200 else b""
+            if self.path.endswith("/v1/metrics"):
+                self.server.measured.add(ExportMetricsServiceRequest.FromString(body), headers)
+            else:
+                request = ExportTraceServiceRequest.FromString(body)
+                self.server.collected.add(request, headers | {"path": self.path})
+        is_partial = status == 200 and self.path.endswith("/v1/traces")
+        answer = self.server.partial.SerializeToString() if is_partial else b""
         self.send_response(status)
         self.send_header("Retry-After", "0")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
+
+    def _status(self) -> int:
+        if self.path.endswith("/v1/metrics"):
+            self.server.measured.asked.set()
+            self.server.measured.posts += 1
+            return self.server.metric_status
+        return self.server.statuses.pop(0) if self.server.statuses else 200
 
     def log_message(self, *_details: object) -> None:
         pass

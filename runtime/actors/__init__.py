@@ -50,7 +50,7 @@ from runtime.actors.spec import ChildSpec
 from runtime.actors.supervisor import Supervisor
 from runtime.actors.supervisor_ref import SupervisorRef
 from runtime.actors.system import ActorSystem, SystemStatistics, actor_system
-from runtime.actors.visit import Visits
+from runtime.actors.visit import LoopGone, Visits
 from runtime.actors.watchdog import Watchdog
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "Exit",
     "HandedOff",
     "Ignore",
+    "LoopGone",
     "Mailbox",
     "MailboxFull",
     "NotFound",

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
+
+from runtime.actors.errors import ActorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+
+
+class LoopGone(ActorError):
+    """The event loop is closed, and all that was on it is gone."""
 
 
 class Visits:
@@ -33,23 +38,23 @@ class Visits:
 
         Raises:
             TimeoutError: the event loop was busy for so long.
-            RuntimeError: the event loop is gone.
+            LoopGone: the event loop is closed.
             Exception: what the function raised.
         """
         if threading.get_ident() == self._thread:
             return function()  # it would wait for itself
-        answer: Future[T] = Future()
-        self._loop.call_soon_threadsafe(_answer, answer, function)
+        visit = _in_a_task(function)
+        try:
+            answer = asyncio.run_coroutine_threadsafe(visit, self._loop)
+        except RuntimeError as error:
+            visit.close()
+            raise LoopGone(str(error)) from error
         try:
             return answer.result(timeout_s)
         finally:
             answer.cancel()  # nobody waits any more
 
 
-def _answer(answer: Future[T], function: Callable[[], T]) -> None:
-    if not answer.set_running_or_notify_cancel():
-        return
-    try:
-        answer.set_result(function())
-    except Exception as error:  # noqa: BLE001  # it is whoever asked that must hear of it
-        answer.set_exception(error)
+async def _in_a_task(function: Callable[[], T]) -> T:
+    """Call it where anyio knows which event loop it is on, which it does not in a callback."""
+    return function()
