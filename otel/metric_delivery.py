@@ -75,11 +75,13 @@ class DeliveringMetrics(MeteredMetrics):
         self._own.shutdown()
 
     def _at_exit(self) -> None:
-        """Nobody awaited ``shutdown``: send what is known.
+        """Nobody awaited ``shutdown``: send what is known, unless the collector is out already.
 
-        What is being sent may still take the exporter's own timeout.
+        No thread can be started this late, so what is being sent may take the exporter's timeout.
         """
         self._forget()  # the event loop that gauges are read on is gone
+        if self._exporter is not None and self._exporter.is_out:
+            self._exporter.shutdown()
         self._stop()
 
 

@@ -56,6 +56,7 @@ class WatchedMetricExporter(MetricExporter):
     Attributes:
         delivered: batches that the collector took.
         endpoint: where the collector is, for people to read.
+        is_out: whether the last thing known is that it does not answer.
     """
 
     def __init__(self, exporter: MetricExporter, endpoint: str) -> None:
@@ -63,7 +64,7 @@ class WatchedMetricExporter(MetricExporter):
         self.delivered = 0
         self._exporter = exporter
         self.endpoint = endpoint
-        self._is_out = False
+        self.is_out = False
         self._has_no_place = False
         self._closed = False
         for name in _EXPORTERS_LOGGERS:
@@ -103,8 +104,8 @@ class WatchedMetricExporter(MetricExporter):
                 self._exporter.shutdown()
 
     def _arrived(self) -> None:
-        if self._is_out:
-            self._is_out = False
+        if self.is_out:
+            self.is_out = False
             _log.warning("metrics reach %s again", self.endpoint, extra=self._place)
 
     def _failed(self, heard: list[str]) -> None:
@@ -117,8 +118,8 @@ class WatchedMetricExporter(MetricExporter):
                 self.endpoint,
                 extra=self._place,
             )
-        elif not (self._is_out or self._closed):
-            self._is_out = True
+        elif not (self.is_out or self._closed):
+            self.is_out = True
             _log.warning(
                 "metrics do not reach %s: %s; still trying, without a line for each failure",
                 self.endpoint,

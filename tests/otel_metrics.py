@@ -42,12 +42,13 @@ class Measured:
     @property
     def last(self) -> dict[str, Metric]:
         """The metrics of the last request, by name: sums are cumulative."""
-        return {
-            metric.name: metric
-            for resource in self.requests[-1].resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
+        return _by_name(self.requests[-1])
+
+    def of_all_processes(self, name: str) -> float:
+        """Return the sum of a counter over all processes, by the last request of each."""
+        last = {_process(request): _by_name(request) for request in self.requests}
+        metrics = [metrics[name] for metrics in last.values() if name in metrics]
+        return sum(_number(point) for metric in metrics for _, point in _points(metric, "sum"))
 
     def numbers(self, name: str) -> dict[frozenset[tuple[str, str]], float]:
         """Return the values of a counter or a gauge, by their dimensions."""
@@ -63,6 +64,21 @@ class Measured:
     def histograms(self, name: str) -> dict[frozenset[tuple[str, str]], HistogramDataPoint]:
         """Return the points of a histogram, by their dimensions."""
         return dict(_points(self.last[name], "histogram"))
+
+
+def _by_name(request: ExportMetricsServiceRequest) -> dict[str, Metric]:
+    return {
+        metric.name: metric
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+
+
+def _process(request: ExportMetricsServiceRequest) -> str:
+    (resource,) = request.resource_metrics
+    said = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
+    return said["service.instance.id"]
 
 
 def _points(metric: Metric, *kinds: str) -> Iterator[tuple[frozenset[tuple[str, str]], object]]:

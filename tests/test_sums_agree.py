@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from tests.cli_workspace import command, environment, run_process
+from tests.otel_metrics import Measured
 from tests.otel_receivers import running_collector
 from tests.simulated import simulator
 from tests.test_invoke_processes import assert_goes_on
@@ -350,6 +351,7 @@ class History:
         done: the processes by the name of their work.
         killed: the runs of those that were killed, by name.
         spans: all spans.
+        measured: all metrics.
         summary: what ``flow summarize`` says.
         rows: the rows of ``data query --format csv``.
         listed: what ``runs --json`` says of each run.
@@ -361,6 +363,7 @@ class History:
         self.done: dict[str, Done] = {}
         self.killed: dict[str, str] = {}
         self.spans: list[Span] = []
+        self.measured = Measured()
         self.summary: dict[str, Any] = {}
         self.rows: list[dict[str, str]] = []
         self.listed: dict[str, dict[str, Any]] = {}
@@ -504,6 +507,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
         make(history.folder, server.url)
         play(history, server, collector.environ)
         history.spans = list(collector.collected.spans)
+        history.measured = collector.measured
     history.summary = json.loads(output_of(history.folder, "flow", "summarize"))
     query = output_of(history.folder, "data", "query", "--format", "csv")
     history.rows = list(csv.DictReader(io.StringIO(query)))
@@ -801,3 +805,16 @@ def test_all_spans_of_calls_together_are_the_bill_of_all_that_was_not_killed(
     runs = [history.run(done.run_id) for done in history.done.values()]
     bill = sum(attributes(span).get(COST, 0) for span in history.spans if is_call(span))
     assert bill == sum(run["cost_nano_usd"] for run in runs) > 0
+
+
+def test_all_metrics_together_are_the_same_bill_and_the_same_tokens(history: History) -> None:
+    calls = [call for done in history.done.values() for call in history.calls(done.run_id)]
+    measured = history.measured
+    assert measured.of_all_processes(COST) == sum(call["cost_nano_usd"] for call in calls) > 0
+    counted = sum(call["settled_nano_usd"] for call in calls)
+    assert measured.of_all_processes("magsag.budget.spent.nano_usd") == counted
+    for kind in TOKENS:
+        total = sum(call[kind] for call in calls)
+        assert measured.of_all_processes(f"gen_ai.client.inference.usage.{kind}") == total > 0
+    runs = measured.of_all_processes("magsag.runs")
+    assert runs == len({done.run_id for done in history.done.values()})
