@@ -68,7 +68,9 @@ class WatchedMetricExporter(MetricExporter):
         self._has_no_place = False
         self._closed = False
         for name in _EXPORTERS_LOGGERS:
-            logging.getLogger(name).addFilter(_to_watcher)  # adding it twice adds it once
+            filters = logging.getLogger(name).filters
+            if _to_watcher not in filters:
+                filters.insert(0, _to_watcher)  # the SDK's own drops what was said just before
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
