@@ -9,7 +9,7 @@ import anyio.to_thread
 import pytest
 
 from runtime import Context, mag, running, sag
-from runtime.actors import Actor, Visits
+from runtime.actors import Actor, LoopGone, Visits
 from runtime.gauges import Gauges
 from runtime.journal import MemoryJournal
 from tests.acceptance import KEY, catalog_of, entry_at
@@ -296,3 +296,16 @@ async def test_a_look_from_a_thread_waits_no_longer_than_it_may() -> None:
         await anyio.to_thread.run_sync(visits.call, lambda: 1 / 0, 60)
     with pytest.raises(TimeoutError):
         await anyio.to_thread.run_sync(visits.call, lambda: "too late", 0)
+
+
+async def test_a_look_at_a_loop_that_is_gone_says_so_and_its_gauges_show_nothing() -> None:
+    class Taken:
+        runs = 1
+
+    async def made() -> Gauges:
+        return Gauges(Taken, ())  # type: ignore[arg-type]  # as much as is looked at
+
+    gauges = await anyio.to_thread.run_sync(anyio.run, made)  # on a loop of its own
+    assert gauges.read("magsag.runs.active") == ()
+    with pytest.raises(LoopGone):
+        gauges._visits.call(Taken, 1)
