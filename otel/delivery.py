@@ -104,11 +104,9 @@ class DeliveringTracing(RecordingTracing):
         return self._endpoint
 
     def statistics(self) -> SpanStatistics:  # noqa: D102 - as in Tracing
-        return SpanStatistics(
-            started=self._processor.started,
-            ended=self._processor.ended,
-            delivered=self._exporter.delivered,
-        )
+        started, ended = self._processor.started, self._processor.ended
+        delivered = self._exporter.delivered
+        return SpanStatistics(started, ended, delivered, pending=ended - delivered)
 
     async def shutdown(self, timeout_s: float = DEFAULT_SHUTDOWN_S) -> bool:
         """Send what is queued, in a thread, and give up what is not sent in time.

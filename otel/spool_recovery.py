@@ -6,6 +6,7 @@ A process holds the lock of its files, so what can be locked is nobody's any mor
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -23,15 +24,17 @@ if TYPE_CHECKING:
 
 CRASHED: Final = "process_crashed"
 
+_HALF_MADE_NS: Final = 60 * 10**9
+
 _log = logging.getLogger("otel.spool")
 
 
 def recover(spool: Spool) -> None:
     """Take over what is in a spool's folder and belongs to no living process."""
     with suppress(OSError):
-        for path in sorted(spool.folder.glob(f"*{open_spans.SUFFIX}")):
+        for path in sorted(spool.folder.glob(f"[!.]*{open_spans.SUFFIX}")):
             _close_spans(spool, path)
-        for path in sorted(spool.folder.glob(f"*{segment.SUFFIX}"), reverse=True):
+        for path in sorted(spool.folder.glob(f"[!.]*{segment.SUFFIX}"), reverse=True):
             _take_over(spool, path)
         for path in spool.folder.glob(".*"):
             _remove_half_made(path)
@@ -40,7 +43,7 @@ def recover(spool: Spool) -> None:
 def recover_rejected(spool: Spool) -> None:
     """Take over what collectors have refused, so that it is sent once more."""
     with suppress(OSError):
-        for path in sorted((spool.folder / REJECTED).glob(f"*{segment.SUFFIX}"), reverse=True):
+        for path in sorted((spool.folder / REJECTED).glob(f"[!.]*{segment.SUFFIX}"), reverse=True):
             _take_over(spool, path)
 
 
@@ -98,6 +101,9 @@ def _put_aside(path: Path, error: NotASegment) -> None:
 
 
 def _remove_half_made(path: Path) -> None:
-    """Remove a file whose process died while it made it."""
-    if path.suffix in {segment.SUFFIX, open_spans.SUFFIX} and not mapped_file.is_held(path):
-        path.unlink(missing_ok=True)
+    """Remove a file whose process died while it made it, which takes no time."""
+    with suppress(FileNotFoundError):
+        age_ns = time.time_ns() - path.stat().st_mtime_ns
+        is_ours = path.suffix in {segment.SUFFIX, open_spans.SUFFIX}
+        if is_ours and age_ns > _HALF_MADE_NS and not mapped_file.is_held(path):
+            path.unlink(missing_ok=True)

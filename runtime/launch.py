@@ -165,7 +165,7 @@ class System:
             journal=now.journal,
             runs=self._dispatcher.runs,
             reserved=self._dispatcher.reserved,
-            spans=spans.ended - spans.delivered,
+            spans=spans.pending,
         )
 
 

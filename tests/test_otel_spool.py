@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -280,6 +281,28 @@ async def test_a_living_process_keeps_its_files(collector: Collector) -> None:
         process.send_signal(signal.SIGKILL)
     await swept(collector)
     assert len(collector.collected.spans) == 702
+
+
+async def test_a_file_that_is_being_made_is_left_alone_and_one_that_never_was_is_removed(
+    collector: Collector,
+) -> None:
+    making, made_never = collector.spool / ".1.spans", collector.spool / ".2.open"
+    making.touch()
+    made_never.touch()
+    os.utime(made_never, (0, 0))
+    await swept(collector)
+    assert [path.name for path in collector.spool.iterdir()] == [".1.spans"]
+
+
+async def test_a_file_that_nobody_understands_is_put_aside(
+    collector: Collector, lines: Lines
+) -> None:
+    (collector.spool / "1.spans").write_bytes(b"what is this")
+    (collector.spool / "2.open").write_bytes(b"and this")
+    await swept(collector)
+    names = sorted(path.name for path in collector.spool.iterdir())
+    assert names == ["1.spans.unknown", "2.open.unknown"]
+    assert len([line for line in lines.from_package("otel") if "put aside" in line]) == 2
 
 
 # --- no room -------------------------------------------------------------------------------------
