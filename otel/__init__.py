@@ -3,7 +3,7 @@
 Read it in this order:
 
 - ``conventions``: every name that is emitted.
-- ``attributes``, ``chat_attributes``: what each kind of span says.
+- ``attributes``, ``chat_attributes``, ``attempt_attributes``: what each kind of span says.
 - ``span``, ``tracing``: ``configure_tracing``, ``Tracing``, ``Span``; all that the runtime sees.
 - ``settings``, ``resource``: what the ``OTEL_*`` variables ask for.
 - ``recording``, ``sendable``, ``trace_ids``: spans given to any TracerProvider.

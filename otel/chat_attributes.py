@@ -130,6 +130,7 @@ def chat_end(
     attempts: int | None = None,
     retry_wait_ms: float | None = None,
     rate_limit_wait_ms: float | None = None,
+    budget_wait_ms: float | None = None,
     cache_hit: bool | None = None,
 ) -> Attributes:
     """Describe how a model call ended. A call that failed but was billed keeps usage and cost.
@@ -149,6 +150,7 @@ def chat_end(
         attempts: how many requests it took.
         retry_wait_ms: milliseconds waited between attempts.
         rate_limit_wait_ms: milliseconds waited for the account's rate limit.
+        budget_wait_ms: milliseconds waited for what other calls had reserved.
         cache_hit: whether our own cache answered.
     """
     usage_and_answer = present(
@@ -166,6 +168,7 @@ def chat_end(
             names.ATTEMPTS: attempts,
             names.RETRY_WAIT_MS: retry_wait_ms,
             names.RATE_LIMIT_WAIT_MS: rate_limit_wait_ms,
+            names.BUDGET_WAIT_MS: budget_wait_ms,
             names.CACHE_HIT: cache_hit,
         }
     )

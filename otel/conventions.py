@@ -77,6 +77,13 @@ USAGE_CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 USAGE_CACHE_CREATION_INPUT_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
 USAGE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 
+# --- attempts and waits of a model call -----------------------------------------------------------
+
+HTTP_REQUEST_METHOD: Final = "http.request.method"
+HTTP_REQUEST_RESEND_COUNT: Final = "http.request.resend_count"
+HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
+WAIT_HELD_BY: Final = "magsag.wait.held_by"
+
 # --- money: only where it was billed, so that a sum over spans counts nothing twice --------------
 
 COST_AMOUNT: Final = "gen_ai.usage.cost.amount"
@@ -100,6 +107,7 @@ TURNS: Final = "magsag.turns"
 ATTEMPTS: Final = "magsag.attempts"
 RETRY_WAIT_MS: Final = "magsag.retry.wait_ms"
 RATE_LIMIT_WAIT_MS: Final = "magsag.ratelimit.wait_ms"
+BUDGET_WAIT_MS: Final = "magsag.budget.wait_ms"
 CACHE_HIT: Final = "magsag.cache.hit"
 TOOL_BYTES: Final = "magsag.tool.bytes"
 TOTAL_CALLS: Final = "magsag.total.calls"

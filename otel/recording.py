@@ -54,6 +54,10 @@ class RecordingSpan(Span):
         self._redact = redact
         self._ended = False
 
+    @property
+    def is_recording(self) -> bool:  # noqa: D102 - as in Span
+        return not self._ended and self.recorded.is_recording()
+
     def set(self, attributes: Mapping[str, AttributeValue]) -> None:  # noqa: D102 - as in Span
         if not self._ended:
             self.recorded.set_attributes(sendable(attributes))
@@ -100,6 +104,10 @@ class RecordingTracing(Tracing):
     @property
     def destination(self) -> str:  # noqa: D102 - as in Tracing
         return f"{type(self._provider).__module__}.{type(self._provider).__qualname__}"
+
+    @property
+    def is_recording(self) -> bool:  # noqa: D102 - as in Tracing
+        return True
 
     def start(  # noqa: D102 - as in Tracing
         self,

@@ -5,7 +5,8 @@ No words of prompt or answer are in it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from otel.attributes import span_name
 from otel.chat_attributes import chat_end, chat_start
@@ -18,8 +19,39 @@ if TYPE_CHECKING:
     from runtime.messages import ModelReply, ModelRequest
 
 
+_PORTS = {"http": 80, "https": 443}
+
+
+class Server(NamedTuple):
+    """Who is asked over the network.
+
+    Attributes:
+        address: the host.
+        port: its port; None where nobody knows.
+    """
+
+    address: str
+    port: int | None
+
+
+def server_at(base_url: str) -> Server | None:
+    """Return the server at an address, without path or user; None where it is no address."""
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    return Server(parts.hostname, port) if parts.hostname else None
+
+
 def start_chat_span(
-    tracing: Tracing, parent: Span, request: ModelRequest, *, in_process: bool
+    tracing: Tracing,
+    parent: Span,
+    request: ModelRequest,
+    *,
+    in_process: bool,
+    server: Server | None = None,
+    start_time_ns: int | None = None,
 ) -> Span:
     """Start the span of a call.
 
@@ -28,20 +60,25 @@ def start_chat_span(
         parent: the span of what asks.
         request: what is asked.
         in_process: whether the model is in this process.
+        server: who is asked; None where nobody knows, or for a model in this process.
+        start_time_ns: when it began, in nanoseconds since the Unix epoch; None for now.
     """
     return tracing.start(
         span_name(CHAT, request.model),
         kind="internal" if in_process else "client",
         parent=parent,
-        attributes=chat_start_of(request),
+        attributes=chat_start_of(request, server) if tracing.is_recording else None,
+        start_time_ns=start_time_ns,
     )
 
 
-def chat_start_of(request: ModelRequest) -> Attributes:
+def chat_start_of(request: ModelRequest, server: Server | None = None) -> Attributes:
     """Return what the span of a call says at its start."""
     return chat_start(
         request.model,
         provider=request.provider,
+        server_address=None if server is None else server.address,
+        server_port=None if server is None else server.port,
         max_tokens=request.max_output_tokens,
         temperature=request.temperature,
         top_p=request.top_p,

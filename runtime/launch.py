@@ -225,7 +225,7 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
     for line in in_short(warnings_of(catalog, rules.today)):
         logger.warning(line)
     await learn_from(journal, learned, catalog.routings.values(), wall_clock())
-    doors = Doors(tracing, reservations, partial(_teach, learned))
+    doors = Doors(tracing, reservations, partial(_teach, learned), accounts.server_of)
     planner = Planner(catalog, rules, pricing.of, learned)
     models = Models(planner, accounts, Elsewhere(catalog, environ, accounts), doors)
     timeouts = {s.name: s.timeout_s for s in catalog.skills.values() if s.timeout_s is not None}

@@ -37,6 +37,7 @@ Role = Literal["user", "assistant", "tool"]
 ToolChoice = Literal["auto", "none", "required"]
 EventKind = Literal["text", "reasoning", "refusal", "tool_call", "usage"]
 UsageSource = Literal["provider", "partial", "estimated"]
+HeldBy = Literal["backoff", "circuit", "pause", "concurrency", "limits", "pace", "queue"]
 TOKEN_COUNTS = (  # of ``Usage``, as answers, spans and the journal name them
     "input_tokens",
     "output_tokens",
@@ -399,13 +400,31 @@ class ModelEvent:
 
 
 class Payer(Protocol):
-    """Whoever pays for a request; told of its attempts while they are made."""
+    """Whoever pays for a request; told of its attempts and its waits while they last."""
 
     def sent(self) -> None:
         """Hear that an attempt goes out: from now on it may be billed."""
 
+    def ended(self, error: BaseException | None, status: int | None) -> None:
+        """Hear that the attempt which went out has ended.
+
+        Args:
+            error: what it failed with; None when it was answered.
+            status: the HTTP status of its answer; None where there was none.
+        """
+
     def spared(self) -> None:
         """Hear that it failed in a way that nobody bills."""
+
+    def waiting(self, held_by: HeldBy) -> None:
+        """Hear that the call waits from now on, perhaps for no time at all, and for what."""
+
+    def went_on(self, *, cut_off: bool = False) -> None:
+        """Hear that this wait is over.
+
+        Args:
+            cut_off: whether the call was ended in it.
+        """
 
     async def again(self) -> bool:
         """Say whether there is the money for one more, though the last one may be billed, too."""

@@ -198,7 +198,7 @@ def _caller(wishes: Wishes, system: System, run: Run) -> Caller:
         ),
         price_of=system.price_of,
         rules=system.rules,
-        doors=Doors(system.tracing, system.reservations, _unheard),
+        doors=Doors(system.tracing, system.reservations, _unheard, system.accounts.server_of),
     )
 
 

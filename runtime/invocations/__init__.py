@@ -7,6 +7,7 @@ In reading order:
 - ``bounds``: what nobody can say the worst case of
 - ``notes``: what the journal is told; ``denials``: also of what is forbidden
 - ``fate``: what a failed call has cost
+- ``trail``: what it goes through, as spans
 - ``invocation``: one call from ``begin`` to its end
 """
 

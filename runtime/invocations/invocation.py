@@ -22,6 +22,7 @@ from runtime.invocations.bounds import check_bounds
 from runtime.invocations.fate import Stakes, fate_of, total
 from runtime.invocations.notes import answered_note, asked_note, failed_note
 from runtime.invocations.reservation import reserve
+from runtime.invocations.trail import BudgetWait, Clock, Failure, Trail, error_type
 from runtime.run import claims_of
 
 if TYPE_CHECKING:
@@ -29,10 +30,16 @@ if TYPE_CHECKING:
 
     from otel import Span, Tracing
     from otel.attributes import Attributes
+    from runtime.chat_spans import Server
     from runtime.invocations.case import Asker, Case
     from runtime.invocations.fate import Fate
     from runtime.invocations.reservation import Reservations
-    from runtime.messages import ModelReply, ModelRequest, Usage
+    from runtime.messages import HeldBy, ModelReply, ModelRequest, Usage
+
+
+def _nobody_knows(_: ModelRequest) -> Server | None:
+    """Say that nobody knows who is asked."""
+    return None
 
 
 class Observed(NamedTuple):
@@ -58,11 +65,13 @@ class Doors(NamedTuple):
         tracing: where spans come from.
         reservations: lets calls begin whose worst case fits.
         observe: hears how each call went.
+        server_of: says who is asked over the network.
     """
 
     tracing: Tracing
     reservations: Reservations
     observe: Callable[[Observed], None]
+    server_of: Callable[[ModelRequest], Server | None] = _nobody_knows
 
 
 class _Begun(NamedTuple):
@@ -73,12 +82,14 @@ class _Begun(NamedTuple):
         at: when, in seconds since the Unix epoch; it counts on that day.
         worst: nano-USD that one attempt may cost at most.
         span: its ``chat`` span.
+        trail: tells what it goes through; None where nobody would see it.
     """
 
     op: str
     at: float
     worst: int
     span: Span
+    trail: Trail | None
 
 
 class Invocation:
@@ -112,6 +123,23 @@ class Invocation:
         """Count an attempt: from now on the call may be billed."""
         self._attempts += 1
         self._is_out = True
+        if self._begun.trail is not None:
+            self._begun.trail.sent()
+
+    def ended(self, error: BaseException | None, status: int | None) -> None:
+        """Note that the attempt has ended."""
+        if self._begun.trail is not None:
+            self._begun.trail.ended(error, status)
+
+    def waiting(self, held_by: HeldBy) -> None:
+        """Note that the call waits."""
+        if self._begun.trail is not None:
+            self._begun.trail.waiting(held_by)
+
+    def went_on(self, *, cut_off: bool = False) -> None:
+        """Note that it waits no longer."""
+        if self._begun.trail is not None:
+            self._begun.trail.went_on(cut_off=cut_off)
 
     def spared(self) -> None:
         """Note that nobody bills the last attempt."""
@@ -164,8 +192,9 @@ class Invocation:
         )
         self._settle(spent)
         self._count(reply.usage, cost, failed=False)
-        self.span.set(chat_end_of(reply, cost))
-        self.span.end()
+        if self.span.is_recording:
+            self.span.set(chat_end_of(reply, cost))
+        self._end_span(None)
         body = answered_note(self._asker, reply, case, unpriced=cost is None, cut_off=cut_off)
         self._record("invocation_completed", body | {"settled_nano_usd": spent}, cost)
         self._doors.observe(self._observed(reply.usage, ok=True))
@@ -179,15 +208,32 @@ class Invocation:
         fate = fate_of(error, self._stakes)
         self._settle(fate.settled)
         self._count(fate.usage, fate.cost, failed=True)
-        self.span.set(_cost_of_failure(fate))
-        reason = self._asker.reason_of(error)
-        self.span.end(error_type=_error_type(error, reason), message=str(error))
+        if self.span.is_recording:
+            self.span.set(_cost_of_failure(fate, self._attempts))
+        self._end_span(Failure(error_type(error, self._asker.reason_of), str(error)))
         self._record(
             "invocation_failed", failed_note(self._asker, error, fate, self._attempts), fate.cost
         )
         is_late = isinstance(error, DeadlineExceeded) and self._is_out
         if is_late or isinstance(error, ProviderError):
             self._doors.observe(self._observed(None, ok=False))
+
+    def _end_span(self, failure: Failure | None) -> None:
+        """Close the span with what the call went through."""
+        trail = self._begun.trail
+        if trail is not None:
+            trail.close(failure)
+            self.span.set(
+                chat_end(
+                    retry_wait_ms=trail.wait_ms("backoff"),
+                    rate_limit_wait_ms=trail.wait_ms("rate_limit"),
+                    budget_wait_ms=trail.wait_ms("budget"),
+                )
+            )
+        if failure is None:
+            self.span.end()
+        else:
+            self.span.end(error_type=failure.type, message=failure.message)
 
     @property
     def _stakes(self) -> Stakes:
@@ -222,6 +268,19 @@ async def begin(asker: Asker, request: ModelRequest, case: Case, doors: Doors) -
         DeadlineExceeded: the deadline passed while other calls held the budget.
         JournalFailed: the journal cannot be written.
     """
+    wait = BudgetWait()
+    try:
+        begun = await _begin(asker, request, case, doors, wait)
+    except BaseException as error:
+        failure = Failure(error_type(error, asker.reason_of), str(error))
+        wait.in_vain(doors.tracing, asker.span, failure)
+        raise
+    return Invocation(asker, request, case, begun, doors)
+
+
+async def _begin(
+    asker: Asker, request: ModelRequest, case: Case, doors: Doors, wait: BudgetWait
+) -> _Begun:
     run, target = asker.run, Target(request.provider, request.model)
     await run.journal.room()
     limited = run.budget.limit is not None or bool(case.terms.limits)
@@ -230,7 +289,7 @@ async def begin(asker: Asker, request: ModelRequest, case: Case, doors: Doors) -
     said = fingerprint(request)
     digest = request_digest(request, said)
     op = run.step(asker.op, "chat", digest)
-    await reserve(run, worst, request.deadline)
+    await reserve(run, worst, request.deadline, wait)
     try:
         body = asked_note(asker, target, case) | {
             "expires_at": _wall_time(asker, request.deadline),
@@ -239,12 +298,35 @@ async def begin(asker: Asker, request: ModelRequest, case: Case, doors: Doors) -
             **({"request": said} if case.terms.contents.in_journal else {}),
         }
         limits = case.terms.limits
-        at = await doors.reservations.admit(run, op, body, limits, request.deadline)
-        span = start_chat_span(doors.tracing, asker.span, request, in_process=case.in_process)
+        at = await doors.reservations.admit(run, op, body, limits, request.deadline, wait=wait)
+        span, trail = _told(asker, request, case, doors, wait)
     except BaseException:
         run.settle(worst, 0)
         raise
-    return Invocation(asker, request, case, _Begun(op, at, worst, span), doors)
+    return _Begun(op, at, worst, span, trail)
+
+
+def _told(
+    asker: Asker, request: ModelRequest, case: Case, doors: Doors, wait: BudgetWait
+) -> tuple[Span, Trail | None]:
+    """Start the span of a call, at the time at which it began to wait, and its trail."""
+    tracing = doors.tracing
+    if not tracing.is_recording:
+        return start_chat_span(tracing, asker.span, request, in_process=case.in_process), None
+    server = None if case.in_process else doors.server_of(request)
+    span = start_chat_span(
+        tracing,
+        asker.span,
+        request,
+        in_process=case.in_process,
+        server=server,
+        start_time_ns=Clock().ns(wait.began) if wait.is_shown else None,
+    )
+    if not span.is_recording:
+        return span, None
+    trail = Trail(tracing, span, request, server)
+    trail.waited_for_budget(wait)
+    return span, trail
 
 
 def _wall_time(asker: Asker, deadline: float | None) -> float | None:
@@ -252,15 +334,8 @@ def _wall_time(asker: Asker, deadline: float | None) -> float | None:
     return None if deadline is None else asker.run.now + deadline - anyio.current_time()
 
 
-def _cost_of_failure(fate: Fate) -> Attributes:
-    """Return what the span of a call says that failed and was billed."""
+def _cost_of_failure(fate: Fate, attempts: int) -> Attributes:
+    """Return what the span of a call says that failed, and was perhaps billed."""
     used: dict[str, Any] = {} if fate.usage is None else tokens_of(fate.usage)
-    return chat_end(cost_nano_usd=fate.cost if fate.billed == "partly" else None, **used)
-
-
-def _error_type(error: BaseException, reason: str) -> str:
-    if isinstance(error, ProviderError) and (error.code or error.type):
-        return str(error.code or error.type)
-    if isinstance(error, DeadlineExceeded):
-        return "timeout"
-    return type(error).__name__ if isinstance(error, Exception) else reason
+    cost = fate.cost if fate.billed == "partly" else None
+    return chat_end(cost_nano_usd=cost, attempts=attempts, **used)
