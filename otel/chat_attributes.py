@@ -114,6 +114,21 @@ def chat_start(
     )
 
 
+def fallback(source: str, *, reason: str, index: int) -> Attributes:
+    """Describe that a model is asked because another one has failed; also for the link to it.
+
+    Args:
+        source: the model that failed, as ``provider/model``.
+        reason: the kind of its failure, e.g. ``rate_limited``.
+        index: how many models have failed so far.
+    """
+    return {
+        names.FALLBACK_FROM: source,
+        names.FALLBACK_REASON: reason,
+        names.FALLBACK_INDEX: index,
+    }
+
+
 def chat_end(
     *,
     response_id: str | None = None,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from otel.attributes import span_name
-from otel.chat_attributes import chat_end, chat_start
+from otel.chat_attributes import chat_end, chat_start, fallback
 from otel.conventions import CHAT
+from otel.span import Link
 from runtime.messages import TOKEN_COUNTS
 
 if TYPE_CHECKING:
@@ -34,6 +35,22 @@ class Server(NamedTuple):
     port: int | None
 
 
+class Instead(NamedTuple):
+    """Instead of what a call is made.
+
+    Attributes:
+        source: the target that failed, as ``provider/model``.
+        reason: the kind of its failure.
+        index: how many targets have failed so far.
+        span: the span of the call that failed; None where there was no call.
+    """
+
+    source: str
+    reason: str
+    index: int
+    span: Span | None
+
+
 def server_at(base_url: str) -> Server | None:
     """Return the server at an address, without path or user; None where it is no address."""
     try:
@@ -51,6 +68,7 @@ def start_chat_span(
     *,
     in_process: bool,
     server: Server | None = None,
+    instead: Instead | None = None,
     start_time_ns: int | None = None,
 ) -> Span:
     """Start the span of a call.
@@ -61,13 +79,21 @@ def start_chat_span(
         request: what is asked.
         in_process: whether the model is in this process.
         server: who is asked; None where nobody knows, or for a model in this process.
+        instead: instead of what it is made; None where it is nobody's substitute.
         start_time_ns: when it began, in nanoseconds since the Unix epoch; None for now.
     """
+    attributes = chat_start_of(request, server) if tracing.is_recording else {}
+    links = []
+    if instead is not None and tracing.is_recording:
+        why = fallback(instead.source, reason=instead.reason, index=instead.index)
+        attributes |= why
+        links = [Link(instead.span, why)] if instead.span is not None else []
     return tracing.start(
         span_name(CHAT, request.model),
         kind="internal" if in_process else "client",
         parent=parent,
-        attributes=chat_start_of(request, server) if tracing.is_recording else None,
+        attributes=attributes,
+        links=links,
         start_time_ns=start_time_ns,
     )
 

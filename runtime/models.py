@@ -18,10 +18,12 @@ import anyio
 from runtime.answers import answer_type
 from runtime.cascade import Cascade, Walked
 from runtime.catalog import Target
+from runtime.chat_spans import Instead
 from runtime.errors import AllTargetsFailed
 from runtime.invocations.case import Asker
 from runtime.invocations.denials import denials_noted, note_denied
 from runtime.invocations.invocation import begin
+from runtime.invocations.trail import sleep_until_circuit
 from runtime.messages import ModelEvent, ModelReply
 from runtime.model_stream import BUFFER, Flow, ModelStream
 from runtime.planner import Who, data_classes_of
@@ -31,10 +33,12 @@ from runtime.tool_loop import converse, offers_named, offers_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from otel import Span
     from runtime.accounts import Accounts
     from runtime.activation import Activation
     from runtime.agent import Skill
     from runtime.answers import AnswerType
+    from runtime.cascade import Fallen
     from runtime.elsewhere import Elsewhere
     from runtime.invocations.invocation import Doors, Invocation
     from runtime.messages import ModelRequest, Tool, ToolCall
@@ -140,7 +144,7 @@ class Models:
         run_id, task_id = asker.run.id, asker.task_id
         request = replace(prepared.request, deadline=deadline, run_id=run_id, task_id=task_id)
         denied = [one for one in prepared.plan.passed_over if one.denied]
-        return Asking(activation, who, asker, prepared._replace(request=request), denied)
+        return Asking(activation, who, asker, prepared._replace(request=request), denied, {})
 
     async def _answered(self, asking: Asking, request: ModelRequest) -> Walked[ModelReply]:
         """Ask, or give again what was answered to an equal question."""
@@ -163,9 +167,11 @@ class Models:
         self,
         asking: Asking,
         request: ModelRequest,
-        ask: Callable[[ModelRequest], Awaitable[T]],
+        ask: Callable[[ModelRequest, Fallen | None], Awaitable[T]],
     ) -> Walked[T]:
-        cascade = Cascade(asking.prepared.course, partial(self._check, asking))
+        asker, tracing = asking.asker, self._doors.tracing
+        sleep_until = partial(sleep_until_circuit, tracing, asker.span, asker.reason_of)
+        cascade = Cascade(asking.prepared.course, partial(self._check, asking), sleep_until)
         try:
             return await cascade.walk(request, ask)
         except AllTargetsFailed:
@@ -183,8 +189,10 @@ class Models:
         account = "" if base_url is None else self._elsewhere.account(target.provider, base_url)
         return replace(request, provider=target.provider, model=target.model, account=account)
 
-    async def _call(self, asking: Asking, request: ModelRequest) -> ModelReply:
-        invocation = await self._begin(asking, request)
+    async def _call(
+        self, asking: Asking, request: ModelRequest, fallen: Fallen | None
+    ) -> ModelReply:
+        invocation = await self._begin(asking, request, fallen)
         try:
             with invocation.span.attached():
                 reply = await self._accounts.ask(invocation.request, payer=invocation).reply()
@@ -194,9 +202,9 @@ class Models:
         invocation.completed(reply)
         return reply
 
-    async def _open(self, asking: Asking, request: ModelRequest) -> Flow:
+    async def _open(self, asking: Asking, request: ModelRequest, fallen: Fallen | None) -> Flow:
         """Ask for an answer in pieces, and return once there is a first one."""
-        invocation = await self._begin(asking, request)
+        invocation = await self._begin(asking, request, fallen)
         flows = asking.activation.flows
         send, receive = anyio.create_memory_object_stream[ModelEvent](BUFFER)
         try:
@@ -216,11 +224,17 @@ class Models:
             raise
         return flow
 
-    async def _begin(self, asking: Asking, request: ModelRequest) -> Invocation:
+    async def _begin(
+        self, asking: Asking, request: ModelRequest, fallen: Fallen | None
+    ) -> Invocation:
         target = Target(request.provider, request.model)
         case = self._planner.case_of(asking.who, asking.prepared, target)
+        case = case._replace(instead=asking.instead_of(fallen))
         with denials_noted(asking.asker, asking.prepared.data_classes, target):
-            return await begin(asking.asker, self._at(asking, target, request), case, self._doors)
+            here = self._at(asking, target, request)
+            invocation = await begin(asking.asker, here, case, self._doors)
+        asking.chats[target] = invocation.span
+        return invocation
 
 
 class Asking(NamedTuple):
@@ -228,6 +242,7 @@ class Asking(NamedTuple):
 
     Attributes:
         denied: the targets that policy forbids and whose turn has not come yet.
+        chats: the span of the last call of each target.
     """
 
     activation: Activation
@@ -235,6 +250,7 @@ class Asking(NamedTuple):
     asker: Asker
     prepared: Prepared
     denied: list[PassedOver]
+    chats: dict[Target, Span]
 
     @property
     def first(self) -> Target:
@@ -248,6 +264,13 @@ class Asking(NamedTuple):
             self.denied.remove(one)
         told = ((str(one.target), one.why) for one in due)
         note_denied(self.asker, self.prepared.data_classes, told)
+
+    def instead_of(self, fallen: Fallen | None) -> Instead | None:
+        """Return instead of what a target is asked; None where it is the first."""
+        if fallen is None:
+            return None
+        source, reason, index = fallen
+        return Instead(str(source), reason, index, self.chats.get(source))
 
     def from_target(self, target: Target) -> Asking:
         """Return it with a target asked first."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel import Span
+    from runtime.chat_spans import Instead
     from runtime.run import Run, Totals
 
 
@@ -51,6 +52,7 @@ class Case(NamedTuple):
         level: on which level of priority its model was chosen.
         route: the type of task whose route it goes by; empty for none.
         in_process: whether the model is in this process.
+        instead: instead of what it is made; None where it is nobody's substitute.
     """
 
     price: Price | None
@@ -60,6 +62,7 @@ class Case(NamedTuple):
     level: str = ""
     route: str = ""
     in_process: bool = False
+    instead: Instead | None = None
 
     @property
     def counted(self) -> Price | None:

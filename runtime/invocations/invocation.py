@@ -320,6 +320,7 @@ def _told(
         request,
         in_process=case.in_process,
         server=server,
+        instead=case.instead,
         start_time_ns=Clock().ns(wait.began) if wait.is_shown else None,
     )
     if not span.is_recording:

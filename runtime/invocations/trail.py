@@ -279,6 +279,36 @@ class BudgetWait:
         _end(span, failure, clock.ns(self.ended))
 
 
+async def sleep_until_circuit(
+    tracing: Tracing, parent: Span, reason_of: Callable[[BaseException], str], instant: float
+) -> None:
+    """Sleep until a circuit may be closed again, between two calls.
+
+    Args:
+        tracing: where spans come from.
+        parent: the span of what asks.
+        reason_of: the short word for what cuts it off.
+        instant: an instant of the event loop's clock.
+    """
+    clock, began = Clock(), anyio.current_time()
+    failure: Failure | None = None
+    try:
+        await anyio.sleep_until(instant)
+    except BaseException as error:
+        failure = Failure(reason_of(error), str(error))
+        raise
+    finally:
+        now = anyio.current_time()
+        if now - began >= SHOWN_S and tracing.is_recording:
+            span = tracing.start(
+                wait_name("rate_limit"),
+                parent=parent,
+                attributes=wait_start("circuit"),
+                start_time_ns=clock.ns(began),
+            )
+            _end(span, failure, clock.ns(now))
+
+
 def error_type(
     error: BaseException, reason_of: Callable[[BaseException], str] = lambda _: "cancelled"
 ) -> str:
