@@ -56,6 +56,7 @@ def chat_start(
     prompt_name: str | None = None,
     prompt_version: str | None = None,
     conversation_id: str | None = None,
+    session_id: str | None = None,
     run_id: str | None = None,
     task_id: str | None = None,
 ) -> Attributes:
@@ -82,6 +83,7 @@ def chat_start(
         prompt_name: the name of the prompt template.
         prompt_version: its version; only with a name.
         conversation_id: the user's conversation, if there is one.
+        session_id: the user's session, if there is one.
         run_id: the run that asks.
         task_id: the delegation that asks.
     """
@@ -108,6 +110,7 @@ def chat_start(
             names.PROMPT_NAME: prompt_name,
             names.PROMPT_VERSION: prompt_version if prompt_name else None,
             names.CONVERSATION_ID: conversation_id,
+            names.SESSION_ID: session_id,
             names.RUN_ID: run_id,
             names.TASK_ID: task_id,
         }

@@ -99,12 +99,12 @@ class Fallen(NamedTuple):
     Attributes:
         source: the target that has failed last.
         reason: the kind of its failure, as ``fallback_on`` calls it.
-        index: how many targets have failed so far.
+        position: how many targets have failed so far.
     """
 
     source: Target
     reason: str
-    index: int
+    position: int
 
 
 class Walked(NamedTuple, Generic[T]):

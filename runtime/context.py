@@ -352,6 +352,9 @@ class Context:
         classes = self._hints.data_classes | {name for name in (own,) if name}
         if classes:
             how = how.with_data_classes(classes, agent)
+        dialogue = self._activation.dialogue
+        if dialogue != self._activation.run.dialogue:
+            how = how.within(dialogue.as_context(), agent)
         return await self._services.send(self._activation, agent, payload, how)
 
     async def _send_all(

@@ -203,13 +203,21 @@ def result_of(task_id: str, answer: Answer, metrics: Mapping[str, Any]) -> Resul
 
 def end_span(span: Span, activation: Activation, answer: Answer) -> None:
     """Close the span of a body with what it took."""
+    describe_end(span, activation)
+    span.end(error_type=answer.reason, message=answer.error)
+
+
+def describe_end(span: Span, activation: Activation) -> None:
+    """Say what a body took."""
+    if not span.is_recording:
+        return
     totals = activation.totals
     span.set(
         invoke_agent_end(
+            turns=activation.turns,
             calls=totals.calls,
             input_tokens=totals.input_tokens,
             output_tokens=totals.output_tokens,
             cost_nano_usd=totals.known_cost,
         )
     )
-    span.end(error_type=answer.reason, message=answer.error)

@@ -32,6 +32,7 @@ from runtime.delivery import (
     check,
     check_allowed,
     cycle_of,
+    describe_end,
     end_span,
     ended_by,
     fault_of,
@@ -40,6 +41,7 @@ from runtime.delivery import (
     reason_of,
     result_of,
 )
+from runtime.dialogues import dialogue_of
 from runtime.engines import Capacity, Pending, Work, WorkFailed, new_pending
 from runtime.errors import PolicyDenied, RuntimeFault, UnknownName
 from runtime.governance.cost import usd
@@ -50,6 +52,7 @@ from runtime.wishes import Sending
 
 if TYPE_CHECKING:
     from otel import Span, Tracing
+    from otel.attributes import Attributes
     from runtime.agent import Agent, Skill
     from runtime.directory import Directory, Entry
     from runtime.engines import Engine
@@ -110,7 +113,7 @@ class Dispatcher:
 
     async def ask(self, context: Context, activation: Activation, question: Question) -> Any:
         """Ask a model for an agent."""
-        use = partial(self._skills.use, context, activation, by_model=True)
+        use = partial(self._skills.use, context, activation)
         note = partial(self._skills.note_refused, activation)
         skills = self._directory.skills.values()
         return await self._models.ask(activation, question, skills, use, note)
@@ -259,7 +262,7 @@ class Dispatcher:
         delegation = work.delegation
         run = self._runs[delegation.run_id]
         entry = self._directory.agents[delegation.sag_id]
-        span = self._start_span(run, entry.agent, delegation)
+        span = self._start_span(run, entry.agent, work)
         activation = Activation(
             run, entry.agent, entry.limits, delegation=delegation, span=span, place=work.place
         )
@@ -271,10 +274,13 @@ class Dispatcher:
             with span.attached():
                 answer = await self._answer(activation, work)
         except BaseException as error:
-            span.end(error_type=ended_by(work, error), message=f"{type(error).__name__}: {error}")
+            reason = ended_by(work, error)
+            activation.interrupt(reason)
+            describe_end(span, activation)
+            span.end(error_type=reason, message=f"{type(error).__name__}: {error}")
             raise
         finally:
-            activation.close()
+            activation.finish()
             run.body_ended()
         end_span(span, activation, answer)
         return answer
@@ -304,14 +310,28 @@ class Dispatcher:
             return Answer(None, {}, activation.totals, "exited", text)
         return Answer(value, output, activation.totals)
 
-    def _start_span(self, run: Run, agent: Agent, delegation: Delegation) -> Span:
-        attributes = invoke_agent_start(
-            delegation.sag_id,
-            run_id=run.id,
-            task_id=delegation.task_id,
-            description=agent.description or None,
-            delegated_by=delegation.ancestors[-1] if delegation.ancestors else None,
-            depth=len(delegation.ancestors),
-        )
+    def _start_span(self, run: Run, agent: Agent, work: Work) -> Span:
+        delegation = work.delegation
         name = span_name(INVOKE_AGENT, delegation.sag_id)
+        attributes = _described(run, agent, work) if self._tracing.is_recording else None
         return self._tracing.start(name, parent=delegation.traceparent, attributes=attributes)
+
+
+def _described(run: Run, agent: Agent, work: Work) -> Attributes:
+    """Return what the span of a body says at its start."""
+    delegation, ref = work.delegation, work.ref
+    dialogue = dialogue_of(delegation.context, delegation.input, run.dialogue)
+    waited_ms = round((anyio.current_time() - work.submitted) * 1_000, 3)
+    return invoke_agent_start(
+        delegation.sag_id,
+        run_id=run.id,
+        task_id=delegation.task_id,
+        description=agent.description or None,
+        actor_id=None if ref is None else f"{ref.name}#{ref.id}",
+        delegated_by=delegation.ancestors[-1] if delegation.ancestors else None,
+        depth=len(delegation.ancestors),
+        message_id=delegation.op,
+        mailbox_wait_ms=waited_ms if work.attempts == 1 else None,
+        conversation_id=dialogue.conversation_id,
+        session_id=dialogue.session_id,
+    )

@@ -83,6 +83,7 @@ class Flow:
         try:
             while True:
                 event = await self._pieces.receive()
+                self._invocation.heard()
                 self._count(event)
                 if event.kind != "usage":
                     return event
@@ -101,8 +102,12 @@ class Flow:
         self.reply = reply
         self._invocation.completed(reply)
 
-    def close(self) -> None:
-        """Cut the answer off and settle what there was of it; does nothing after its end."""
+    def close(self, ended_by: str | None = None) -> None:
+        """Cut the answer off and settle what there was of it; does nothing after its end.
+
+        Args:
+            ended_by: what ended its reader; None where that did not want any more.
+        """
         if self._ended:
             return
         while True:
@@ -123,7 +128,7 @@ class Flow:
             finish_reason_raw="cut_off",
             provider=request.provider,
         )
-        self._invocation.completed(self.reply, cut_off=True)
+        self._invocation.completed(self.reply, cut_off=True, ended_by=ended_by)
 
     def _count(self, event: ModelEvent) -> None:
         if event.kind == "usage":

@@ -73,7 +73,7 @@ class Models:
         activation: Activation,
         question: Question,
         skills: Iterable[Skill],
-        use: Callable[[Skill, Any], Awaitable[Any]],
+        use: Callable[[Skill, Any, str], Awaitable[Any]],
         note: Callable[[ToolCall, str], None],
     ) -> Any:
         """Ask a model and return its answer as the type that the question names.
@@ -82,7 +82,7 @@ class Models:
             activation: whose question it is.
             question: the question.
             skills: the skills that its payload may name as tools.
-            use: runs a skill that the model calls.
+            use: runs a skill that the model calls by an id.
             note: notes a call of the model's that reaches no skill, and why.
 
         Raises:
@@ -104,6 +104,7 @@ class Models:
 
         async def once(request: ModelRequest) -> ModelReply:
             nonlocal asking  # who has answered once goes on: it knows its own thoughts
+            activation.turns += 1
             walked = await self._answered(asking, request)
             asking = asking.from_target(walked.target)
             return replace(walked.answer, fallen_from=walked.failures)
@@ -122,6 +123,7 @@ class Models:
 
         async def start() -> Flow:
             activation.check()
+            activation.turns += 1
             asking = self._prepare(activation, question, answer_type(str))
             request = replace(asking.prepared.request, stream=True)
             walked = await self._walk(asking, request, partial(self._open, asking))
@@ -269,8 +271,8 @@ class Asking(NamedTuple):
         """Return instead of what a target is asked; None where it is the first."""
         if fallen is None:
             return None
-        source, reason, index = fallen
-        return Instead(str(source), reason, index, self.chats.get(source))
+        source, reason, position = fallen
+        return Instead(str(source), reason, position, self.chats.get(source))
 
     def from_target(self, target: Target) -> Asking:
         """Return it with a target asked first."""
@@ -302,6 +304,7 @@ def _asker(activation: Activation) -> Asker:
         totals=(activation.totals,),
         span=activation.span,
         reason_of=activation.reason_of,
+        dialogue=activation.dialogue,
     )
 
 

@@ -39,7 +39,13 @@ def budget_of(budget_usd: Decimal | float | None, limit: RunLimit | None) -> Bud
 
 def begin_span(run: Run, tracing: Tracing) -> Span:
     """Start the root span of a run."""
-    attributes = invoke_workflow_start(run.target, run_id=run.id)
+    dialogue = run.dialogue
+    attributes = invoke_workflow_start(
+        run.target,
+        run_id=run.id,
+        session_id=dialogue.session_id,
+        conversation_id=dialogue.conversation_id,
+    )
     name = span_name(INVOKE_WORKFLOW, run.target)
     run.span = tracing.start(name, trace_id=run.trace_id, attributes=attributes)
     return run.span

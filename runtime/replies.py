@@ -121,7 +121,9 @@ class Replies:
         note |= {"request_sha256": digest, "reply_sha256": reply_digest(reply)}
         op = asker.run.step(asker.op, "cached", digest)
         asker.run.record("invocation_cached", op, note)
-        span = start_chat_span(self._tracing, asker.span, request, in_process=True)
+        span = start_chat_span(
+            self._tracing, asker.span, request, in_process=True, dialogue=asker.dialogue
+        )
         span.set(chat_end(response_model=reply.model, cost_nano_usd=0, cache_hit=True))
         span.end()
         return reply

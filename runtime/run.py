@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from runtime.dialogues import NOBODYS
 from runtime.identity import digest_of, trace_id_of
 from runtime.journal import Claim, Record, known_cost, scope_of
 from runtime.journal.calls import day_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from otel import Span
     from runtime.approval import Approve
+    from runtime.dialogues import Dialogue
     from runtime.governance.budget import Budget
     from runtime.governance.policy import SpendingLimit
     from runtime.journal import Journal, Shortfall
@@ -83,6 +85,7 @@ class Run:
         wishes: whom its starter wants asked, strongest first.
         routing: the routing file that it goes by; None for the catalog's default.
         tenant: for whom it is; empty for nobody.
+        dialogue: which conversation and session of a user's it belongs to.
         approve: decides about tools that need approval; None approves none.
         line: where calls wait whose worst case does not fit into the budget yet.
         totals: what was asked of models so far.
@@ -101,6 +104,7 @@ class Run:
         wishes: tuple[Wish, ...] = (),
         routing: str | None = None,
         tenant: str = "",
+        dialogue: Dialogue = NOBODYS,
         approve: Approve | None = None,
         listener: Callable[[Record], None] | None = None,
     ) -> None:
@@ -111,6 +115,7 @@ class Run:
         self.wishes = wishes
         self.routing = routing
         self.tenant = tenant
+        self.dialogue = dialogue
         self.approve = approve
         self.line = anyio.Lock()
         self.totals = Totals()

@@ -129,6 +129,11 @@ class Sending:
         known = classes | classes_of(named, "context: data_class")
         return replace(self, context={**self.context, "data_class": sorted(known)})
 
+    def within(self, dialogue: Mapping[str, str], agent: Agent | str | Delegation) -> Sending:
+        """Return it in the sender's conversation and session, where it names none of its own."""
+        own = getattr(agent, "context", None) or {}  # of a whole Delegation
+        return replace(self, context={**dialogue, **own, **self.context})
+
 
 class Services(Protocol):
     """What a context hands its wishes to."""

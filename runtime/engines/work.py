@@ -54,6 +54,7 @@ class Work:
         delegation: what is to be done.
         outcome: the future of the answer; fails with ``WorkFailed``. Cancelling it ends the work.
         arguments: the checked input for the first attempt; None where it is to be checked again.
+        submitted: when it was handed over, by the event loop's clock.
         attempts: how many times a body was started.
         ending: why it was ended from outside; None while it was not.
         ref: the actor that carries it; None while it waits for its turn.
@@ -73,12 +74,15 @@ class Work:
         "place",
         "ref",
         "state",
+        "submitted",
         "timer",
     )
 
     def __init__(self, delegation: Delegation) -> None:
         self.delegation = delegation
-        self.outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.outcome: asyncio.Future[Any] = loop.create_future()
+        self.submitted = loop.time()
         self.arguments: Any = None
         self.attempts = 0
         self.ending: Ending | None = None

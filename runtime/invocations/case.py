@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from runtime.dialogues import NOBODYS, Dialogue
 from runtime.messages import Price
 from runtime.rules import Terms
 
@@ -29,6 +30,7 @@ class Asker:
         totals: where calls are counted, besides the run's own.
         span: the span of what asks.
         reason_of: the short word for what ended a step.
+        dialogue: which conversation and session of a user's it is about.
     """
 
     run: Run
@@ -39,6 +41,7 @@ class Asker:
     totals: tuple[Totals, ...]
     span: Span
     reason_of: Callable[[BaseException], str]
+    dialogue: Dialogue = NOBODYS
 
 
 class Case(NamedTuple):

@@ -98,11 +98,12 @@ class Invocation:
     Attributes:
         request: what is asked.
         span: its ``chat`` span.
+        first_chunk_s: seconds until the first piece of its answer; None where it has no pieces.
     """
 
     __slots__ = (
         "_asker", "_attempts", "_began", "_begun", "_case", "_doors", "_is_out", "_lost",
-        "request", "span",
+        "first_chunk_s", "request", "span",
     )  # fmt: skip
 
     def __init__(
@@ -117,7 +118,13 @@ class Invocation:
         self._attempts = 0
         self._is_out = False
         self._lost = 0
+        self.first_chunk_s: float | None = None
         self._began = anyio.current_time()
+
+    def heard(self) -> None:
+        """Note that a piece of the answer has come."""
+        if self.first_chunk_s is None:
+            self.first_chunk_s = anyio.current_time() - self._began
 
     def sent(self) -> None:
         """Count an attempt: from now on the call may be billed."""
@@ -177,12 +184,15 @@ class Invocation:
         claims = claims_of(limits, self._begun.at)
         return await run.admit("invocation_retried", op, body, claims, run.now) is None
 
-    def completed(self, reply: ModelReply, *, cut_off: bool = False) -> None:
+    def completed(
+        self, reply: ModelReply, *, cut_off: bool = False, ended_by: str | None = None
+    ) -> None:
         """Settle, count and note an answer.
 
         Args:
             reply: the answer, or what there was of it.
-            cut_off: whether the author did not want the rest of it.
+            cut_off: whether there is no more of it because nobody wanted the rest.
+            ended_by: what ended its reader, who did not; None where nothing did.
         """
         case, tier = self._case, reply.service_tier
         cost, counted = (total(price, reply.usage, tier) for price in (case.price, case.counted))
@@ -193,8 +203,9 @@ class Invocation:
         self._settle(spent)
         self._count(reply.usage, cost, failed=False)
         if self.span.is_recording:
-            self.span.set(chat_end_of(reply, cost))
-        self._end_span(None)
+            self.span.set(chat_end_of(reply, cost, self.first_chunk_s))
+        why = "its reader was ended before the answer was complete"
+        self._end_span(None if ended_by is None else Failure(ended_by, why))
         body = answered_note(self._asker, reply, case, unpriced=cost is None, cut_off=cut_off)
         self._record("invocation_completed", body | {"settled_nano_usd": spent}, cost)
         self._doors.observe(self._observed(reply.usage, ok=True))
@@ -321,6 +332,7 @@ def _told(
         in_process=case.in_process,
         server=server,
         instead=case.instead,
+        dialogue=asker.dialogue,
         start_time_ns=Clock().ns(wait.began) if wait.is_shown else None,
     )
     if not span.is_recording:
