@@ -112,6 +112,35 @@ def invoke_agent_start(
     )
 
 
+def plan_start(
+    agent: str,
+    *,
+    run_id: str,
+    task_id: str,
+    conversation_id: str | None = None,
+    session_id: str | None = None,
+) -> Attributes:
+    """Describe that an agent begins to plan; the model call is below, what it plans is beside it.
+
+    Args:
+        agent: the agent's slug.
+        run_id: the run.
+        task_id: the delegation that it plans for.
+        conversation_id: the user's conversation, if there is one.
+        session_id: the user's session, if there is one.
+    """
+    return present(
+        {
+            names.OPERATION_NAME: names.PLAN,
+            names.AGENT_NAME: agent,
+            names.CONVERSATION_ID: conversation_id,
+            names.SESSION_ID: session_id,
+            names.RUN_ID: run_id,
+            names.TASK_ID: task_id,
+        }
+    )
+
+
 def invoke_agent_end(
     *,
     turns: int | None = None,

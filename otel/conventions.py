@@ -25,6 +25,7 @@ INVOKE_WORKFLOW: Final = "invoke_workflow"
 INVOKE_AGENT: Final = "invoke_agent"
 EXECUTE_TOOL: Final = "execute_tool"
 CHAT: Final = "chat"
+PLAN: Final = "plan"
 
 # --- on any span ---------------------------------------------------------------------------------
 

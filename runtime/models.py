@@ -26,6 +26,7 @@ from runtime.invocations.invocation import begin
 from runtime.invocations.trail import sleep_until_circuit
 from runtime.messages import ModelEvent, ModelReply
 from runtime.model_stream import BUFFER, Flow, ModelStream
+from runtime.plan_spans import planning
 from runtime.planner import Who, data_classes_of
 from runtime.replies import Replies, Wanted
 from runtime.tool_loop import converse, offers_named, offers_of
@@ -93,6 +94,22 @@ class Models:
             ProviderError: the call failed.
             InvalidOutput: the answer is not what was asked for.
         """
+        if not question.is_plan:
+            return await self._ask(activation, question, skills, use, note, below=activation.span)
+        with planning(self._doors.tracing, activation) as span:
+            return await self._ask(activation, question, skills, use, note, below=span)
+
+    async def _ask(
+        self,
+        activation: Activation,
+        question: Question,
+        skills: Iterable[Skill],
+        use: Callable[[Skill, Any, str], Awaitable[Any]],
+        note: Callable[[ToolCall, str], None],
+        *,
+        below: Span,
+    ) -> Any:
+        """Ask below a span."""
         whole = question.returns is ModelReply
         answer = answer_type(str if whole else question.returns)
         offers = offers_of(question.tools)
@@ -100,7 +117,7 @@ class Models:
         offers |= offers_named({tool.name for tool in named}, skills)
         others = tuple(tool for tool in named if tool.name not in offers)
         tools = (*(offer.tool for offer in offers.values()), *others)
-        asking = self._prepare(activation, question, answer, tools)
+        asking = self._prepare(activation, question, answer, below, tools)
 
         async def once(request: ModelRequest) -> ModelReply:
             nonlocal asking  # who has answered once goes on: it knows its own thoughts
@@ -124,7 +141,7 @@ class Models:
         async def start() -> Flow:
             activation.check()
             activation.turns += 1
-            asking = self._prepare(activation, question, answer_type(str))
+            asking = self._prepare(activation, question, answer_type(str), activation.span)
             request = replace(asking.prepared.request, stream=True)
             walked = await self._walk(asking, request, partial(self._open, asking))
             return walked.answer
@@ -136,10 +153,11 @@ class Models:
         activation: Activation,
         question: Question,
         answer: AnswerType,
+        below: Span,
         tools: tuple[Tool, ...] = (),
     ) -> Asking:
         """Prepare a question, and note that policy forbids it, if it does."""
-        who, asker = _who(activation), _asker(activation)
+        who, asker = _who(activation), _asker(activation, below)
         with denials_noted(asker, data_classes_of(who, question)):
             prepared = self._planner.prepare(who, question, answer, tools)
         deadline = activation.delegation.deadline
@@ -294,7 +312,7 @@ def _who(activation: Activation) -> Who:
     )
 
 
-def _asker(activation: Activation) -> Asker:
+def _asker(activation: Activation, below: Span) -> Asker:
     return Asker(
         run=activation.run,
         agent=activation.agent.name,
@@ -302,7 +320,7 @@ def _asker(activation: Activation) -> Asker:
         op=activation.delegation.op,
         task_id=activation.delegation.task_id,
         totals=(activation.totals,),
-        span=activation.span,
+        span=below,
         reason_of=activation.reason_of,
         dialogue=activation.dialogue,
     )
