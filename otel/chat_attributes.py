@@ -144,6 +144,7 @@ def chat_end(
     cache_write_tokens: int | None = None,
     reasoning_tokens: int | None = None,
     cost_nano_usd: int | None = None,
+    input_cost_nano_usd: int | None = None,
     cost_source: Literal["provider", "local"] = "local",
     attempts: int | None = None,
     retry_wait_ms: float | None = None,
@@ -164,6 +165,7 @@ def chat_end(
         cache_write_tokens: the part of the input written to a cache.
         reasoning_tokens: the part of the output spent on reasoning.
         cost_nano_usd: what it cost; None when that is not known.
+        input_cost_nano_usd: the part of that for the prompt; only with a cost.
         cost_source: ``provider`` when the answer said the price, ``local`` when it was computed.
         attempts: how many requests it took.
         retry_wait_ms: milliseconds waited between attempts.
@@ -190,13 +192,15 @@ def chat_end(
             names.CACHE_HIT: cache_hit,
         }
     )
-    return usage_and_answer | _cost(cost_nano_usd, cost_source)
+    return usage_and_answer | _cost(cost_nano_usd, input_cost_nano_usd, cost_source)
 
 
-def _cost(nano_usd: int | None, source: Literal["provider", "local"]) -> Attributes:
+def _cost(
+    nano_usd: int | None, of_input: int | None, source: Literal["provider", "local"]
+) -> Attributes:
     if nano_usd is None:
         return {}
-    return {
+    return present({names.COST_INPUT_NANO_USD: of_input}) | {
         names.COST_AMOUNT: nano_usd / _NANO,
         names.COST_CURRENCY: "USD",
         names.COST_SOURCE: source,

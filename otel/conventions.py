@@ -78,6 +78,14 @@ USAGE_CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 USAGE_CACHE_CREATION_INPUT_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
 USAGE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 
+# --- contents: opt-in ----------------------------------------------------------------------------
+
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
+
 # --- attempts and waits of a model call -----------------------------------------------------------
 
 HTTP_REQUEST_METHOD: Final = "http.request.method"
@@ -92,6 +100,7 @@ COST_CURRENCY: Final = "gen_ai.usage.cost.currency"
 COST_SOURCE: Final = "gen_ai.usage.cost.source"
 OPERATION_COST: Final = "operation.cost"
 COST_NANO_USD: Final = "magsag.cost.nano_usd"
+COST_INPUT_NANO_USD: Final = "magsag.cost.input_nano_usd"
 
 # --- our own -------------------------------------------------------------------------------------
 
@@ -118,6 +127,23 @@ TOTAL_CALLS: Final = "magsag.total.calls"
 TOTAL_INPUT_TOKENS: Final = "magsag.total.input_tokens"
 TOTAL_OUTPUT_TOKENS: Final = "magsag.total.output_tokens"
 TOTAL_COST_NANO_USD: Final = "magsag.total.cost.nano_usd"
+
+# --- OpenInference's, for MAGSAG_TRACE_COMPAT=openinference --------------------------------------
+
+OPENINFERENCE_SPAN_KIND: Final = "openinference.span.kind"
+LLM_MODEL_NAME: Final = "llm.model_name"
+LLM_PROVIDER: Final = "llm.provider"
+LLM_TOKENS_PROMPT: Final = "llm.token_count.prompt"
+LLM_TOKENS_COMPLETION: Final = "llm.token_count.completion"
+LLM_TOKENS_TOTAL: Final = "llm.token_count.total"
+LLM_TOKENS_CACHE_READ: Final = "llm.token_count.prompt_details.cache_read"
+LLM_TOKENS_CACHE_WRITE: Final = "llm.token_count.prompt_details.cache_write"
+LLM_TOKENS_REASONING: Final = "llm.token_count.completion_details.reasoning"
+LLM_COST_PROMPT: Final = "llm.cost.prompt"
+LLM_COST_COMPLETION: Final = "llm.cost.completion"
+LLM_COST_TOTAL: Final = "llm.cost.total"
+INPUT_VALUE: Final = "input.value"
+OUTPUT_VALUE: Final = "output.value"
 
 # --- resource ------------------------------------------------------------------------------------
 

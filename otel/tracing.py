@@ -21,6 +21,7 @@ from otel.resource import resource_attributes
 from otel.secret_shapes import secrets_in
 from otel.settings import export_settings, is_disabled
 from otel.span import Span, random_id, span_from
+from otel.trace_options import TraceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +52,13 @@ class SpanStatistics:
 
 
 class Tracing:
-    """Where spans come from. This one exports nothing and costs next to nothing."""
+    """Where spans come from. This one exports nothing and costs next to nothing.
+
+    Attributes:
+        options: what spans say beyond the usual.
+    """
+
+    options = TraceOptions()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.destination}>"

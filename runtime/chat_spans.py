@@ -141,7 +141,10 @@ def _text(value: object) -> str | None:
 
 
 def chat_end_of(
-    reply: ModelReply, cost_nano_usd: int | None, first_chunk_s: float | None = None
+    reply: ModelReply,
+    cost_nano_usd: int | None,
+    first_chunk_s: float | None = None,
+    input_cost_nano_usd: int | None = None,
 ) -> Attributes:
     """Return what the span of a call says at its end; tokens that nobody knows are not in it.
 
@@ -149,6 +152,7 @@ def chat_end_of(
         reply: the answer.
         cost_nano_usd: what it cost; None where nobody knows.
         first_chunk_s: seconds until the first piece of it; None where it came in one.
+        input_cost_nano_usd: the part of the cost for the prompt.
     """
     counts = {name: getattr(reply.usage, name, None) for name in TOKEN_COUNTS}
     return chat_end(
@@ -157,6 +161,7 @@ def chat_end_of(
         finish_reasons=(reply.finish_reason_raw or reply.finish_reason,),
         time_to_first_chunk_s=first_chunk_s,
         cost_nano_usd=cost_nano_usd,
+        input_cost_nano_usd=input_cost_nano_usd,
         attempts=reply.attempts,
         input_tokens=counts["input_tokens"],
         output_tokens=counts["output_tokens"],

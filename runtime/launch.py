@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import anyio
 
 from otel import configure_tracing
+from otel.trace_options import trace_options
 from runtime.accounts import Accounts, accounts_spec
 from runtime.actors import Supervisor, actor_system
 from runtime.catalog import Catalog, profile_of
@@ -177,6 +178,7 @@ async def running(
     for agent in agents:
         directory.slug(agent)
     tracing = tracing if tracing is not None else configure_tracing(environ)
+    tracing.options = trace_options(environ)
     journal = journal if journal is not None else MemoryJournal()
     exit_: BaseException | None = None
     try:

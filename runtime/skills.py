@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from otel.attributes import execute_tool_end, execute_tool_start, span_name
-from otel.conventions import EXECUTE_TOOL
+from otel.conventions import EXECUTE_TOOL, TOOL_CALL_ARGUMENTS, TOOL_CALL_RESULT
 from runtime.approval import ApprovalRequest
 from runtime.blocking import BlockingContext
 from runtime.errors import DeadlineExceeded, InvalidInput, InvalidOutput, PolicyDenied
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from otel import Span, Tracing
     from otel.attributes import Attributes
+    from otel.contents import Contents
     from runtime.activation import Activation
     from runtime.agent import Skill
     from runtime.context import Context
@@ -93,6 +94,9 @@ class Skills:
         op = run.operation(delegation.op, found.name, given)
         run.record("skill_started", op, {"skill": found.name, "input": given})
         span = self._start_span(activation, found.name, call_id or op, found.description)
+        contents = self._contents(activation, payload, by_model=by_model)
+        if contents is not None:
+            span.set({TOOL_CALL_ARGUMENTS: contents.value(given)})
         try:
             with span.attached():
                 inner = context if by_model else context.for_payload(payload)
@@ -100,6 +104,8 @@ class Skills:
             _completed(run, op, found, output)
             if span.is_recording:
                 span.set(execute_tool_end(result_bytes=len(json.dumps(output).encode())))
+            if contents is not None:
+                span.set({TOOL_CALL_RESULT: contents.value(output)})
             span.end()
         except BaseException as error:
             reason = activation.reason_of(error)
@@ -140,6 +146,16 @@ class Skills:
         """Note a model's call that reaches no skill, as the span of a tool that failed."""
         span = self._start_span(activation, call.name, call.id)
         span.end(error_type="invalid_input", message=why)
+
+    def _contents(self, activation: Activation, payload: Any, *, by_model: bool) -> Contents | None:
+        """Return what turns arguments and results into attributes; None where they are in none."""
+        contents = self._tracing.options.contents
+        if contents is None or not self._tracing.is_recording:
+            return None
+        hints = activation.hints if by_model else activation.hints.within(payload)
+        own = activation.limits.data_class
+        classes = hints.data_classes | {name for name in (own,) if name}
+        return contents if self._rules.contents(classes).in_journal else None
 
     def _start_span(
         self, activation: Activation, name: str, call_id: str, description: str = ""

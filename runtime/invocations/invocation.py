@@ -8,12 +8,14 @@ and a body that is being ended can still settle.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
 from otel.chat_attributes import chat_end
 from runtime.catalog import Target
+from runtime.chat_contents import input_of, output_of
 from runtime.chat_spans import chat_end_of, start_chat_span
 from runtime.described import fingerprint, request_digest, tokens_of
 from runtime.errors import DeadlineExceeded, ProviderError
@@ -203,7 +205,7 @@ class Invocation:
         self._settle(spent)
         self._count(reply.usage, cost, failed=False)
         if self.span.is_recording:
-            self.span.set(chat_end_of(reply, cost, self.first_chunk_s))
+            self._describe(reply, cost)
         why = "its reader was ended before the answer was complete"
         self._end_span(None if ended_by is None else Failure(ended_by, why))
         body = answered_note(self._asker, reply, case, unpriced=cost is None, cut_off=cut_off)
@@ -228,6 +230,16 @@ class Invocation:
         is_late = isinstance(error, DeadlineExceeded) and self._is_out
         if is_late or isinstance(error, ProviderError):
             self._doors.observe(self._observed(None, ok=False))
+
+    def _describe(self, reply: ModelReply, cost: int | None) -> None:
+        """Say what came of the call, and its words where they may be said."""
+        price, usage = self._case.price, reply.usage
+        asked = None if usage is None else replace(usage, output_tokens=0, reasoning_tokens=None)
+        of_input = total(price, asked, reply.service_tier)
+        self.span.set(chat_end_of(reply, cost, self.first_chunk_s, of_input))
+        contents = self._doors.tracing.options.contents
+        if contents is not None and self._case.terms.contents.in_journal:
+            self.span.set(output_of(contents, reply))
 
     def _end_span(self, failure: Failure | None) -> None:
         """Close the span with what the call went through."""
@@ -337,6 +349,9 @@ def _told(
     )
     if not span.is_recording:
         return span, None
+    contents = tracing.options.contents
+    if contents is not None and case.terms.contents.in_journal:
+        span.set(input_of(contents, request))
     trail = Trail(tracing, span, request, server)
     trail.waited_for_budget(wait)
     return span, trail
