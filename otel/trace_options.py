@@ -4,6 +4,7 @@
 |---|---|
 | OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT | ``true``: prompts and answers, too |
 | MAGSAG_TRACE_COMPAT | ``openinference``: also the names that Phoenix goes by |
+| MAGSAG_TRACE_MAX_SPANS | about how many spans a trace may have; 5000 where nothing is said |
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 COMPAT: Final = "MAGSAG_TRACE_COMPAT"
+MAX_SPANS: Final = "MAGSAG_TRACE_MAX_SPANS"
 MOST_SPANS: Final = 5_000  # of one trace: browsers show no more of them well
+FEWEST_SPANS: Final = 10  # that a limit may be: each trace has to hold some delegations
 
 _CAPTURES = {  # besides true and false, the words of OpenTelemetry's own instrumentations
     **dict.fromkeys(("true", "span_only", "span_and_event"), True),
@@ -55,7 +58,16 @@ def trace_options(environ: Mapping[str, str]) -> TraceOptions:
     return TraceOptions(
         contents=Contents(Redactor(secrets_in(environ))) if captures else None,
         openinference=_chosen(environ, COMPAT, _COMPATS),
+        most_spans=_most_spans(environ),
     )
+
+
+def _most_spans(environ: Mapping[str, str]) -> int:
+    value = environ.get(MAX_SPANS, "").strip() or str(MOST_SPANS)
+    if not (value.isascii() and value.isdigit() and int(value) >= FEWEST_SPANS):
+        expected = f"a whole number, {FEWEST_SPANS} or more"
+        raise TelemetryMisconfigured(f"{MAX_SPANS}={value!r} is not {expected}")
+    return int(value)
 
 
 def _chosen(environ: Mapping[str, str], variable: str, known: Mapping[str, bool]) -> bool:

@@ -37,6 +37,7 @@ class Activation:
         children: the delegations that it waits for; cancelled when it ends.
         flows: the answers in pieces that it has not read to their end; cut off when it ends.
         calls: what its worker thread has running on the event loop; cancelled when it ends.
+        sub_traces: the traces besides its own that its delegations are in.
         turns: how often it asked a model.
         places: its places at the gates, left while it waits for its delegations.
         ending: whether the body is being ended, so that it can begin nothing more.
@@ -58,6 +59,7 @@ class Activation:
         "places",
         "run",
         "span",
+        "sub_traces",
         "totals",
         "turns",
     )
@@ -78,6 +80,7 @@ class Activation:
         self.delegation = delegation
         self.span = span
         self.totals = Totals()
+        self.sub_traces: set[int] = set()
         self.turns = 0
         self.children: set[Pending] = set()
         self.flows: set[Flow] = set()

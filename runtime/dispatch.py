@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from otel.attributes import invoke_agent_start, span_name
-from otel.conventions import INVOKE_AGENT
+from otel.conventions import INVOKE_AGENT, TRACE_PARENT
+from otel.span import Link, span_from
 from runtime.activation import Activation
 from runtime.bodies import Bodies
 from runtime.context import Context
@@ -40,6 +41,7 @@ from runtime.delivery import (
     note_sent,
     reason_of,
     result_of,
+    room_given_back,
 )
 from runtime.dialogues import dialogue_of
 from runtime.engines import Capacity, Pending, Work, WorkFailed, new_pending
@@ -239,6 +241,8 @@ class Dispatcher:
 
     def _conclude(self, sent: Sent, answer: Answer, attempts: int = 0) -> None:
         delegation, totals = sent.delegation, answer.totals
+        if sent.activation is not None:
+            room_given_back(sent.run, delegation)
         cost = totals.known_cost
         # The future's clock: this may run in a callback, where anyio knows of no event loop.
         now = sent.pending.get_loop().time()
@@ -313,8 +317,22 @@ class Dispatcher:
     def _start_span(self, run: Run, agent: Agent, work: Work) -> Span:
         delegation = work.delegation
         name = span_name(INVOKE_AGENT, delegation.sag_id)
-        attributes = _described(run, agent, work) if self._tracing.is_recording else None
-        return self._tracing.start(name, parent=delegation.traceparent, attributes=attributes)
+        if not self._tracing.is_recording:
+            return self._tracing.start(name, parent=delegation.traceparent)
+        attributes = _described(run, agent, work)
+        above = span_from(delegation.traceparent or "")
+        if delegation.trace_id and above is not None:
+            why = {TRACE_PARENT: f"{above.trace_id:032x}"}
+            span = self._tracing.start(
+                name,
+                trace_id=int(delegation.trace_id, 16),
+                attributes=attributes | why,
+                links=[Link(above, why)],
+            )
+        else:
+            span = self._tracing.start(name, parent=above, attributes=attributes)
+        run.spans_began(span.trace_id)
+        return span
 
 
 def _described(run: Run, agent: Agent, work: Work) -> Attributes:

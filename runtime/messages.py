@@ -64,6 +64,7 @@ class Delegation:
         ancestors: the slugs of the agents above it, outermost first.
         deadline: when it must be done, in seconds of the event loop's clock.
         traceparent: the W3C trace context of the caller's span.
+        trace_id: the trace that its spans are in, 32 hex digits; empty for its caller's.
     """
 
     task_id: str
@@ -76,6 +77,7 @@ class Delegation:
     ancestors: tuple[str, ...] = field(default=(), kw_only=True)
     deadline: float | None = field(default=None, kw_only=True)
     traceparent: str | None = field(default=None, kw_only=True)
+    trace_id: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

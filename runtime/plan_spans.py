@@ -30,6 +30,7 @@ def planning(tracing: Tracing, activation: Activation) -> Iterator[Span]:
             session_id=dialogue.session_id,
         ),
     )
+    activation.run.spans_began(span.trace_id)
     try:
         with span.attached():
             yield span

@@ -13,6 +13,7 @@ from otel.conventions import INVOKE_WORKFLOW
 from runtime.errors import InvalidInput, RuntimeFault
 from runtime.governance.budget import Budget
 from runtime.governance.cost import NANO
+from runtime.traces import Traces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,10 @@ def begin_span(run: Run, tracing: Tracing) -> Span:
     )
     name = span_name(INVOKE_WORKFLOW, run.target)
     run.span = tracing.start(name, trace_id=run.trace_id, attributes=attributes)
+    # A provider that makes its own trace ids would not put spans where we count them.
+    if run.span.is_recording and run.span.trace_id == run.trace_id:
+        run.traces = Traces(run.id, tracing.options.most_spans)
+        run.traces.began(run.trace_id)
     return run.span
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runtime.journal.records import Kind
     from runtime.messages import Usage
     from runtime.routing import Wish
+    from runtime.traces import Traces
 
 logger = logging.getLogger("runtime.run")
 
@@ -90,6 +91,7 @@ class Run:
         line: where calls wait whose worst case does not fit into the budget yet.
         totals: what was asked of models so far.
         span: the root span.
+        traces: counts its spans; None where nobody sees them, or they are in other traces.
         listener: called with every record, for the screen; None calls nobody.
     """
 
@@ -121,6 +123,7 @@ class Run:
         self.totals = Totals()
         self.journal = journal
         self.span: Span | None = None
+        self.traces: Traces | None = None
         self.listener = listener
         self._clock = clock
         self._operations: dict[str, int] = {}
@@ -199,6 +202,11 @@ class Run:
         if self._settled is None:
             self._settled = anyio.Event()
         await self._settled.wait()
+
+    def spans_began(self, trace_id: int, spans: int = 1) -> None:
+        """Count spans that began in one of its traces."""
+        if self.traces is not None:
+            self.traces.began(trace_id, spans)
 
     def body_began(self) -> None:
         """Count a body that runs."""

@@ -171,7 +171,9 @@ class Skills:
                 task_id=activation.delegation.task_id,
             )
         title = span_name(EXECUTE_TOOL, name)
-        return self._tracing.start(title, parent=activation.span, attributes=attributes)
+        span = self._tracing.start(title, parent=activation.span, attributes=attributes)
+        activation.run.spans_began(span.trace_id)
+        return span
 
     async def _call(
         self, inner: Context, activation: Activation, skill: Skill, own: Any

@@ -246,6 +246,7 @@ class Invocation:
         trail = self._begun.trail
         if trail is not None:
             trail.close(failure)
+            self._asker.run.spans_began(self.span.trace_id, trail.shown)
             self.span.set(
                 chat_end(
                     retry_wait_ms=trail.wait_ms("backoff"),
@@ -349,6 +350,7 @@ def _told(
     )
     if not span.is_recording:
         return span, None
+    asker.run.spans_began(span.trace_id)
     contents = tracing.options.contents
     if contents is not None and case.terms.contents.in_journal:
         span.set(input_of(contents, request))

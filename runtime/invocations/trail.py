@@ -86,10 +86,26 @@ class Trail:
         span: the call's.
         request: the call.
         server: who is asked; None for a model in this process.
+
+    Attributes:
+        shown: how many spans it has made.
     """
 
-    __slots__ = ("_attempts", "_clock", "_cut_off", "_first", "_held_s", "_out_since", "_request",
-                 "_server", "_shown", "_span", "_tracing", "_wait")  # fmt: skip
+    __slots__ = (
+        "_attempts",
+        "_clock",
+        "_cut_off",
+        "_first",
+        "_held_s",
+        "_is_over",
+        "_out_since",
+        "_request",
+        "_server",
+        "_span",
+        "_tracing",
+        "_wait",
+        "shown",
+    )  # fmt: skip
 
     def __init__(
         self, tracing: Tracing, span: Span, request: ModelRequest, server: Server | None
@@ -100,7 +116,8 @@ class Trail:
         self._server = server
         self._clock = Clock()
         self._attempts = 0
-        self._shown = 0
+        self.shown = 0
+        self._is_over = False
         self._out_since: float | None = None
         self._first: _Past | None = None
         self._cut_off: _Past | None = None
@@ -159,7 +176,7 @@ class Trail:
         if over is not None:
             self._add(over._replace(failure=failure))
         self._wait = self._cut_off = None
-        self._shown = MOST_SPANS
+        self._is_over = True
 
     def wait_ms(self, wait: Wait) -> float | None:
         """Return for how many milliseconds the call was held by something; None for not at all."""
@@ -221,9 +238,9 @@ class Trail:
         between: tuple[float, float],
         failure: Failure | None,
     ) -> None:
-        if self._shown >= MOST_SPANS:
+        if self._is_over or self.shown >= MOST_SPANS:
             return
-        self._shown += 1
+        self.shown += 1
         began, ended = between
         span = self._tracing.start(
             name,
