@@ -20,10 +20,10 @@ from runtime.cascade import Cascade, Walked
 from runtime.catalog import Target
 from runtime.chat_spans import Instead
 from runtime.errors import AllTargetsFailed
+from runtime.invocations.beginning import begin
 from runtime.invocations.case import Asker
 from runtime.invocations.denials import denials_noted, note_denied
-from runtime.invocations.invocation import begin
-from runtime.invocations.trail import sleep_until_circuit
+from runtime.invocations.waits import sleep_until_circuit
 from runtime.messages import ModelEvent, ModelReply
 from runtime.model_stream import BUFFER, Flow, ModelStream
 from runtime.plan_spans import planning

@@ -212,7 +212,7 @@ async def test_a_call_in_this_process_has_attempts_that_are_no_http(
 
 
 async def test_without_anybody_who_looks_no_trail_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("runtime.invocations.invocation.Trail")
+    monkeypatch.delattr("runtime.invocations.beginning.Trail")
     catalog = scripted(monkeypatch, p=Scripted(BUSY, a_reply(usage=Usage(input_tokens=1))))
     _, outcome = await told(catalog, tracing=Tracing())
     assert outcome.ok, outcome.error

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from otel.resource import resource_attributes
-from runtime import Context, RunOptions, mag, running, sag
+from runtime import Context, RunOptions, mag, running, sag, skill
 from runtime.agent import Limits
 from runtime.chat_spans import Server, chat_start_of, server_at
 from runtime.errors import Cancelled
@@ -154,16 +154,27 @@ async def half(ctx: Context) -> None:
     await anyio.sleep(10_000)
 
 
+@skill
+async def dawdle() -> None:
+    """Take for ever."""
+    await anyio.sleep_forever()
+
+
+@sag
+async def patient(ctx: Context) -> None:
+    await ctx.use(dawdle)
+
+
 @mag
 async def everything(ctx: Context) -> None:
     async with anyio.create_task_group() as tasks:
-        for agent in (stubborn, half, worker):
+        for agent in (stubborn, half, worker, patient):
             tasks.start_soon(ctx.delegate, agent)
 
 
 async def test_no_span_of_a_run_that_is_cancelled_stays_open_and_all_have_failed() -> None:
     recorded = Recorded()
-    agents = (everything, stubborn, half, worker)
+    agents = (everything, stubborn, half, worker, patient)
     async with running(None, agents=agents, environ={}, tracing=recorded) as system:
         with anyio.move_on_after(0.5):
             await system.run(everything)
@@ -172,6 +183,7 @@ async def test_no_span_of_a_run_that_is_cancelled_stays_open_and_all_have_failed
         "invoke_workflow everything",
         *(f"invoke_agent {agent.name}" for agent in agents),
         "chat echo-1",
+        "execute_tool dawdle",
     }
     assert [span.name for span in recorded.told.ended if not failed(span)] == []
 

@@ -15,16 +15,14 @@ import anyio
 
 from otel.chat_attributes import chat_end
 from runtime.catalog import Target
-from runtime.chat_contents import input_of, output_of
-from runtime.chat_spans import chat_end_of, start_chat_span
-from runtime.described import fingerprint, request_digest, tokens_of
+from runtime.chat_contents import output_of
+from runtime.chat_spans import chat_end_of
+from runtime.described import tokens_of
 from runtime.errors import DeadlineExceeded, ProviderError
-from runtime.governance.cost import asked_tiers, worst_case
-from runtime.invocations.bounds import check_bounds
+from runtime.governance.cost import asked_tiers
+from runtime.invocations.endings import Failure, error_type
 from runtime.invocations.fate import Stakes, fate_of, total
-from runtime.invocations.notes import answered_note, asked_note, failed_note
-from runtime.invocations.reservation import reserve
-from runtime.invocations.trail import BudgetWait, Clock, Failure, Trail, error_type
+from runtime.invocations.notes import answered_note, failed_note
 from runtime.run import claims_of
 
 if TYPE_CHECKING:
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from runtime.invocations.case import Asker, Case
     from runtime.invocations.fate import Fate
     from runtime.invocations.reservation import Reservations
+    from runtime.invocations.trail import Trail
     from runtime.messages import HeldBy, ModelReply, ModelRequest, Usage
 
 
@@ -76,7 +75,7 @@ class Doors(NamedTuple):
     server_of: Callable[[ModelRequest], Server | None] = _nobody_knows
 
 
-class _Begun(NamedTuple):
+class Begun(NamedTuple):
     """How a call began.
 
     Attributes:
@@ -109,7 +108,7 @@ class Invocation:
     )  # fmt: skip
 
     def __init__(
-        self, asker: Asker, request: ModelRequest, case: Case, begun: _Begun, doors: Doors
+        self, asker: Asker, request: ModelRequest, case: Case, begun: Begun, doors: Doors
     ) -> None:
         self.request = request
         self.span = begun.span
@@ -281,87 +280,6 @@ class Invocation:
     def _record(self, kind: Any, body: dict[str, Any], cost: int | None) -> None:
         self._asker.run.record(kind, self._begun.op, body, cost or 0)
         self._doors.reservations.settled()
-
-
-async def begin(asker: Asker, request: ModelRequest, case: Case, doors: Doors) -> Invocation:
-    """Reserve the worst case of a call, note that it begins, and start its span.
-
-    Raises:
-        PolicyDenied: nobody knows its price, and a policy forbids such calls.
-        BudgetExceeded: what it may cost does not fit, or nobody knows what that is.
-        DeadlineExceeded: the deadline passed while other calls held the budget.
-        JournalFailed: the journal cannot be written.
-    """
-    wait = BudgetWait()
-    try:
-        begun = await _begin(asker, request, case, doors, wait)
-    except BaseException as error:
-        failure = Failure(error_type(error, asker.reason_of), str(error))
-        wait.in_vain(doors.tracing, asker.span, failure)
-        raise
-    return Invocation(asker, request, case, begun, doors)
-
-
-async def _begin(
-    asker: Asker, request: ModelRequest, case: Case, doors: Doors, wait: BudgetWait
-) -> _Begun:
-    run, target = asker.run, Target(request.provider, request.model)
-    await run.journal.room()
-    limited = run.budget.limit is not None or bool(case.terms.limits)
-    check_bounds(target, request, case, limited=limited)
-    worst = 0 if case.counted is None else worst_case(request, case.counted)
-    said = fingerprint(request)
-    digest = request_digest(request, said)
-    op = run.step(asker.op, "chat", digest)
-    await reserve(run, worst, request.deadline, wait)
-    try:
-        body = asked_note(asker, target, case) | {
-            "expires_at": _wall_time(asker, request.deadline),
-            "request_sha256": digest,
-            "reserved_nano_usd": worst,
-            **({"request": said} if case.terms.contents.in_journal else {}),
-        }
-        limits = case.terms.limits
-        at = await doors.reservations.admit(run, op, body, limits, request.deadline, wait=wait)
-        span, trail = _told(asker, request, case, doors, wait)
-    except BaseException:
-        run.settle(worst, 0)
-        raise
-    return _Begun(op, at, worst, span, trail)
-
-
-def _told(
-    asker: Asker, request: ModelRequest, case: Case, doors: Doors, wait: BudgetWait
-) -> tuple[Span, Trail | None]:
-    """Start the span of a call, at the time at which it began to wait, and its trail."""
-    tracing = doors.tracing
-    if not tracing.is_recording:
-        return start_chat_span(tracing, asker.span, request, in_process=case.in_process), None
-    server = None if case.in_process else doors.server_of(request)
-    span = start_chat_span(
-        tracing,
-        asker.span,
-        request,
-        in_process=case.in_process,
-        server=server,
-        instead=case.instead,
-        dialogue=asker.dialogue,
-        start_time_ns=Clock().ns(wait.began) if wait.is_shown else None,
-    )
-    if not span.is_recording:
-        return span, None
-    asker.run.spans_began(span.trace_id)
-    contents = tracing.options.contents
-    if contents is not None and case.terms.contents.in_journal:
-        span.set(input_of(contents, request))
-    trail = Trail(tracing, span, request, server)
-    trail.waited_for_budget(wait)
-    return span, trail
-
-
-def _wall_time(asker: Asker, deadline: float | None) -> float | None:
-    """Return a deadline of the event loop's clock in seconds since the Unix epoch."""
-    return None if deadline is None else asker.run.now + deadline - anyio.current_time()
 
 
 def _cost_of_failure(fate: Fate, attempts: int) -> Attributes:

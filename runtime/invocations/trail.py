@@ -8,7 +8,6 @@ what is under way when the call ends, ends with it and as it does.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
@@ -20,31 +19,18 @@ from otel.attempt_attributes import (
     wait_name,
     wait_start,
 )
-from runtime.errors import DeadlineExceeded, ProviderError
+from runtime.invocations.endings import Failure, end_span, error_type
+from runtime.invocations.waits import SHOWN_S, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from otel import Span, Tracing
     from otel.attempt_attributes import Wait
     from otel.attributes import Attributes
     from runtime.chat_spans import Server
+    from runtime.invocations.waits import BudgetWait
     from runtime.messages import HeldBy, ModelRequest
 
-SHOWN_S = 0.05  # a shorter wait is only counted
 MOST_SPANS = 64  # of one call: a server that warms up is asked again and again
-
-
-class Failure(NamedTuple):
-    """What a span ended with.
-
-    Attributes:
-        type: the class of the error.
-        message: one sentence about it.
-    """
-
-    type: str
-    message: str
 
 
 class _Past(NamedTuple):
@@ -63,19 +49,6 @@ class _Pending(NamedTuple):
     held_by: HeldBy
     began: float
     ended: float | None = None
-
-
-class Clock:
-    """Instants of the event loop's clock as nanoseconds since the Unix epoch."""
-
-    __slots__ = ("_zero",)
-
-    def __init__(self) -> None:
-        self._zero = time.time_ns() - round(anyio.current_time() * 1e9)
-
-    def ns(self, instant: float) -> int:
-        """Return an instant on the calendar."""
-        return self._zero + round(instant * 1e9)
 
 
 class Trail:
@@ -249,101 +222,4 @@ class Trail:
             attributes=attributes,
             start_time_ns=self._clock.ns(began),
         )
-        _end(span, failure, self._clock.ns(ended))
-
-
-class BudgetWait:
-    """A wait for what other calls have reserved, which comes before the call's own span.
-
-    Attributes:
-        began: when it began, by the event loop's clock.
-        ended: when it was over.
-        seconds: how long it was.
-    """
-
-    __slots__ = ("_since", "began", "ended", "seconds")
-
-    def __init__(self) -> None:
-        self.began = self.ended = 0.0
-        self.seconds = 0.0
-        self._since = 0.0
-
-    def __enter__(self) -> None:
-        self._since = anyio.current_time()
-        if not self.seconds:
-            self.began = self._since
-
-    def __exit__(self, *_exception: object) -> None:
-        self.ended = anyio.current_time()
-        self.seconds += self.ended - self._since
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether it was long enough to be seen."""
-        return self.seconds >= SHOWN_S
-
-    def in_vain(self, tracing: Tracing, parent: Span, failure: Failure) -> None:
-        """Tell of a wait after which there was no call."""
-        if not self.is_shown or not tracing.is_recording:
-            return
-        clock = Clock()
-        span = tracing.start(
-            wait_name("budget"),
-            parent=parent,
-            attributes=wait_start("budget"),
-            start_time_ns=clock.ns(self.began),
-        )
-        _end(span, failure, clock.ns(self.ended))
-
-
-async def sleep_until_circuit(
-    tracing: Tracing, parent: Span, reason_of: Callable[[BaseException], str], instant: float
-) -> None:
-    """Sleep until a circuit may be closed again, between two calls.
-
-    Args:
-        tracing: where spans come from.
-        parent: the span of what asks.
-        reason_of: the short word for what cuts it off.
-        instant: an instant of the event loop's clock.
-    """
-    clock, began = Clock(), anyio.current_time()
-    failure: Failure | None = None
-    try:
-        await anyio.sleep_until(instant)
-    except BaseException as error:
-        failure = Failure(reason_of(error), str(error))
-        raise
-    finally:
-        now = anyio.current_time()
-        if now - began >= SHOWN_S and tracing.is_recording:
-            span = tracing.start(
-                wait_name("rate_limit"),
-                parent=parent,
-                attributes=wait_start("circuit"),
-                start_time_ns=clock.ns(began),
-            )
-            _end(span, failure, clock.ns(now))
-
-
-def error_type(
-    error: BaseException, reason_of: Callable[[BaseException], str] = lambda _: "cancelled"
-) -> str:
-    """Return what an error is called in a span.
-
-    Args:
-        error: the error.
-        reason_of: the short word for one that is no exception but an ending.
-    """
-    if isinstance(error, ProviderError) and (error.code or error.type):
-        return str(error.code or error.type)
-    if isinstance(error, DeadlineExceeded):
-        return "timeout"
-    return type(error).__name__ if isinstance(error, Exception) else reason_of(error)
-
-
-def _end(span: Span, failure: Failure | None, at_ns: int) -> None:
-    if failure is None:
-        span.end(end_time_ns=at_ns)
-    else:
-        span.end(error_type=failure.type, message=failure.message, end_time_ns=at_ns)
+        end_span(span, failure, self._clock.ns(ended))
