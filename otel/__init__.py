@@ -3,8 +3,9 @@
 Read it in this order:
 
 - ``conventions``: every name that is emitted.
-- ``attributes``, ``chat_attributes``: what each kind of span says.
+- ``attributes``, ``chat_attributes``, ``attempt_attributes``: what each kind of span says.
 - ``span``, ``tracing``: ``configure_tracing``, ``Tracing``, ``Span``; all that the runtime sees.
+- ``contents``, ``openinference``, ``trace_options``: what spans say beyond the usual.
 - ``settings``, ``resource``: what the ``OTEL_*`` variables ask for.
 - ``recording``, ``sendable``, ``trace_ids``: spans given to any TracerProvider.
 - ``exporter``, ``delivery``, ``flushing``: from a span to an OTLP collector, counted and bounded.

@@ -16,7 +16,6 @@ from opentelemetry import trace
 from otel.recording import OwnProvider, place_of
 from otel.sendable import sendable_name
 from otel.span import Link, Span
-from otel.spooling import SpooledSpan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +49,7 @@ class ApiSpan(trace.Span):
 
     def is_recording(self) -> bool:
         """Return whether it has not ended."""
-        return isinstance(self.span, SpooledSpan) and self.span.is_recording
+        return self.span.is_recording
 
     def set_attributes(self, attributes: Mapping[str, types.AttributeValue]) -> None:
         """Add attributes."""

@@ -74,6 +74,7 @@ def invoke_agent_start(
     message_id: str | None = None,
     mailbox_wait_ms: float | None = None,
     conversation_id: str | None = None,
+    session_id: str | None = None,
 ) -> Attributes:
     """Describe an agent that begins to work on a delegation.
 
@@ -89,6 +90,7 @@ def invoke_agent_start(
         message_id: the message that carried the delegation.
         mailbox_wait_ms: how long it lay in the mailbox, in milliseconds.
         conversation_id: the user's conversation, if there is one.
+        session_id: the user's session, if there is one.
     """
     return present(
         {
@@ -96,6 +98,7 @@ def invoke_agent_start(
             names.AGENT_NAME: name,
             names.AGENT_DESCRIPTION: description,
             names.CONVERSATION_ID: conversation_id,
+            names.SESSION_ID: session_id,
             names.RUN_ID: run_id,
             names.TASK_ID: task_id,
             names.ACTOR_ID: actor_id,
@@ -105,6 +108,35 @@ def invoke_agent_start(
             names.DELEGATION_DEPTH: depth,
             names.DELEGATION_MODE: mode,
             names.MAILBOX_WAIT_MS: mailbox_wait_ms,
+        }
+    )
+
+
+def plan_start(
+    agent: str,
+    *,
+    run_id: str,
+    task_id: str,
+    conversation_id: str | None = None,
+    session_id: str | None = None,
+) -> Attributes:
+    """Describe that an agent begins to plan; the model call is below, what it plans is beside it.
+
+    Args:
+        agent: the agent's slug.
+        run_id: the run.
+        task_id: the delegation that it plans for.
+        conversation_id: the user's conversation, if there is one.
+        session_id: the user's session, if there is one.
+    """
+    return present(
+        {
+            names.OPERATION_NAME: names.PLAN,
+            names.AGENT_NAME: agent,
+            names.CONVERSATION_ID: conversation_id,
+            names.SESSION_ID: session_id,
+            names.RUN_ID: run_id,
+            names.TASK_ID: task_id,
         }
     )
 

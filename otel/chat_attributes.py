@@ -56,6 +56,7 @@ def chat_start(
     prompt_name: str | None = None,
     prompt_version: str | None = None,
     conversation_id: str | None = None,
+    session_id: str | None = None,
     run_id: str | None = None,
     task_id: str | None = None,
 ) -> Attributes:
@@ -82,6 +83,7 @@ def chat_start(
         prompt_name: the name of the prompt template.
         prompt_version: its version; only with a name.
         conversation_id: the user's conversation, if there is one.
+        session_id: the user's session, if there is one.
         run_id: the run that asks.
         task_id: the delegation that asks.
     """
@@ -108,10 +110,26 @@ def chat_start(
             names.PROMPT_NAME: prompt_name,
             names.PROMPT_VERSION: prompt_version if prompt_name else None,
             names.CONVERSATION_ID: conversation_id,
+            names.SESSION_ID: session_id,
             names.RUN_ID: run_id,
             names.TASK_ID: task_id,
         }
     )
+
+
+def fallback(source: str, *, reason: str, index: int) -> Attributes:
+    """Describe that a model is asked because another one has failed; also for the link to it.
+
+    Args:
+        source: the model that failed, as ``provider/model``.
+        reason: the kind of its failure, e.g. ``rate_limited``.
+        index: how many models have failed so far.
+    """
+    return {
+        names.FALLBACK_FROM: source,
+        names.FALLBACK_REASON: reason,
+        names.FALLBACK_INDEX: index,
+    }
 
 
 def chat_end(
@@ -126,10 +144,12 @@ def chat_end(
     cache_write_tokens: int | None = None,
     reasoning_tokens: int | None = None,
     cost_nano_usd: int | None = None,
+    input_cost_nano_usd: int | None = None,
     cost_source: Literal["provider", "local"] = "local",
     attempts: int | None = None,
     retry_wait_ms: float | None = None,
     rate_limit_wait_ms: float | None = None,
+    budget_wait_ms: float | None = None,
     cache_hit: bool | None = None,
 ) -> Attributes:
     """Describe how a model call ended. A call that failed but was billed keeps usage and cost.
@@ -145,10 +165,12 @@ def chat_end(
         cache_write_tokens: the part of the input written to a cache.
         reasoning_tokens: the part of the output spent on reasoning.
         cost_nano_usd: what it cost; None when that is not known.
+        input_cost_nano_usd: the part of that for the prompt; only with a cost.
         cost_source: ``provider`` when the answer said the price, ``local`` when it was computed.
         attempts: how many requests it took.
         retry_wait_ms: milliseconds waited between attempts.
         rate_limit_wait_ms: milliseconds waited for the account's rate limit.
+        budget_wait_ms: milliseconds waited for what other calls had reserved.
         cache_hit: whether our own cache answered.
     """
     usage_and_answer = present(
@@ -166,16 +188,19 @@ def chat_end(
             names.ATTEMPTS: attempts,
             names.RETRY_WAIT_MS: retry_wait_ms,
             names.RATE_LIMIT_WAIT_MS: rate_limit_wait_ms,
+            names.BUDGET_WAIT_MS: budget_wait_ms,
             names.CACHE_HIT: cache_hit,
         }
     )
-    return usage_and_answer | _cost(cost_nano_usd, cost_source)
+    return usage_and_answer | _cost(cost_nano_usd, input_cost_nano_usd, cost_source)
 
 
-def _cost(nano_usd: int | None, source: Literal["provider", "local"]) -> Attributes:
+def _cost(
+    nano_usd: int | None, of_input: int | None, source: Literal["provider", "local"]
+) -> Attributes:
     if nano_usd is None:
         return {}
-    return {
+    return present({names.COST_INPUT_NANO_USD: of_input}) | {
         names.COST_AMOUNT: nano_usd / _NANO,
         names.COST_CURRENCY: "USD",
         names.COST_SOURCE: source,

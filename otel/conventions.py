@@ -27,6 +27,7 @@ INVOKE_WORKFLOW: Final = "invoke_workflow"
 INVOKE_AGENT: Final = "invoke_agent"
 EXECUTE_TOOL: Final = "execute_tool"
 CHAT: Final = "chat"
+PLAN: Final = "plan"
 
 # --- on any span ---------------------------------------------------------------------------------
 
@@ -79,6 +80,21 @@ USAGE_CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 USAGE_CACHE_CREATION_INPUT_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
 USAGE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 
+# --- contents: opt-in ----------------------------------------------------------------------------
+
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
+
+# --- attempts and waits of a model call -----------------------------------------------------------
+
+HTTP_REQUEST_METHOD: Final = "http.request.method"
+HTTP_REQUEST_RESEND_COUNT: Final = "http.request.resend_count"
+HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
+WAIT_HELD_BY: Final = "magsag.wait.held_by"
+
 # --- money: only where it was billed, so that a sum over spans counts nothing twice --------------
 
 COST_AMOUNT: Final = "gen_ai.usage.cost.amount"
@@ -86,6 +102,7 @@ COST_CURRENCY: Final = "gen_ai.usage.cost.currency"
 COST_SOURCE: Final = "gen_ai.usage.cost.source"
 OPERATION_COST: Final = "operation.cost"
 COST_NANO_USD: Final = "magsag.cost.nano_usd"
+COST_INPUT_NANO_USD: Final = "magsag.cost.input_nano_usd"
 
 # --- our own -------------------------------------------------------------------------------------
 
@@ -97,11 +114,18 @@ DELEGATION_FROM: Final = "magsag.delegation.from"
 DELEGATION_TO: Final = "magsag.delegation.to"
 DELEGATION_DEPTH: Final = "magsag.delegation.depth"
 DELEGATION_MODE: Final = "magsag.delegation.mode"
+TRACE_PARENT: Final = "magsag.trace.parent"
+SUB_TRACE_EVENT: Final = "magsag.sub_trace"
+TRACE_CHILD: Final = "magsag.trace.child"
 MAILBOX_WAIT_MS: Final = "magsag.mailbox.wait_ms"
 TURNS: Final = "magsag.turns"
 ATTEMPTS: Final = "magsag.attempts"
 RETRY_WAIT_MS: Final = "magsag.retry.wait_ms"
 RATE_LIMIT_WAIT_MS: Final = "magsag.ratelimit.wait_ms"
+BUDGET_WAIT_MS: Final = "magsag.budget.wait_ms"
+FALLBACK_FROM: Final = "magsag.fallback.from"
+FALLBACK_REASON: Final = "magsag.fallback.reason"
+FALLBACK_INDEX: Final = "magsag.fallback.index"
 CACHE_HIT: Final = "magsag.cache.hit"
 TOOL_BYTES: Final = "magsag.tool.bytes"
 TOTAL_CALLS: Final = "magsag.total.calls"
@@ -109,11 +133,29 @@ TOTAL_INPUT_TOKENS: Final = "magsag.total.input_tokens"
 TOTAL_OUTPUT_TOKENS: Final = "magsag.total.output_tokens"
 TOTAL_COST_NANO_USD: Final = "magsag.total.cost.nano_usd"
 
+# --- OpenInference's, for MAGSAG_TRACE_COMPAT=openinference --------------------------------------
+
+OPENINFERENCE_SPAN_KIND: Final = "openinference.span.kind"
+LLM_MODEL_NAME: Final = "llm.model_name"
+LLM_PROVIDER: Final = "llm.provider"
+LLM_TOKENS_PROMPT: Final = "llm.token_count.prompt"
+LLM_TOKENS_COMPLETION: Final = "llm.token_count.completion"
+LLM_TOKENS_TOTAL: Final = "llm.token_count.total"
+LLM_TOKENS_CACHE_READ: Final = "llm.token_count.prompt_details.cache_read"
+LLM_TOKENS_CACHE_WRITE: Final = "llm.token_count.prompt_details.cache_write"
+LLM_TOKENS_REASONING: Final = "llm.token_count.completion_details.reasoning"
+LLM_COST_PROMPT: Final = "llm.cost.prompt"
+LLM_COST_COMPLETION: Final = "llm.cost.completion"
+LLM_COST_TOTAL: Final = "llm.cost.total"
+INPUT_VALUE: Final = "input.value"
+OUTPUT_VALUE: Final = "output.value"
+
 # --- resource ------------------------------------------------------------------------------------
 
 SERVICE_NAME: Final = "service.name"
 SERVICE_VERSION: Final = "service.version"
 SERVICE_INSTANCE_ID: Final = "service.instance.id"
+DEPLOYMENT_ENVIRONMENT_NAME: Final = "deployment.environment.name"
 
 # --- metrics: names of the conventions -----------------------------------------------------------
 

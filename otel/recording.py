@@ -14,6 +14,7 @@ from opentelemetry import trace
 
 from otel import conventions as names
 from otel.flushing import finished
+from otel.openinference import with_openinference
 from otel.resource import runtime_version
 from otel.sendable import sendable, sendable_name, sendable_text
 from otel.span import Span, SpanKind
@@ -45,18 +46,28 @@ class OwnProvider:
 class RecordingSpan(Span):
     """A span that a TracerProvider records."""
 
-    __slots__ = ("_ended", "_redact", "recorded")
+    __slots__ = ("_ended", "_redact", "_say", "recorded")
 
-    def __init__(self, recorded: trace.Span, redact: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        recorded: trace.Span,
+        redact: Callable[[str], str],
+        say: Callable[[Mapping[str, AttributeValue] | None], dict[str, AttributeValue]] = sendable,
+    ) -> None:
         place = recorded.get_span_context()
         super().__init__(place.trace_id, place.span_id, int(place.trace_flags))
         self.recorded = recorded
         self._redact = redact
+        self._say = say
         self._ended = False
+
+    @property
+    def is_recording(self) -> bool:  # noqa: D102 - as in Span
+        return not self._ended and self.recorded.is_recording()
 
     def set(self, attributes: Mapping[str, AttributeValue]) -> None:  # noqa: D102 - as in Span
         if not self._ended:
-            self.recorded.set_attributes(sendable(attributes))
+            self.recorded.set_attributes(self._say(attributes))
 
     def event(  # noqa: D102 - as in Span
         self, name: str, attributes: Mapping[str, AttributeValue] | None = None
@@ -101,6 +112,10 @@ class RecordingTracing(Tracing):
     def destination(self) -> str:  # noqa: D102 - as in Tracing
         return f"{type(self._provider).__module__}.{type(self._provider).__qualname__}"
 
+    @property
+    def is_recording(self) -> bool:  # noqa: D102 - as in Tracing
+        return True
+
     def start(  # noqa: D102 - as in Tracing
         self,
         name: str,
@@ -113,13 +128,14 @@ class RecordingTracing(Tracing):
         start_time_ns: int | None = None,
     ) -> Span:
         above = parent_of(parent, trace_id)
+        say = _say_in_both if self.options.openinference else sendable
         token = wanted_trace_id.set(trace_id)
         try:
             recorded = self._tracer.start_span(
                 sendable_name(name),
                 context=_below(above),
                 kind=_KINDS[kind],
-                attributes=sendable(attributes),
+                attributes=say(attributes),
                 links=[_linked(link) for link in links],
                 start_time=start_time_ns,
             )
@@ -128,7 +144,7 @@ class RecordingTracing(Tracing):
         if not recorded.get_span_context().is_valid:
             # A no-op provider gives an empty context, and a child needs a true one.
             return super().start(name, parent=parent, trace_id=trace_id)
-        return RecordingSpan(recorded, self._redact)
+        return RecordingSpan(recorded, self._redact, say)
 
     async def shutdown(self, timeout_s: float = DEFAULT_SHUTDOWN_S) -> bool:
         """Flush the person's provider, and leave it running."""
@@ -159,6 +175,10 @@ def provider_of_the_process() -> trace.TracerProvider | None:
     provider = trace.get_tracer_provider()
     ours = isinstance(provider, (OwnProvider, trace.ProxyTracerProvider))
     return None if ours else provider
+
+
+def _say_in_both(attributes: Mapping[str, AttributeValue] | None) -> dict[str, AttributeValue]:
+    return sendable(with_openinference(attributes or {}))
 
 
 def _below(parent: Span | None) -> otel_context.Context:

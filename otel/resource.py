@@ -20,7 +20,7 @@ def resource_attributes(environ: Mapping[str, str], *, instance_id: str) -> dict
 
     Args:
         environ: ``OTEL_SERVICE_NAME`` comes before ``OTEL_RESOURCE_ATTRIBUTES``, and these before
-            our own defaults.
+            our own defaults and ``MAGSAG_ENVIRONMENT``, the environment that policies go by.
         instance_id: a name of this process that no other one has.
 
     Raises:
@@ -32,6 +32,8 @@ def resource_attributes(environ: Mapping[str, str], *, instance_id: str) -> dict
         names.SERVICE_VERSION: runtime_version(),
         names.SERVICE_INSTANCE_ID: instance_id,
     }
+    if environment := environ.get("MAGSAG_ENVIRONMENT", "").strip():
+        attributes[names.DEPLOYMENT_ENVIRONMENT_NAME] = environment
     attributes |= pairs(variable, environ.get(variable, ""))
     if service := environ.get("OTEL_SERVICE_NAME", "").strip():
         attributes[names.SERVICE_NAME] = service

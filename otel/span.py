@@ -51,6 +51,11 @@ class Span:
         """The W3C trace context that a child on the other side of a message needs."""
         return f"00-{self.trace_id:032x}-{self.span_id:016x}-{self.flags:02x}"
 
+    @property
+    def is_recording(self) -> bool:
+        """Whether anybody will see what is said of it, so that it is worth finding out."""
+        return False
+
     def set(self, attributes: Mapping[str, AttributeValue]) -> None:
         """Add attributes; after the end it does nothing."""
 

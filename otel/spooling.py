@@ -21,6 +21,7 @@ from otel import conventions as names
 from otel import span_encoding as encoding
 from otel.flushing import finished
 from otel.open_spans import NO_SLOT
+from otel.openinference import with_openinference
 from otel.resource import runtime_version
 from otel.sampling import sampler
 from otel.sendable import sendable_name
@@ -70,14 +71,14 @@ class SpooledSpan(Span):
         self._slot = NO_SLOT if place.open is None else place.open.opened(known, head)
 
     @property
-    def is_recording(self) -> bool:
-        """Whether it has not ended."""
+    def is_recording(self) -> bool:  # noqa: D102  # as in Span
         return not self._ended
 
     def set(self, attributes: Mapping[str, AttributeValue]) -> None:  # noqa: D102  # as in Span
         if not self._ended:
+            said = self._place.said(attributes)
             already = len(self._attributes) + len(self._later)
-            self._later.update(self._place.limits.cut(attributes, already))
+            self._later.update(self._place.limits.cut(said, already))
 
     def event(  # noqa: D102  # as in Span
         self, name: str, attributes: Mapping[str, AttributeValue] | None = None
@@ -125,9 +126,10 @@ class Place:
         open: where those are noted that have not ended.
         limits: how much a span may carry.
         redact: takes secrets out of messages.
+        said: adds what else attributes are to say.
     """
 
-    __slots__ = ("lane", "limits", "open", "redact")
+    __slots__ = ("lane", "limits", "open", "redact", "said")
 
     def __init__(
         self,
@@ -135,11 +137,13 @@ class Place:
         open_: OpenSpans | None,
         limits: SpanLimits,
         redact: Callable[[str], str],
+        said: Callable[[Mapping[str, AttributeValue]], Mapping[str, AttributeValue]],
     ) -> None:
         self.lane = lane
         self.open = open_
         self.limits = limits
         self.redact = redact
+        self.said = said
 
 
 class SpooledTracing(Tracing):
@@ -180,12 +184,16 @@ class SpooledTracing(Tracing):
         self._sender = sender_of(self._spool, self._settings)
         self._open = self._sender.open_spans = self._spool.open_spans(scope)
         lane = self._spool.lane(scope)
-        self._place = Place(lane, self._open, self._limits, self._redact)
+        self._place = Place(lane, self._open, self._limits, self._redact, self._said)
         self._sender.start()
 
     @property
     def destination(self) -> str:  # noqa: D102  # as in Tracing
         return str(self._spool.folder) if self._settings is None else self._settings.shown_endpoint
+
+    @property
+    def is_recording(self) -> bool:  # noqa: D102  # as in Tracing
+        return True
 
     def start(  # noqa: D102  # as in Tracing
         self,
@@ -200,13 +208,16 @@ class SpooledTracing(Tracing):
     ) -> Span:
         return self.start_in(
             self._place, name, kind, parent_of(parent, trace_id), trace_id,
-            attributes or {}, links, start_time_ns,
+            self._said(attributes or {}), links, start_time_ns,
         )  # fmt: skip
+
+    def _said(self, attributes: Mapping[str, AttributeValue]) -> Mapping[str, AttributeValue]:
+        return with_openinference(attributes) if self.options.openinference else attributes
 
     def place(self, scope: str, version: str) -> Place:
         """Return where the spans of another instrumentation go."""
         lane = self._spool.lane(encoding.scope(scope, version))
-        return Place(lane, None, self._limits, self._redact)
+        return Place(lane, None, self._limits, self._redact, self._said)
 
     def start_in(  # noqa: PLR0917  # all of a span, and called for each
         self,

@@ -22,6 +22,7 @@ from otel.secret_shapes import secrets_in
 from otel.settings import export_settings, is_disabled
 from otel.span import Span, random_id, span_from
 from otel.spool_settings import export_by
+from otel.trace_options import TraceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,7 +61,13 @@ class SpanStatistics:
 
 
 class Tracing:
-    """Where spans come from. This one exports nothing and costs next to nothing."""
+    """Where spans come from. This one exports nothing and costs next to nothing.
+
+    Attributes:
+        options: what spans say beyond the usual.
+    """
+
+    options = TraceOptions()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.destination}>"
@@ -69,6 +76,11 @@ class Tracing:
     def destination(self) -> str:
         """Where the spans go, for people to read."""
         return "nowhere"
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether spans that are started may be seen, so that they are worth describing."""
+        return False
 
     def start(
         self,

@@ -24,17 +24,19 @@ class Attempt:
     Attributes:
         request: what is asked.
         headers: the header fields of the server's last answer, names in lower case.
+        status: the HTTP status of that answer; None before there is one, and without HTTP.
         committed: whether a piece that says something was handed on, so that nobody may try again.
         so_far: returns what has come of an answer in pieces; None before its head has come.
     """
 
-    __slots__ = ("_held", "_pieces", "committed", "headers", "request", "so_far")
+    __slots__ = ("_held", "_pieces", "committed", "headers", "request", "so_far", "status")
 
     def __init__(
         self, request: ModelRequest, pieces: MemoryObjectSendStream[ModelEvent] | None = None
     ) -> None:
         self.request = request
         self.headers: Mapping[str, str] = {}
+        self.status: int | None = None
         self.committed = False
         self.so_far: Callable[[], ModelReply] | None = None
         self._pieces = pieces

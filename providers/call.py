@@ -75,7 +75,8 @@ class Call:
         self._payer = local.payer
         self._ward = account.ward(request.model)
         self._began = anyio.current_time()
-        self._turn = Turn(self._ward, request, self._began, account.profile.timeouts.total)
+        patience_s = account.profile.timeouts.total
+        self._turn = Turn(self._ward, request, self._began, patience_s, local.payer)
         self._tries = 0
         self._ticket: Ticket
         self._attempt: Attempt
@@ -135,7 +136,7 @@ class Call:
                     self._complete(error)
                     raise
                 self._failure = error
-                await anyio.sleep(delay)
+                await self._back_off(delay)
             else:
                 return replace(
                     _counted(reply, self._request),
@@ -143,6 +144,19 @@ class Call:
                     attempts=self._tries,
                     lost_usage=self._lost,
                 )
+
+    async def _back_off(self, delay: float) -> None:
+        payer = self._payer
+        if payer is None:
+            await anyio.sleep(delay)
+            return
+        payer.waiting("backoff")
+        try:
+            await anyio.sleep(delay)
+        except BaseException:
+            payer.went_on(cut_off=True)
+            raise
+        payer.went_on()
 
     async def _may_pay_again(self, error: ProviderError) -> bool:
         """Whether there is the money for another attempt; one that may be billed costs twice."""
@@ -171,16 +185,25 @@ class Call:
             reply = await account.backend.invoke(attempt)
         except ProviderError as error:
             self._is_out = False
+            self._tell(error)
             settle_failure(ward, ticket, attempt, error, began=began, now=anyio.current_time())
             raise
-        except BaseException:
+        except BaseException as error:
+            self._tell(error)
             settle_cancelled(ward, ticket, began=began, now=anyio.current_time())
             raise
         finally:
             self._turn.release()
+        self._tell(None)
         account.retry_tokens.earn()
         settle_success(ward, ticket, attempt, reply, began=began, now=anyio.current_time())
         return reply
+
+    def _tell(self, error: BaseException | None) -> None:
+        """Tell who pays what became of the attempt."""
+        if self._payer is not None:
+            known = error.http_status if isinstance(error, ProviderError) else None
+            self._payer.ended(error, known or self._attempt.status)
 
     def _lose(self) -> None:
         """Count what the last attempt may have used, as nobody knows what became of it."""

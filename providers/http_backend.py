@@ -141,7 +141,7 @@ class HttpBackend:
             if patience.cancelled_caught:
                 said = f"the server said nothing for {timeouts.first_byte:g} s"
                 raise Timeout(said, stage="first_byte")
-            attempt.headers = answer.headers
+            attempt.headers, attempt.status = answer.headers, answer.status
             if answer.status in SUCCESS and not is_whole(answer):
                 clocks = {"first_byte_by": patience.deadline, "over_by": over_by}
                 reply = await read_stream(answer, attempt, adapter, timeouts, **clocks)
@@ -158,7 +158,7 @@ class HttpBackend:
 
     def _read(self, response: HttpResponse, attempt: Attempt, adapter: Adapter) -> ModelReply:
         """Read an answer; one that becomes an error is first rid of the key, lest it is quoted."""
-        attempt.headers = response.headers
+        attempt.headers, attempt.status = response.headers, response.status
         request = attempt.request
         if response.status in SUCCESS:
             try:

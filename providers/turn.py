@@ -11,8 +11,10 @@ from providers.admission import Ticket
 from runtime.errors import CircuitOpen, DeadlineExceeded, RateLimitError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from providers.account import Ward
-    from runtime.messages import ModelRequest
+    from runtime.messages import HeldBy, ModelRequest, Payer
 
 MIN_SERVICE_S = 0.01  # less than that is no time to ask anybody anything
 
@@ -25,15 +27,24 @@ class Turn:
         request: the call.
         began: the instant at which it came.
         patience_s: for how many seconds in all it waits for circuits that are open.
+        payer: who hears of its waits; None where nobody does.
     """
 
-    __slots__ = ("_began", "_patience_s", "_request", "_ward")
+    __slots__ = ("_began", "_patience_s", "_payer", "_request", "_ward")
 
-    def __init__(self, ward: Ward, request: ModelRequest, began: float, patience_s: float) -> None:
+    def __init__(
+        self,
+        ward: Ward,
+        request: ModelRequest,
+        began: float,
+        patience_s: float,
+        payer: Payer | None = None,
+    ) -> None:
         self._ward = ward
         self._request = request
         self._began = began
         self._patience_s = patience_s
+        self._payer = payer
 
     @property
     def latest(self) -> float:
@@ -81,7 +92,8 @@ class Turn:
         circuit, began = self._ward.circuit, anyio.current_time()
         circuit.release(self)
         if self._request.wait_for_circuit:
-            passes = await circuit.enter(self, self.latest, began + self._patience_s)
+            entering = circuit.enter(self, self.latest, began + self._patience_s)
+            passes = await self._told("circuit", entering)
             self._patience_s -= anyio.current_time() - began
         else:
             passes = circuit.lets_in(self, began)
@@ -122,12 +134,26 @@ class Turn:
 
     async def _queue(self, ticket: Ticket) -> bool:
         """Return whether the line started the ticket; False when it was sent away."""
-        queued = self._ward.circuit.queued
-        queued.add(ticket)
+        ward = self._ward
+        held_by = ward.group.held_by(ticket, anyio.current_time())
+        ward.circuit.queued.add(ticket)
         try:
-            return await self._ward.line.enter(ticket)
+            return await self._told(held_by, ward.line.enter(ticket))
         finally:
-            queued.discard(ticket)
+            ward.circuit.queued.discard(ticket)
+
+    async def _told(self, held_by: HeldBy, wait: Awaitable[bool]) -> bool:
+        """Wait, and tell who pays from when to when and for what."""
+        if self._payer is None:
+            return await wait
+        self._payer.waiting(held_by)
+        try:
+            passes = await wait
+        except BaseException:
+            self._payer.went_on(cut_off=True)
+            raise
+        self._payer.went_on()
+        return passes
 
     def _circuit_open(self, now: float) -> CircuitOpen:
         circuit = self._ward.circuit

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from otel.log_scope import current_scope
 from runtime.actors import ActorError, ChildSpec, OutcomeUnknown, Supervisor
-from runtime.errors import ConnectionFailed, Timeout
+from runtime.chat_spans import server_at
+from runtime.errors import ConfigurationError, ConnectionFailed, Timeout
 from runtime.messages import LocalRequest
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
 
     from runtime.actors import Actor, ActorRef, SupervisorRef
+    from runtime.chat_spans import Server
     from runtime.engines import Pending
     from runtime.messages import ModelEvent, ModelReply, ModelRequest, Payer, ProviderProfile
 
@@ -102,6 +104,7 @@ class Accounts:
         self._check = check
         self._refs: dict[str, ActorRef] = {}
         self._profiles: dict[str, ProviderProfile] = {}
+        self._servers: dict[str, Server | None] = {}
 
     def add(self, profile: ProviderProfile) -> None:
         """Make an account known that the catalog does not name; requests name it ``account``."""
@@ -127,6 +130,20 @@ class Accounts:
         is_plain = pieces is None and payer is None
         message = request if is_plain else LocalRequest(request, pieces, payer, current_scope())
         return Asked(request, ref.ask(message))
+
+    def server_of(self, request: ModelRequest) -> Server | None:
+        """Return who is asked over the network; None where nobody is, or nobody knows whom."""
+        account = request.account or request.provider
+        if account not in self._servers:
+            self._servers[account] = self._find_server(account)
+        return self._servers[account]
+
+    def _find_server(self, account: str) -> Server | None:
+        try:
+            profile = self._profiles.get(account) or self._profile_of(account)
+        except ConfigurationError:
+            return None  # whoever asks will hear of it
+        return server_at(profile.base_url)
 
     def statistics(self) -> Mapping[str, Any]:
         """Return a snapshot of each account that was asked, by its name."""

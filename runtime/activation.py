@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from runtime.dialogues import dialogue_of
 from runtime.errors import Cancelled, RuntimeFault
 from runtime.explicit import hints_of
 from runtime.run import Totals
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from otel import Span
     from runtime.agent import Agent, Limits
+    from runtime.dialogues import Dialogue
     from runtime.engines import Pending, Place
     from runtime.explicit import Hints
     from runtime.messages import Delegation
@@ -35,6 +37,8 @@ class Activation:
         children: the delegations that it waits for; cancelled when it ends.
         flows: the answers in pieces that it has not read to their end; cut off when it ends.
         calls: what its worker thread has running on the event loop; cancelled when it ends.
+        sub_traces: the traces besides its own that its delegations are in.
+        turns: how often it asked a model.
         places: its places at the gates, left while it waits for its delegations.
         ending: whether the body is being ended, so that it can begin nothing more.
         over: whether it has ended, so that a thread that still runs is refused.
@@ -43,6 +47,7 @@ class Activation:
     """
 
     __slots__ = (
+        "_dialogue",
         "_hints",
         "_waits",
         "agent",
@@ -57,8 +62,10 @@ class Activation:
         "places",
         "run",
         "span",
+        "sub_traces",
         "tool_calls",
         "totals",
+        "turns",
     )
 
     def __init__(
@@ -77,6 +84,8 @@ class Activation:
         self.delegation = delegation
         self.span = span
         self.totals = Totals()
+        self.sub_traces: set[int] = set()
+        self.turns = 0
         self.children: set[Pending] = set()
         self.flows: set[Flow] = set()
         self.calls: set[anyio.CancelScope] = set()
@@ -87,6 +96,7 @@ class Activation:
         self.tool_calls = 0
         self._waits = 0
         self._hints: Hints | None = None
+        self._dialogue: Dialogue | None = None
 
     @property
     def hints(self) -> Hints:
@@ -98,6 +108,14 @@ class Activation:
         if self._hints is None:
             self._hints = hints_of(self.delegation.context, self.delegation.input)
         return self._hints
+
+    @property
+    def dialogue(self) -> Dialogue:
+        """Which conversation and session of a user's it belongs to."""
+        if self._dialogue is None:
+            given = self.delegation
+            self._dialogue = dialogue_of(given.context, given.input, self.run.dialogue)
+        return self._dialogue
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -151,19 +169,24 @@ class Activation:
             self.children.discard(future)
             future.cancel()
 
-    def interrupt(self) -> None:
-        """The body is being ended: so is all that it has under way."""
+    def interrupt(self, reason: str = "cancelled") -> None:
+        """The body is being ended, for a reason: so is all that it has under way."""
         self.ending = True
         self.call_off(tuple(self.children))
         for call in tuple(self.calls):
             call.cancel()
         for flow in tuple(self.flows):
-            flow.close()
+            flow.close(None if self.over else reason)
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """The body is over: nothing that it started outlives it, and its context is of no use."""
         self.over = True
         self.interrupt()
+
+    def close(self) -> None:
+        """The same for a body that may have been cut off: its span then ends here, too."""
+        self.finish()
+        self.span.end(error_type="killed", message="its actor was killed")
 
     def reason_of(self, error: BaseException) -> str:
         """Return the short word for what ended a step of this body."""

@@ -55,6 +55,10 @@ class BlockingContext:
         """Ask a model and return its answer; see ``Context.ask``."""
         return wait(self._context, self._context.ask, prompt, **options)
 
+    def plan(self, prompt: Any, /, **options: Any) -> Any:
+        """Ask a model what to do next; see ``Context.plan``."""
+        return wait(self._context, self._context.plan, prompt, **options)
+
     def stream(self, prompt: Any, /, **options: Any) -> Iterator[ModelEvent]:
         """Yield a model's answer in pieces; see ``Context.stream``. Who stops early pays less."""
         stream = wait_sync(partial(self._context.stream, prompt, **options))

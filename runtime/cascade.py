@@ -93,6 +93,20 @@ class Course:
         return replace(self, targets=(target, *others))
 
 
+class Fallen(NamedTuple):
+    """Why a further target is asked.
+
+    Attributes:
+        source: the target that has failed last.
+        reason: the kind of its failure, as ``fallback_on`` calls it.
+        position: how many targets have failed so far.
+    """
+
+    source: Target
+    reason: str
+    position: int
+
+
 class Walked(NamedTuple, Generic[T]):
     """An answer, and how it was come by.
 
@@ -113,6 +127,7 @@ class Cascade:
     Args:
         check: raises ``PolicyDenied`` for a target that must not be asked.
         fell: hears whose failure makes another target be asked, and what kind it is.
+        sleep_until: waits for an instant of the event loop's clock.
     """
 
     def __init__(
@@ -120,13 +135,15 @@ class Cascade:
         course: Course,
         check: Callable[[Target], None],
         fell: Callable[[Target, str], None] = lambda *_: None,
+        sleep_until: Callable[[float], Awaitable[None]] = anyio.sleep_until,
     ) -> None:
         self._course = course
         self._check = check
         self._fell = fell
+        self._sleep_until = sleep_until
 
     async def walk(
-        self, request: ModelRequest, ask: Callable[[ModelRequest], Awaitable[T]]
+        self, request: ModelRequest, ask: Callable[[ModelRequest, Fallen | None], Awaitable[T]]
     ) -> Walked[T]:
         """Ask one target after the other until one answers.
 
@@ -135,7 +152,7 @@ class Cascade:
 
         Args:
             request: the question; its provider and model are replaced by each target's.
-            ask: asks one target.
+            ask: asks one target; told why, where it is not the first one.
 
         Raises:
             ProviderError: the only target failed.
@@ -150,13 +167,13 @@ class Cascade:
             until = _soonest(error)
             if until is None or (request.deadline is not None and until >= request.deadline):
                 raise
-            await anyio.sleep_until(until + TIMER_S)
+            await self._sleep_until(until + TIMER_S)
         return await self._once(request, ask, used, final=True)
 
     async def _once(
         self,
         request: ModelRequest,
-        ask: Callable[[ModelRequest], Awaitable[T]],
+        ask: Callable[[ModelRequest, Fallen | None], Awaitable[T]],
         used: dict[Target, int],
         *,
         final: bool,
@@ -169,7 +186,7 @@ class Cascade:
             try:
                 self._check(target)
                 self._check_window(target, request, failures)
-                answer = await ask(share)
+                answer = await ask(share, self._fallen(failures))
                 return Walked(answer, target, tuple(_line(one) for one in failures))
             except RuntimeFault as error:
                 failures.append(error)
@@ -213,6 +230,13 @@ class Cascade:
             # Another target may answer meanwhile; with none, whoever fails now has lost its input.
             wait_for_circuit=request.wait_for_circuit and waits,
         )
+
+    def _fallen(self, failures: list[RuntimeFault]) -> Fallen | None:
+        """Return why the next target is asked; None where it is the first."""
+        if not failures:
+            return None
+        count, last = len(failures), failures[-1]
+        return Fallen(self._course.targets[count - 1], _word(last) or last.reason, count)
 
     def _check_window(
         self, target: Target, request: ModelRequest, failures: list[RuntimeFault]

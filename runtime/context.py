@@ -1,7 +1,8 @@
 """What a running agent may do: ask a model, use a skill, delegate, log; and what it may know.
 
 notes = await ctx.use(search, "actors")                    # a skill: checked, journalled
-plan = await ctx.ask("Split ...", returns=Plan)            # a model: routed, budgeted
+plan = await ctx.plan("Split ...", returns=Plan)           # a model: routed, budgeted
+text = await ctx.ask("Sum up ...")                         # the same, but no plan
 one = await ctx.delegate(writer, plan)                     # Result; never raises for the child
 async for event in ctx.stream("Tell ..."): ...             # the same in pieces
 many = await ctx.fan_out(writer, plan.parts)               # list[Result] in input order
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
 
 import anyio
@@ -149,6 +151,32 @@ class Context:
         """
         self._activation.check()
         question = self._question(prompt, returns, options)
+        return await self._services.ask(self, self._activation, question)
+
+    @overload
+    async def plan(
+        self, prompt: Prompt, /, *, returns: type[T], **options: Unpack[AskOptions]
+    ) -> T: ...
+    @overload
+    async def plan(self, prompt: Prompt, /, **options: Unpack[AskOptions]) -> str: ...
+    async def plan(
+        self, prompt: Prompt, /, *, returns: Any = str, **options: Unpack[AskOptions]
+    ) -> Any:
+        """Ask a model what to do next: ``ask``, which traces show as the agent's planning.
+
+        The model call is below a span ``plan {agent}``. What the plan leads to, the tools and
+        delegations, stands beside it, below the agent.
+
+        Args:
+            prompt: the text, or the turns of a conversation.
+            returns: the type of the plan; ``str`` for plain text.
+            options: see ``AskOptions``.
+
+        Raises:
+            RuntimeFault: what ``ask`` raises.
+        """
+        self._activation.check()
+        question = replace(self._question(prompt, returns, options), is_plan=True)
         return await self._services.ask(self, self._activation, question)
 
     def stream(self, prompt: Prompt, /, **options: Unpack[StreamOptions]) -> ModelStream:
@@ -352,6 +380,9 @@ class Context:
         classes = self._hints.data_classes | {name for name in (own,) if name}
         if classes:
             how = how.with_data_classes(classes, agent)
+        dialogue = self._activation.dialogue
+        if dialogue != self._activation.run.dialogue:
+            how = how.within(dialogue.as_context(), agent)
         return await self._services.send(self._activation, agent, payload, how)
 
     async def _send_all(

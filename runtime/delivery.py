@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import anyio
 
 from otel.attributes import invoke_agent_end
+from otel.conventions import SUB_TRACE_EVENT, TRACE_CHILD
+from otel.span import span_from
 from runtime.engines import first_leaf
 from runtime.errors import (
     DelegationCycle,
@@ -82,7 +84,34 @@ def addressed(
         ancestors=ancestors_of(activation),
         deadline=min(ends, default=None),
         traceparent=activation.span.traceparent,
+        trace_id=_sub_trace(activation),
     )
+
+
+def _sub_trace(activation: Activation) -> str:
+    """Return the trace of a delegation where its caller's is full; its caller's span says so."""
+    span, traces = activation.span, activation.run.traces
+    if traces is None:
+        return ""
+    trace_id = traces.place(span.trace_id)
+    if trace_id == span.trace_id:
+        return ""
+    name = f"{trace_id:032x}"
+    if trace_id not in activation.sub_traces:
+        activation.sub_traces.add(trace_id)
+        span.event(SUB_TRACE_EVENT, {TRACE_CHILD: name})
+    return name
+
+
+def room_given_back(run: Run, delegation: Delegation) -> None:
+    """Give back the room in its trace that was kept for a delegation."""
+    if run.traces is None or delegation.traceparent is None:
+        return
+    above = span_from(delegation.traceparent)
+    if delegation.trace_id:
+        run.traces.ended(int(delegation.trace_id, 16))
+    elif above is not None:
+        run.traces.ended(above.trace_id)
 
 
 def check_allowed(activation: Activation, slug: str) -> None:
@@ -214,13 +243,21 @@ def result_of(task_id: str, answer: Answer, metrics: Mapping[str, Any]) -> Resul
 
 def end_span(span: Span, activation: Activation, answer: Answer) -> None:
     """Close the span of a body with what it took."""
+    describe_end(span, activation)
+    span.end(error_type=answer.reason, message=answer.error)
+
+
+def describe_end(span: Span, activation: Activation) -> None:
+    """Say what a body took."""
+    if not span.is_recording:
+        return
     totals = activation.totals
     span.set(
         invoke_agent_end(
+            turns=activation.turns,
             calls=totals.calls,
             input_tokens=totals.input_tokens,
             output_tokens=totals.output_tokens,
             cost_nano_usd=totals.known_cost,
         )
     )
-    span.end(error_type=answer.reason, message=answer.error)

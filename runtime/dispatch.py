@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from otel.attributes import invoke_agent_start, span_name
-from otel.conventions import INVOKE_AGENT
+from otel.conventions import INVOKE_AGENT, TRACE_PARENT
 from otel.log_scope import Scope, handling
 from otel.measurements import agent_began, agent_ended
+from otel.span import Link, span_from
 from runtime.activation import Activation
 from runtime.bodies import Bodies
 from runtime.context import Context
@@ -34,6 +35,7 @@ from runtime.delivery import (
     check,
     check_allowed,
     cycle_of,
+    describe_end,
     end_span,
     ended_by,
     fault_of,
@@ -42,7 +44,9 @@ from runtime.delivery import (
     note_sent,
     reason_of,
     result_of,
+    room_given_back,
 )
+from runtime.dialogues import dialogue_of
 from runtime.engines import Capacity, Pending, Work, WorkFailed, new_pending
 from runtime.errors import PolicyDenied, RuntimeFault, UnknownName
 from runtime.governance.cost import usd
@@ -53,6 +57,7 @@ from runtime.wishes import Sending
 
 if TYPE_CHECKING:
     from otel import Metrics, Span, Tracing
+    from otel.attributes import Attributes
     from runtime.agent import Agent, Skill
     from runtime.directory import Directory, Entry
     from runtime.engines import Engine
@@ -126,7 +131,7 @@ class Dispatcher:
 
     async def ask(self, context: Context, activation: Activation, question: Question) -> Any:
         """Ask a model for an agent."""
-        use = partial(self._skills.use, context, activation, by_model=True)
+        use = partial(self._skills.use, context, activation)
         note = partial(self._skills.note_refused, activation)
         skills = self._directory.skills.values()
         return await self._models.ask(activation, question, skills, use, note)
@@ -254,6 +259,8 @@ class Dispatcher:
 
     def _conclude(self, sent: Sent, answer: Answer, attempts: int = 0) -> None:
         delegation, totals = sent.delegation, answer.totals
+        if sent.activation is not None:
+            room_given_back(sent.run, delegation)
         cost = totals.known_cost
         # The future's clock: this may run in a callback, where anyio knows of no event loop.
         now = sent.pending.get_loop().time()
@@ -277,7 +284,7 @@ class Dispatcher:
         delegation = work.delegation
         run = self._runs[delegation.run_id]
         entry = self._directory.agents[delegation.sag_id]
-        span = self._start_span(run, entry.agent, delegation)
+        span = self._start_span(run, entry.agent, work)
         activation = Activation(
             run, entry.agent, entry.limits, delegation=delegation, span=span, place=work.place
         )
@@ -291,12 +298,14 @@ class Dispatcher:
                 answer = await self._answer(activation, work)
         except BaseException as error:
             reason = ended_by(work, error)
+            activation.interrupt(reason)
+            describe_end(span, activation)
             span.end(error_type=reason, message=f"{type(error).__name__}: {error}")
             if self._metrics.on:
                 self._measure(activation, began, reason)
             raise
         finally:
-            activation.close()
+            activation.finish()
             run.body_ended()
         end_span(span, activation, answer)
         if self._metrics.on:
@@ -344,14 +353,42 @@ class Dispatcher:
             return Answer(None, {}, activation.totals, "exited", text)
         return Answer(value, output, activation.totals)
 
-    def _start_span(self, run: Run, agent: Agent, delegation: Delegation) -> Span:
-        attributes = invoke_agent_start(
-            delegation.sag_id,
-            run_id=run.id,
-            task_id=delegation.task_id,
-            description=agent.description or None,
-            delegated_by=delegation.ancestors[-1] if delegation.ancestors else None,
-            depth=len(delegation.ancestors),
-        )
+    def _start_span(self, run: Run, agent: Agent, work: Work) -> Span:
+        delegation = work.delegation
         name = span_name(INVOKE_AGENT, delegation.sag_id)
-        return self._tracing.start(name, parent=delegation.traceparent, attributes=attributes)
+        if not self._tracing.is_recording:
+            return self._tracing.start(name, parent=delegation.traceparent)
+        attributes = _described(run, agent, work)
+        above = span_from(delegation.traceparent or "")
+        if delegation.trace_id and above is not None:
+            why = {TRACE_PARENT: f"{above.trace_id:032x}"}
+            span = self._tracing.start(
+                name,
+                trace_id=int(delegation.trace_id, 16),
+                attributes=attributes | why,
+                links=[Link(above, why)],
+            )
+        else:
+            span = self._tracing.start(name, parent=above, attributes=attributes)
+        run.spans_began(span.trace_id)
+        return span
+
+
+def _described(run: Run, agent: Agent, work: Work) -> Attributes:
+    """Return what the span of a body says at its start."""
+    delegation, ref = work.delegation, work.ref
+    dialogue = dialogue_of(delegation.context, delegation.input, run.dialogue)
+    waited_ms = round((anyio.current_time() - work.since) * 1_000, 3)
+    return invoke_agent_start(
+        delegation.sag_id,
+        run_id=run.id,
+        task_id=delegation.task_id,
+        description=agent.description or None,
+        actor_id=None if ref is None else f"{ref.name}#{ref.id}",
+        delegated_by=delegation.ancestors[-1] if delegation.ancestors else None,
+        depth=len(delegation.ancestors),
+        message_id=delegation.op,
+        mailbox_wait_ms=waited_ms if work.attempts == 1 else None,
+        conversation_id=dialogue.conversation_id,
+        session_id=dialogue.session_id,
+    )

@@ -20,6 +20,7 @@ import anyio
 
 from otel import configure_metrics, configure_tracing
 from otel.measurements import child_restarted
+from otel.trace_options import trace_options
 from runtime.accounts import Accounts, accounts_spec
 from runtime.actors import Supervisor, actor_system
 from runtime.catalog import Catalog, profile_of
@@ -202,6 +203,7 @@ async def running(
     # The page of metrics is the one that may be refused, so it comes first.
     metrics = metrics if metrics is not None else configure_metrics(environ)
     tracing = tracing if tracing is not None else configure_tracing(environ)
+    tracing.options = trace_options(environ)
     journal = journal if journal is not None else MemoryJournal()
     exit_: BaseException | None = None
     try:
@@ -255,7 +257,7 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
     for line in in_short(warnings_of(catalog, rules.today)):
         logger.warning(line)
     await learn_from(journal, learned, catalog.routings.values(), wall_clock())
-    doors = Doors(tracing, reservations, partial(_teach, learned), metrics)
+    doors = Doors(tracing, reservations, partial(_teach, learned), metrics, accounts.server_of)
     planner = Planner(catalog, rules, pricing.of, learned)
     models = Models(planner, accounts, Elsewhere(catalog, environ, accounts), doors)
     timeouts = {s.name: s.timeout_s for s in catalog.skills.values() if s.timeout_s is not None}

@@ -39,6 +39,7 @@ Role = Literal["user", "assistant", "tool"]
 ToolChoice = Literal["auto", "none", "required"]
 EventKind = Literal["text", "reasoning", "refusal", "tool_call", "usage"]
 UsageSource = Literal["provider", "partial", "estimated"]
+HeldBy = Literal["backoff", "circuit", "pause", "concurrency", "limits", "pace", "queue"]
 TOKEN_COUNTS = (  # of ``Usage``, as answers, spans and the journal name them
     "input_tokens",
     "output_tokens",
@@ -65,6 +66,7 @@ class Delegation:
         ancestors: the slugs of the agents above it, outermost first.
         deadline: when it must be done, in seconds of the event loop's clock.
         traceparent: the W3C trace context of the caller's span.
+        trace_id: the trace that its spans are in, 32 hex digits; empty for its caller's.
     """
 
     task_id: str
@@ -77,6 +79,7 @@ class Delegation:
     ancestors: tuple[str, ...] = field(default=(), kw_only=True)
     deadline: float | None = field(default=None, kw_only=True)
     traceparent: str | None = field(default=None, kw_only=True)
+    trace_id: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,13 +404,31 @@ class ModelEvent:
 
 
 class Payer(Protocol):
-    """Whoever pays for a request; told of its attempts while they are made."""
+    """Whoever pays for a request; told of its attempts and its waits while they last."""
 
     def sent(self) -> None:
         """Hear that an attempt goes out: from now on it may be billed."""
 
+    def ended(self, error: BaseException | None, status: int | None) -> None:
+        """Hear that the attempt which went out has ended.
+
+        Args:
+            error: what it failed with; None when it was answered.
+            status: the HTTP status of its answer; None where there was none.
+        """
+
     def spared(self) -> None:
         """Hear that it failed in a way that nobody bills."""
+
+    def waiting(self, held_by: HeldBy) -> None:
+        """Hear that the call waits from now on, perhaps for no time at all, and for what."""
+
+    def went_on(self, *, cut_off: bool = False) -> None:
+        """Hear that this wait is over.
+
+        Args:
+            cut_off: whether the call was ended in it.
+        """
 
     async def again(self) -> bool:
         """Say whether there is the money for one more, though the last one may be billed, too."""

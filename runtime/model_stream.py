@@ -67,8 +67,6 @@ class Flow:
             ProviderError: the call failed before any piece.
         """
         self._first = await self._receive()
-        if self._first is not None:
-            self._invocation.first_piece_came()
 
     async def next(self) -> ModelEvent | None:
         """Return the next piece, or None when the answer is complete.
@@ -85,6 +83,7 @@ class Flow:
         try:
             while True:
                 event = await self._pieces.receive()
+                self._invocation.heard()
                 self._count(event)
                 if event.kind != "usage":
                     return event
@@ -103,8 +102,12 @@ class Flow:
         self.reply = reply
         self._invocation.completed(reply)
 
-    def close(self) -> None:
-        """Cut the answer off and settle what there was of it; does nothing after its end."""
+    def close(self, ended_by: str | None = None) -> None:
+        """Cut the answer off and settle what there was of it; does nothing after its end.
+
+        Args:
+            ended_by: what ended its reader; None where that did not want any more.
+        """
         if self._ended:
             return
         while True:
@@ -125,7 +128,7 @@ class Flow:
             finish_reason_raw="cut_off",
             provider=request.provider,
         )
-        self._invocation.completed(self.reply, cut_off=True)
+        self._invocation.completed(self.reply, cut_off=True, ended_by=ended_by)
 
     def _count(self, event: ModelEvent) -> None:
         if event.kind == "usage":

@@ -20,12 +20,15 @@ from otel.measurements import Called, fell_back
 from runtime.answers import answer_type
 from runtime.cascade import Cascade, Walked
 from runtime.catalog import Target
+from runtime.chat_spans import Instead
 from runtime.errors import AllTargetsFailed
+from runtime.invocations.beginning import begin
 from runtime.invocations.case import Asker
 from runtime.invocations.denials import denials_noted, note_denied
-from runtime.invocations.invocation import begin
+from runtime.invocations.waits import sleep_until_circuit
 from runtime.messages import ModelEvent, ModelReply
 from runtime.model_stream import BUFFER, Flow, ModelStream
+from runtime.plan_spans import planning
 from runtime.planner import Who, data_classes_of
 from runtime.replies import Replies, Wanted
 from runtime.tool_loop import converse, offers_named, offers_of
@@ -33,10 +36,12 @@ from runtime.tool_loop import converse, offers_named, offers_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from otel import Span
     from runtime.accounts import Accounts
     from runtime.activation import Activation
     from runtime.agent import Skill
     from runtime.answers import AnswerType
+    from runtime.cascade import Fallen
     from runtime.elsewhere import Elsewhere
     from runtime.invocations.invocation import Doors, Invocation
     from runtime.messages import ModelRequest, Tool, ToolCall
@@ -71,7 +76,7 @@ class Models:
         activation: Activation,
         question: Question,
         skills: Iterable[Skill],
-        use: Callable[[Skill, Any], Awaitable[Any]],
+        use: Callable[[Skill, Any, str], Awaitable[Any]],
         note: Callable[[ToolCall, str], None],
     ) -> Any:
         """Ask a model and return its answer as the type that the question names.
@@ -80,7 +85,7 @@ class Models:
             activation: whose question it is.
             question: the question.
             skills: the skills that its payload may name as tools.
-            use: runs a skill that the model calls.
+            use: runs a skill that the model calls by an id.
             note: notes a call of the model's that reaches no skill, and why.
 
         Raises:
@@ -91,6 +96,22 @@ class Models:
             ProviderError: the call failed.
             InvalidOutput: the answer is not what was asked for.
         """
+        if not question.is_plan:
+            return await self._ask(activation, question, skills, use, note, below=activation.span)
+        with planning(self._doors.tracing, activation) as span:
+            return await self._ask(activation, question, skills, use, note, below=span)
+
+    async def _ask(
+        self,
+        activation: Activation,
+        question: Question,
+        skills: Iterable[Skill],
+        use: Callable[[Skill, Any, str], Awaitable[Any]],
+        note: Callable[[ToolCall, str], None],
+        *,
+        below: Span,
+    ) -> Any:
+        """Ask below a span."""
         whole = question.returns is ModelReply
         answer = answer_type(str if whole else question.returns)
         offers = offers_of(question.tools)
@@ -98,10 +119,11 @@ class Models:
         offers |= offers_named({tool.name for tool in named}, skills)
         others = tuple(tool for tool in named if tool.name not in offers)
         tools = (*(offer.tool for offer in offers.values()), *others)
-        asking = self._prepare(activation, question, answer, tools)
+        asking = self._prepare(activation, question, answer, below, tools)
 
         async def once(request: ModelRequest) -> ModelReply:
             nonlocal asking  # who has answered once goes on: it knows its own thoughts
+            activation.turns += 1
             walked = await self._answered(asking, request)
             asking = asking.from_target(walked.target)
             return replace(walked.answer, fallen_from=walked.failures)
@@ -120,7 +142,8 @@ class Models:
 
         async def start() -> Flow:
             activation.check()
-            asking = self._prepare(activation, question, answer_type(str))
+            activation.turns += 1
+            asking = self._prepare(activation, question, answer_type(str), activation.span)
             request = replace(asking.prepared.request, stream=True)
             walked = await self._walk(asking, request, partial(self._open, asking))
             return walked.answer
@@ -132,17 +155,18 @@ class Models:
         activation: Activation,
         question: Question,
         answer: AnswerType,
+        below: Span,
         tools: tuple[Tool, ...] = (),
     ) -> Asking:
         """Prepare a question, and note that policy forbids it, if it does."""
-        who, asker = _who(activation), _asker(activation)
+        who, asker = _who(activation), _asker(activation, below)
         with denials_noted(asker, data_classes_of(who, question)):
             prepared = self._planner.prepare(who, question, answer, tools)
         deadline = activation.delegation.deadline
         run_id, task_id = asker.run.id, asker.task_id
         request = replace(prepared.request, deadline=deadline, run_id=run_id, task_id=task_id)
         denied = [one for one in prepared.plan.passed_over if one.denied]
-        return Asking(activation, who, asker, prepared._replace(request=request), denied)
+        return Asking(activation, who, asker, prepared._replace(request=request), denied, {})
 
     async def _answered(self, asking: Asking, request: ModelRequest) -> Walked[ModelReply]:
         """Ask, or give again what was answered to an equal question."""
@@ -165,9 +189,12 @@ class Models:
         self,
         asking: Asking,
         request: ModelRequest,
-        ask: Callable[[ModelRequest], Awaitable[T]],
+        ask: Callable[[ModelRequest, Fallen | None], Awaitable[T]],
     ) -> Walked[T]:
-        cascade = Cascade(asking.prepared.course, partial(self._check, asking), self._fell)
+        asker, tracing = asking.asker, self._doors.tracing
+        sleep_until = partial(sleep_until_circuit, tracing, asker.span, asker.reason_of)
+        check = partial(self._check, asking)
+        cascade = Cascade(asking.prepared.course, check, self._fell, sleep_until)
         try:
             return await cascade.walk(request, ask)
         except AllTargetsFailed:
@@ -189,8 +216,10 @@ class Models:
         account = "" if base_url is None else self._elsewhere.account(target.provider, base_url)
         return replace(request, provider=target.provider, model=target.model, account=account)
 
-    async def _call(self, asking: Asking, request: ModelRequest) -> ModelReply:
-        invocation = await self._begin(asking, request)
+    async def _call(
+        self, asking: Asking, request: ModelRequest, fallen: Fallen | None
+    ) -> ModelReply:
+        invocation = await self._begin(asking, request, fallen)
         try:
             with invocation.span.attached(), within(invocation.span):
                 reply = await self._accounts.ask(invocation.request, payer=invocation).reply()
@@ -200,9 +229,9 @@ class Models:
         invocation.completed(reply)
         return reply
 
-    async def _open(self, asking: Asking, request: ModelRequest) -> Flow:
+    async def _open(self, asking: Asking, request: ModelRequest, fallen: Fallen | None) -> Flow:
         """Ask for an answer in pieces, and return once there is a first one."""
-        invocation = await self._begin(asking, request)
+        invocation = await self._begin(asking, request, fallen)
         flows = asking.activation.flows
         send, receive = anyio.create_memory_object_stream[ModelEvent](BUFFER)
         try:
@@ -223,12 +252,18 @@ class Models:
             raise
         return flow
 
-    async def _begin(self, asking: Asking, request: ModelRequest) -> Invocation:
+    async def _begin(
+        self, asking: Asking, request: ModelRequest, fallen: Fallen | None
+    ) -> Invocation:
         target = Target(request.provider, request.model)
         case = self._planner.case_of(asking.who, asking.prepared, target)
         asking.activation.model_calls += 1
+        case = case._replace(instead=asking.instead_of(fallen))
         with denials_noted(asking.asker, asking.prepared.data_classes, target):
-            return await begin(asking.asker, self._at(asking, target, request), case, self._doors)
+            here = self._at(asking, target, request)
+            invocation = await begin(asking.asker, here, case, self._doors)
+        asking.chats[target] = invocation.span
+        return invocation
 
 
 class Asking(NamedTuple):
@@ -236,6 +271,7 @@ class Asking(NamedTuple):
 
     Attributes:
         denied: the targets that policy forbids and whose turn has not come yet.
+        chats: the span of the last call of each target.
     """
 
     activation: Activation
@@ -243,6 +279,7 @@ class Asking(NamedTuple):
     asker: Asker
     prepared: Prepared
     denied: list[PassedOver]
+    chats: dict[Target, Span]
 
     @property
     def first(self) -> Target:
@@ -256,6 +293,13 @@ class Asking(NamedTuple):
             self.denied.remove(one)
         told = ((str(one.target), one.why) for one in due)
         note_denied(self.asker, self.prepared.data_classes, told)
+
+    def instead_of(self, fallen: Fallen | None) -> Instead | None:
+        """Return instead of what a target is asked; None where it is the first."""
+        if fallen is None:
+            return None
+        source, reason, position = fallen
+        return Instead(str(source), reason, position, self.chats.get(source))
 
     def from_target(self, target: Target) -> Asking:
         """Return it with a target asked first."""
@@ -277,7 +321,7 @@ def _who(activation: Activation) -> Who:
     )
 
 
-def _asker(activation: Activation) -> Asker:
+def _asker(activation: Activation, below: Span) -> Asker:
     return Asker(
         run=activation.run,
         agent=activation.agent.name,
@@ -285,8 +329,9 @@ def _asker(activation: Activation) -> Asker:
         op=activation.delegation.op,
         task_id=activation.delegation.task_id,
         totals=(activation.totals,),
-        span=activation.span,
+        span=below,
         reason_of=activation.reason_of,
+        dialogue=activation.dialogue,
     )
 
 

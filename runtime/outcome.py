@@ -38,6 +38,8 @@ class RunOptions:
         deadline_s: the seconds it gets; None leaves it to the workflow, and to an hour in the end.
         routing: the routing file to go by; None leaves it to the workflow, and to ``default``.
         tenant: for whom it is; None leaves it to ``MAGSAG_TENANT``, and to nobody in the end.
+        conversation_id: the user's conversation, for traces; None leaves it to the payload.
+        session_id: the user's session, likewise.
         approve: decides about tools that a policy wants approved; None approves none.
         listener: called with every record of the run.
         argv: the command line, for the journal.
@@ -50,6 +52,8 @@ class RunOptions:
     deadline_s: float | None = None
     routing: str | None = None
     tenant: str | None = None
+    conversation_id: str | None = None
+    session_id: str | None = None
     approve: Approve | None = None
     listener: Callable[[Record], None] | None = None
     argv: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from otel.measurements import run_ended
 from runtime.errors import InvalidInput, RuntimeFault
 from runtime.governance.budget import Budget
 from runtime.governance.cost import NANO
+from runtime.traces import Traces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,9 +42,19 @@ def budget_of(budget_usd: Decimal | float | None, limit: RunLimit | None) -> Bud
 
 def begin_span(run: Run, tracing: Tracing) -> Span:
     """Start the root span of a run."""
-    attributes = invoke_workflow_start(run.target, run_id=run.id)
+    dialogue = run.dialogue
+    attributes = invoke_workflow_start(
+        run.target,
+        run_id=run.id,
+        session_id=dialogue.session_id,
+        conversation_id=dialogue.conversation_id,
+    )
     name = span_name(INVOKE_WORKFLOW, run.target)
     run.span = tracing.start(name, trace_id=run.trace_id, attributes=attributes)
+    # A provider that makes its own trace ids would not put spans where we count them.
+    if run.span.is_recording and run.span.trace_id == run.trace_id:
+        run.traces = Traces(run.id, tracing.options.most_spans)
+        run.traces.began(run.trace_id)
     return run.span
 
 

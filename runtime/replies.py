@@ -14,6 +14,7 @@ import anyio
 
 from otel.chat_attributes import chat_end
 from runtime.catalog import Target
+from runtime.chat_contents import input_of, output_of
 from runtime.chat_spans import start_chat_span
 from runtime.described import fingerprint, reply_digest, request_digest
 from runtime.invocations.notes import asked_note
@@ -121,8 +122,13 @@ class Replies:
         note |= {"request_sha256": digest, "reply_sha256": reply_digest(reply)}
         op = asker.run.step(asker.op, "cached", digest)
         asker.run.record("invocation_cached", op, note)
-        span = start_chat_span(self._tracing, asker.span, request, in_process=True)
+        span = start_chat_span(
+            self._tracing, asker.span, request, in_process=True, dialogue=asker.dialogue
+        )
         span.set(chat_end(response_model=reply.model, cost_nano_usd=0, cache_hit=True))
+        contents = self._tracing.options.contents
+        if contents is not None and span.is_recording:  # the journal has the words, so may a span
+            span.set(input_of(contents, request) | output_of(contents, reply))
         span.end()
         return reply
 

@@ -160,6 +160,10 @@ class Rules:
         limits = spending_limits(self._policies, names)
         return Terms(limits, *self._unknown, contents(self._policies, data_classes))
 
+    def contents(self, data_classes: frozenset[str]) -> Contents:
+        """Return what becomes of what is said about such data."""
+        return contents(self._policies, data_classes)
+
     def tool(self, tool: str, agent: str, arguments: Iterable[Any]) -> Ruling:
         """Return whether an agent may use a tool; the strictest counts.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from runtime.dialogues import NOBODYS
 from runtime.identity import digest_of, trace_id_of
 from runtime.journal import Claim, Record, known_cost, scope_of
 from runtime.journal.calls import day_of
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 
     from otel import Span
     from runtime.approval import Approve
+    from runtime.dialogues import Dialogue
     from runtime.governance.budget import Budget
     from runtime.governance.policy import SpendingLimit
     from runtime.journal import Journal, Shortfall
     from runtime.journal.records import Kind
     from runtime.messages import Usage
     from runtime.routing import Wish
+    from runtime.traces import Traces
 
 logger = logging.getLogger("runtime.run")
 
@@ -83,10 +86,12 @@ class Run:
         wishes: whom its starter wants asked, strongest first.
         routing: the routing file that it goes by; None for the catalog's default.
         tenant: for whom it is; empty for nobody.
+        dialogue: which conversation and session of a user's it belongs to.
         approve: decides about tools that need approval; None approves none.
         line: where calls wait whose worst case does not fit into the budget yet.
         totals: what was asked of models so far.
         span: the root span.
+        traces: counts its spans; None where nobody sees them, or they are in other traces.
         listener: called with every record, for the screen; None calls nobody.
     """
 
@@ -101,6 +106,7 @@ class Run:
         wishes: tuple[Wish, ...] = (),
         routing: str | None = None,
         tenant: str = "",
+        dialogue: Dialogue = NOBODYS,
         approve: Approve | None = None,
         listener: Callable[[Record], None] | None = None,
     ) -> None:
@@ -111,11 +117,13 @@ class Run:
         self.wishes = wishes
         self.routing = routing
         self.tenant = tenant
+        self.dialogue = dialogue
         self.approve = approve
         self.line = anyio.Lock()
         self.totals = Totals()
         self.journal = journal
         self.span: Span | None = None
+        self.traces: Traces | None = None
         self.listener = listener
         self._clock = clock
         self._operations: dict[str, int] = {}
@@ -194,6 +202,11 @@ class Run:
         if self._settled is None:
             self._settled = anyio.Event()
         await self._settled.wait()
+
+    def spans_began(self, trace_id: int, spans: int = 1) -> None:
+        """Count spans that began in one of its traces."""
+        if self.traces is not None:
+            self.traces.began(trace_id, spans)
 
     def body_began(self) -> None:
         """Count a body that runs."""

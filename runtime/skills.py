@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from otel.attributes import execute_tool_end, execute_tool_start, span_name
-from otel.conventions import EXECUTE_TOOL
+from otel.conventions import EXECUTE_TOOL, TOOL_CALL_ARGUMENTS, TOOL_CALL_RESULT
 from otel.log_scope import within
 from otel.measurements import tool_ended
 from runtime.approval import ApprovalRequest
@@ -21,7 +22,9 @@ from runtime.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel import Metrics, Tracing
+    from otel import Metrics, Span, Tracing
+    from otel.attributes import Attributes
+    from otel.contents import Contents
     from runtime.activation import Activation
     from runtime.agent import Skill
     from runtime.context import Context
@@ -63,8 +66,7 @@ class Skills:
         activation: Activation,
         skill: Skill | str,
         payload: Any,
-        *,
-        by_model: bool = False,
+        call_id: str | None = None,
     ) -> Any:
         """Run a skill on an input and return what it returns.
 
@@ -73,8 +75,9 @@ class Skills:
             activation: the agent at work.
             skill: the skill.
             payload: its input.
-            by_model: whether a model has written the input: then nothing in it is for the runtime,
-                as no model decides whom to ask, or how.
+            call_id: the id by which a model has called it, and then has written the input: nothing
+                in it is for the runtime, as no model decides whom to ask, or how. None where code
+                has called it.
 
         Raises:
             UnknownName: there is no such skill.
@@ -89,21 +92,16 @@ class Skills:
         _check_allowed(activation, found)
         run, delegation = activation.run, activation.delegation
         given = to_json(payload)
+        by_model = call_id is not None
         foreign = () if by_model else FOR_THE_RUNTIME
         own = found.signature.without(payload, foreign)
         await self._check_permission(activation, found, given, own)
         op = run.operation(delegation.op, found.name, given)
-        attributes = execute_tool_start(
-            found.name,
-            call_id=op,
-            description=found.description or None,
-            agent=activation.agent.name,
-            run_id=run.id,
-            task_id=delegation.task_id,
-        )
-        name = span_name(EXECUTE_TOOL, found.name)
         run.record("skill_started", op, {"skill": found.name, "input": given})
-        span = self._tracing.start(name, parent=activation.span, attributes=attributes)
+        span = self._start_span(activation, found.name, call_id or op, found.description)
+        contents = self._contents(activation, payload, by_model=by_model)
+        if contents is not None:
+            span.set({TOOL_CALL_ARGUMENTS: contents.value(given)})
         activation.tool_calls += 1
         began = anyio.current_time() if self._metrics.on else 0.0
         reason = None
@@ -112,7 +110,10 @@ class Skills:
                 inner = context if by_model else context.for_payload(payload)
                 value, output = await self._call(inner, activation, found, own)
             _completed(run, op, found, output)
-            span.set(execute_tool_end())
+            if span.is_recording:
+                span.set(execute_tool_end(result_bytes=len(json.dumps(output).encode())))
+            if contents is not None:
+                span.set({TOOL_CALL_RESULT: contents.value(output)})
             span.end()
         except BaseException as error:
             reason = activation.reason_of(error)
@@ -157,17 +158,36 @@ class Skills:
 
     def note_refused(self, activation: Activation, call: ToolCall, why: str) -> None:
         """Note a model's call that reaches no skill, as the span of a tool that failed."""
-        attributes = execute_tool_start(
-            call.name,
-            call_id=call.id,
-            description=None,
-            agent=activation.agent.name,
-            run_id=activation.run.id,
-            task_id=activation.delegation.task_id,
-        )
-        name = span_name(EXECUTE_TOOL, call.name)
-        span = self._tracing.start(name, parent=activation.span, attributes=attributes)
+        span = self._start_span(activation, call.name, call.id)
         span.end(error_type="invalid_input", message=why)
+
+    def _contents(self, activation: Activation, payload: Any, *, by_model: bool) -> Contents | None:
+        """Return what turns arguments and results into attributes; None where they are in none."""
+        contents = self._tracing.options.contents
+        if contents is None or not self._tracing.is_recording:
+            return None
+        hints = activation.hints if by_model else activation.hints.within(payload)
+        own = activation.limits.data_class
+        classes = hints.data_classes | {name for name in (own,) if name}
+        return contents if self._rules.contents(classes).in_journal else None
+
+    def _start_span(
+        self, activation: Activation, name: str, call_id: str, description: str = ""
+    ) -> Span:
+        attributes: Attributes | None = None
+        if self._tracing.is_recording:
+            attributes = execute_tool_start(
+                name,
+                call_id=call_id,
+                description=description or None,
+                agent=activation.agent.name,
+                run_id=activation.run.id,
+                task_id=activation.delegation.task_id,
+            )
+        title = span_name(EXECUTE_TOOL, name)
+        span = self._tracing.start(title, parent=activation.span, attributes=attributes)
+        activation.run.spans_began(span.trace_id)
+        return span
 
     async def _call(
         self, inner: Context, activation: Activation, skill: Skill, own: Any

@@ -78,6 +78,8 @@ def resolve(
         deadline_s=_first(getattr(each, "deadline_s", None) for each in limits),
         routing=routing,
         tenant=options.tenant or _set(environ, "MAGSAG_TENANT"),
+        conversation_id=options.conversation_id,
+        session_id=options.session_id,
         approve=options.approve,
         listener=options.listener,
         argv=options.argv,

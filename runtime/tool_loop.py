@@ -91,7 +91,7 @@ async def converse(
     *,
     others: tuple[Tool, ...] = (),
     ask: Callable[[ModelRequest], Awaitable[ModelReply]],
-    use: Callable[[Skill, Any], Awaitable[Any]],
+    use: Callable[[Skill, Any, str], Awaitable[Any]],
     note: Callable[[ToolCall, str], None],
     turns: int,
 ) -> ModelReply:
@@ -102,7 +102,7 @@ async def converse(
         offers: what may be called.
         others: what may be called that we cannot run; a reply that calls one is the caller's.
         ask: asks a model.
-        use: runs a skill, checked, spanned and journalled.
+        use: runs a skill, checked, spanned and journalled; told the model's id of the call.
         note: notes a call that reaches no skill, and why.
         turns: the most replies that may call tools.
 
@@ -136,7 +136,7 @@ async def converse(
 async def _use_all(
     calls: tuple[ToolCall, ...],
     offers: Mapping[str, Offer],
-    use: Callable[[Skill, Any], Awaitable[Any]],
+    use: Callable[[Skill, Any, str], Awaitable[Any]],
     note: Callable[[ToolCall, str], None],
 ) -> list[Message]:
     """Run the calls of one reply side by side; the results are in their order."""
@@ -171,12 +171,12 @@ def _fault_of(number: int, call: ToolCall, offers: Mapping[str, Offer]) -> str |
 
 
 async def _use(
-    call: ToolCall, offer: Offer, use: Callable[[Skill, Any], Awaitable[Any]]
+    call: ToolCall, offer: Offer, use: Callable[[Skill, Any, str], Awaitable[Any]]
 ) -> Message:
     arguments = call.arguments or {}
     payload = arguments.get(WRAPPED) if offer.wrapped else dict(arguments)
     try:
-        value = await use(offer.skill, payload)
+        value = await use(offer.skill, payload, call.id)
     except ENDS_THE_CALL:
         raise
     except Exception as error:  # noqa: BLE001  # whatever a skill raises is the model's to know

@@ -81,6 +81,7 @@ class Question:
         use_cache: whether the answer to an equal question may be given again; None leaves it to
             code and route.
         hints: what code says of models in payload and context.
+        is_plan: whether the answer is the agent's plan, which traces show as such.
     """
 
     messages: tuple[Message, ...]
@@ -98,6 +99,7 @@ class Question:
     data_class: str | None = None
     use_cache: bool | None = None
     hints: Hints = field(default_factory=Hints)
+    is_plan: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,11 @@ class Sending:
         named = {**own, **self.context}.get("data_class")
         known = classes | classes_of(named, "context: data_class")
         return replace(self, context={**self.context, "data_class": sorted(known)})
+
+    def within(self, dialogue: Mapping[str, str], agent: Agent | str | Delegation) -> Sending:
+        """Return it in the sender's conversation and session, where it names none of its own."""
+        own = getattr(agent, "context", None) or {}  # of a whole Delegation
+        return replace(self, context={**dialogue, **own, **self.context})
 
 
 class Services(Protocol):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from otel.log_scope import Scope, scoped
+from runtime.dialogues import Dialogue, dialogue_in
 from runtime.errors import (
     Cancelled,
     ConfigurationError,
@@ -96,7 +97,7 @@ class Workflows:
             try:
                 if options.run_id and await self._journal.run(run_id) is not None:
                     raise ConfigurationError(f"run {run_id} is in the journal already")
-                run = self._new(run_id, target, options, wishes)
+                run = self._new(run_id, target, payload, options, wishes)
                 return await self._run(run, agent, payload, options)
             finally:
                 del self._under_way[run_id]
@@ -114,7 +115,15 @@ class Workflows:
                     scope.cancel()
                 await self._idle.wait()
 
-    def _new(self, run_id: str, target: str, options: RunOptions, wishes: tuple[Wish, ...]) -> Run:
+    def _new(
+        self,
+        run_id: str,
+        target: str,
+        payload: Any,
+        options: RunOptions,
+        wishes: tuple[Wish, ...],
+    ) -> Run:
+        named = Dialogue(options.conversation_id, options.session_id)
         return Run(
             run_id,
             target,
@@ -124,6 +133,7 @@ class Workflows:
             wishes=wishes,
             routing=options.routing,
             tenant=options.tenant or "",
+            dialogue=named.or_else(dialogue_in(payload)),
             approve=options.approve,
             listener=options.listener,
         )

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from providers.account import Account
     from providers.backend import Attempt
+    from runtime.messages import HeldBy
 
 
 def server_error() -> ProviderError:
@@ -220,6 +221,15 @@ async def test_whoever_pays_is_asked_before_each_attempt_that_follows_one_of_unk
 
         def sent(self) -> None:
             self.heard.append("sent")
+
+        def ended(self, error: BaseException | None, status: int | None) -> None:
+            """Nothing to pay for."""
+
+        def waiting(self, held_by: HeldBy) -> None:
+            """Waiting costs nothing."""
+
+        def went_on(self, *, cut_off: bool = False) -> None:
+            """Nor does going on."""
 
         def spared(self) -> None:
             self.heard.append("spared")

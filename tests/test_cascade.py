@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.cascade import MIN_SLICE_S, Cascade, Course
+from runtime.cascade import MIN_SLICE_S, Cascade, Course, Fallen
 from runtime.catalog import Target
 from runtime.errors import (
     AllTargetsFailed,
@@ -68,11 +68,13 @@ class World:
 
     Attributes:
         asked: whom was asked what, oldest first.
+        fallen: why.
         times: when.
     """
 
     def __init__(self, *, denied: frozenset[Target] = frozenset(), **fates: Any) -> None:
         self.asked: list[ModelRequest] = []
+        self.fallen: list[Fallen | None] = []
         self.times: list[float] = []
         self._fates = fates
         self._denied = denied
@@ -81,8 +83,9 @@ class World:
         if target in self._denied:
             raise PolicyDenied(f"{target.provider} is denied")
 
-    async def ask(self, request: ModelRequest) -> str:
+    async def ask(self, request: ModelRequest, fallen: Fallen | None) -> str:
         self.asked.append(request)
+        self.fallen.append(fallen)
         self.times.append(anyio.current_time())
         fate = self._fates.get(request.provider)
         if isinstance(fate, list):
@@ -116,6 +119,12 @@ async def test_the_first_target_that_answers_is_the_last_one_asked() -> None:
     assert (walked.answer, walked.target, world.order) == ("answer of b", B, "ab")
     assert walked.failures == ("ServerError: it failed",)
     assert [(request.provider, request.model) for request in world.asked] == [A, B]
+
+
+async def test_whoever_is_asked_instead_of_another_is_told_of_whom_and_why() -> None:
+    world = World(a=failed(1), b=failed(1, Overloaded))
+    await world.walk()
+    assert world.fallen == [None, Fallen(A, "transient", 1), Fallen(B, "overloaded", 2)]
 
 
 async def test_who_has_answered_is_asked_first_from_then_on() -> None:

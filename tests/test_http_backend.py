@@ -113,6 +113,15 @@ async def test_a_server_without_the_first_dialect_is_asked_in_the_other_and_it_i
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
+async def test_the_status_of_an_answer_is_known_afterwards() -> None:
+    _, attempt = await invoke(a_backend(FakePort(lambda _: completion())))
+    assert attempt.status == 200
+    _, attempt = await invoke(a_backend(FakePort(lambda _: whole({"error": {}}, 503))))
+    assert attempt.status == 503
+    _, attempt = await invoke(a_backend(FakePort(lambda _: ConnectionFailed("x"))))
+    assert attempt.status is None
+
+
 async def test_a_server_is_asked_again_in_an_hour_and_for_another_model_at_once() -> None:
     port = without_responses(ABSENT["Ollama"])
     backend = a_backend(port, **TWO_DIALECTS)

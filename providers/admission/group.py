@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from providers.admission.headers import RateHeaders
     from providers.admission.pause import Kind
     from providers.admission.ticket import Ticket
-    from runtime.messages import Limits
+    from runtime.messages import HeldBy, Limits
 
 
 class LimitGroup:
@@ -133,6 +133,18 @@ class LimitGroup:
             self._adaptation.pause.over_at,
             self._adaptation.pace.ready_at(),
         )
+
+    def held_by(self, ticket: Ticket, now: float) -> HeldBy:
+        """Return what a call that comes now has to wait for, most of all; ``queue`` if nothing."""
+        now = self._move_to(now)
+        first, adaptation = self._queue.head() or ticket, self._adaptation
+        if adaptation.pause.over_at > now:
+            return "pause"
+        if adaptation.concurrency.opens(len(self._in_flight)) > now:
+            return "concurrency"
+        if self._reservations.opens(first, now) > now:
+            return "limits"
+        return "pace" if adaptation.pace.ready_at() > now else "queue"
 
     def withdraw(self, ticket: Ticket, now: float) -> None:
         """Forget a call that gave up waiting; without effect on one that does not wait."""

@@ -15,9 +15,9 @@ from runtime.catalog import Target
 from runtime.errors import RuntimeFault
 from runtime.governance.cost import asked_tiers
 from runtime.governance.policy import Contents
+from runtime.invocations.beginning import begin
 from runtime.invocations.case import Case
 from runtime.invocations.denials import denials_noted
-from runtime.invocations.invocation import begin
 from runtime.journal import JournalFailed
 
 if TYPE_CHECKING:

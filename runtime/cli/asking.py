@@ -199,7 +199,13 @@ def _caller(wishes: Wishes, system: System, run: Run) -> Caller:
         ),
         price_of=system.price_of,
         rules=system.rules,
-        doors=Doors(system.tracing, system.reservations, _unheard, system.metrics),
+        doors=Doors(
+            system.tracing,
+            system.reservations,
+            _unheard,
+            system.metrics,
+            system.accounts.server_of,
+        ),
     )
 
 

@@ -60,7 +60,7 @@ class Work:
         place: its place at the agent's gate; None when it has none.
         state: the object that keeps the state of a stateful agent.
         timer: the pending deadline.
-        since: when it came, in seconds of the event loop's clock.
+        since: when it was handed over, in seconds of the event loop's clock.
         body: the body at work on it; None before there is one.
     """
 

@@ -7,13 +7,16 @@ In reading order:
 - ``bounds``: what nobody can say the worst case of
 - ``notes``: what the journal is told; ``denials``: also of what is forbidden
 - ``fate``: what a failed call has cost
-- ``invocation``: one call from ``begin`` to its end
+- ``endings``, ``waits``, ``trail``: what it goes through, as spans
+- ``invocation``: one call under way, to its end
+- ``beginning``: ``begin``, how it comes to be
 """
 
 from __future__ import annotations
 
+from runtime.invocations.beginning import begin
 from runtime.invocations.case import Asker, Case
-from runtime.invocations.invocation import Doors, Invocation, Observed, begin
+from runtime.invocations.invocation import Doors, Invocation, Observed
 from runtime.invocations.reservation import Reservations
 
 __all__ = ["Asker", "Case", "Doors", "Invocation", "Observed", "Reservations", "begin"]

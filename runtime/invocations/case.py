@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from runtime.dialogues import NOBODYS, Dialogue
 from runtime.messages import Price
 from runtime.rules import Terms
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel import Span
+    from runtime.chat_spans import Instead
     from runtime.run import Run, Totals
 
 
@@ -28,6 +30,7 @@ class Asker:
         totals: where calls are counted, besides the run's own.
         span: the span of what asks.
         reason_of: the short word for what ended a step.
+        dialogue: which conversation and session of a user's it is about.
     """
 
     run: Run
@@ -38,6 +41,7 @@ class Asker:
     totals: tuple[Totals, ...]
     span: Span
     reason_of: Callable[[BaseException], str]
+    dialogue: Dialogue = NOBODYS
 
 
 class Case(NamedTuple):
@@ -51,6 +55,7 @@ class Case(NamedTuple):
         level: on which level of priority its model was chosen.
         route: the type of task whose route it goes by; empty for none.
         in_process: whether the model is in this process.
+        instead: instead of what it is made; None where it is nobody's substitute.
     """
 
     price: Price | None
@@ -60,6 +65,7 @@ class Case(NamedTuple):
     level: str = ""
     route: str = ""
     in_process: bool = False
+    instead: Instead | None = None
 
     @property
     def counted(self) -> Price | None:

@@ -8,6 +8,7 @@ and a body that is being ended can still settle.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
@@ -23,14 +24,14 @@ from otel.measurements import (
     first_chunk_came,
 )
 from runtime.catalog import Target
-from runtime.chat_spans import chat_end_of, start_chat_span
-from runtime.described import fingerprint, request_digest, tokens_of
+from runtime.chat_contents import output_of
+from runtime.chat_spans import chat_end_of
+from runtime.described import tokens_of
 from runtime.errors import DeadlineExceeded, ProviderError
-from runtime.governance.cost import asked_tiers, worst_case
-from runtime.invocations.bounds import check_bounds
+from runtime.governance.cost import asked_tiers
+from runtime.invocations.endings import Failure, error_type
 from runtime.invocations.fate import Stakes, fate_of, total
-from runtime.invocations.notes import answered_note, asked_note, failed_note
-from runtime.invocations.reservation import reserve
+from runtime.invocations.notes import answered_note, failed_note
 from runtime.run import claims_of
 
 if TYPE_CHECKING:
@@ -38,10 +39,17 @@ if TYPE_CHECKING:
 
     from otel import Metrics, Span, Tracing
     from otel.attributes import Attributes
+    from runtime.chat_spans import Server
     from runtime.invocations.case import Asker, Case
     from runtime.invocations.fate import Fate
     from runtime.invocations.reservation import Reservations
-    from runtime.messages import ModelReply, ModelRequest, Usage
+    from runtime.invocations.trail import Trail
+    from runtime.messages import HeldBy, ModelReply, ModelRequest, Usage
+
+
+def _nobody_knows(_: ModelRequest) -> Server | None:
+    """Say that nobody knows who is asked."""
+    return None
 
 
 class Observed(NamedTuple):
@@ -68,15 +76,17 @@ class Doors(NamedTuple):
         reservations: lets calls begin whose worst case fits.
         observe: hears how each call went.
         metrics: where measurements go.
+        server_of: says who is asked over the network.
     """
 
     tracing: Tracing
     reservations: Reservations
     observe: Callable[[Observed], None]
     metrics: Metrics = NO_METRICS
+    server_of: Callable[[ModelRequest], Server | None] = _nobody_knows
 
 
-class _Begun(NamedTuple):
+class Begun(NamedTuple):
     """How a call began.
 
     Attributes:
@@ -84,12 +94,14 @@ class _Begun(NamedTuple):
         at: when, in seconds since the Unix epoch; it counts on that day.
         worst: nano-USD that one attempt may cost at most.
         span: its ``chat`` span.
+        trail: tells what it goes through; None where nobody would see it.
     """
 
     op: str
     at: float
     worst: int
     span: Span
+    trail: Trail | None
 
 
 class Invocation:
@@ -98,15 +110,16 @@ class Invocation:
     Attributes:
         request: what is asked.
         span: its ``chat`` span.
+        first_chunk_s: seconds until the first piece of its answer; None where it has no pieces.
     """
 
     __slots__ = (
         "_asker", "_attempts", "_began", "_begun", "_case", "_doors", "_is_out", "_lost",
-        "request", "span",
+        "first_chunk_s", "request", "span",
     )  # fmt: skip
 
     def __init__(
-        self, asker: Asker, request: ModelRequest, case: Case, begun: _Begun, doors: Doors
+        self, asker: Asker, request: ModelRequest, case: Case, begun: Begun, doors: Doors
     ) -> None:
         self.request = request
         self.span = begun.span
@@ -117,19 +130,39 @@ class Invocation:
         self._attempts = 0
         self._is_out = False
         self._lost = 0
+        self.first_chunk_s: float | None = None
         self._began = anyio.current_time()
+
+    def heard(self) -> None:
+        """Note that a piece of the answer has come."""
+        if self.first_chunk_s is None:
+            self.first_chunk_s = self._seconds
+            if self._doors.metrics.on:
+                first_chunk_came(self._doors.metrics, self._called, self._seconds)
 
     def sent(self) -> None:
         """Count an attempt: from now on the call may be billed."""
         self._attempts += 1
         self._is_out = True
+        if self._begun.trail is not None:
+            self._begun.trail.sent()
         if self._doors.metrics.on and self._attempts == 1:
             call_admitted(self._doors.metrics, self._called, self._seconds)
 
-    def first_piece_came(self) -> None:
-        """Measure that a streamed answer has begun."""
-        if self._doors.metrics.on:
-            first_chunk_came(self._doors.metrics, self._called, self._seconds)
+    def ended(self, error: BaseException | None, status: int | None) -> None:
+        """Note that the attempt has ended."""
+        if self._begun.trail is not None:
+            self._begun.trail.ended(error, status)
+
+    def waiting(self, held_by: HeldBy) -> None:
+        """Note that the call waits."""
+        if self._begun.trail is not None:
+            self._begun.trail.waiting(held_by)
+
+    def went_on(self, *, cut_off: bool = False) -> None:
+        """Note that it waits no longer."""
+        if self._begun.trail is not None:
+            self._begun.trail.went_on(cut_off=cut_off)
 
     def spared(self) -> None:
         """Note that nobody bills the last attempt."""
@@ -167,12 +200,15 @@ class Invocation:
         claims = claims_of(limits, self._begun.at)
         return await run.admit("invocation_retried", op, body, claims, run.now) is None
 
-    def completed(self, reply: ModelReply, *, cut_off: bool = False) -> None:
+    def completed(
+        self, reply: ModelReply, *, cut_off: bool = False, ended_by: str | None = None
+    ) -> None:
         """Settle, count and note an answer.
 
         Args:
             reply: the answer, or what there was of it.
-            cut_off: whether the author did not want the rest of it.
+            cut_off: whether there is no more of it because nobody wanted the rest.
+            ended_by: what ended its reader, who did not; None where nothing did.
         """
         case, tier = self._case, reply.service_tier
         cost, counted = (total(price, reply.usage, tier) for price in (case.price, case.counted))
@@ -182,8 +218,10 @@ class Invocation:
         )
         self._settle(spent)
         self._count(reply.usage, cost, failed=False)
-        self.span.set(chat_end_of(reply, cost))
-        self.span.end()
+        if self.span.is_recording:
+            self._describe(reply, cost)
+        why = "its reader was ended before the answer was complete"
+        self._end_span(None if ended_by is None else Failure(ended_by, why))
         body = answered_note(self._asker, reply, case, unpriced=cost is None, cut_off=cut_off)
         self._record("invocation_completed", body | {"settled_nano_usd": spent}, cost)
         if self._doors.metrics.on:
@@ -199,17 +237,46 @@ class Invocation:
         fate = fate_of(error, self._stakes)
         self._settle(fate.settled)
         self._count(fate.usage, fate.cost, failed=True)
-        self.span.set(_cost_of_failure(fate))
-        error_type = _error_type(error, self._asker.reason_of(error))
-        self.span.end(error_type=error_type, message=str(error))
+        if self.span.is_recording:
+            self.span.set(_cost_of_failure(fate, self._attempts))
+        why = error_type(error, self._asker.reason_of)
+        self._end_span(Failure(why, str(error)))
         self._record(
             "invocation_failed", failed_note(self._asker, error, fate, self._attempts), fate.cost
         )
         if self._doors.metrics.on:
-            self._measure(fate.usage, fate.cost, fate.settled, error_type=error_type)
+            self._measure(fate.usage, fate.cost, fate.settled, error_type=why)
         is_late = isinstance(error, DeadlineExceeded) and self._is_out
         if is_late or isinstance(error, ProviderError):
             self._doors.observe(self._observed(None, ok=False))
+
+    def _describe(self, reply: ModelReply, cost: int | None) -> None:
+        """Say what came of the call, and its words where they may be said."""
+        price, usage = self._case.price, reply.usage
+        asked = None if usage is None else replace(usage, output_tokens=0, reasoning_tokens=None)
+        of_input = total(price, asked, reply.service_tier)
+        self.span.set(chat_end_of(reply, cost, self.first_chunk_s, of_input))
+        contents = self._doors.tracing.options.contents
+        if contents is not None and self._case.terms.contents.in_journal:
+            self.span.set(output_of(contents, reply))
+
+    def _end_span(self, failure: Failure | None) -> None:
+        """Close the span with what the call went through."""
+        trail = self._begun.trail
+        if trail is not None:
+            trail.close(failure)
+            self._asker.run.spans_began(self.span.trace_id, trail.shown)
+            self.span.set(
+                chat_end(
+                    retry_wait_ms=trail.wait_ms("backoff"),
+                    rate_limit_wait_ms=trail.wait_ms("rate_limit"),
+                    budget_wait_ms=trail.wait_ms("budget"),
+                )
+            )
+        if failure is None:
+            self.span.end()
+        else:
+            self.span.end(error_type=failure.type, message=failure.message)
 
     @property
     def _stakes(self) -> Stakes:
@@ -265,51 +332,11 @@ class Invocation:
         self._doors.reservations.settled()
 
 
-async def begin(asker: Asker, request: ModelRequest, case: Case, doors: Doors) -> Invocation:
-    """Reserve the worst case of a call, note that it begins, and start its span.
-
-    Raises:
-        PolicyDenied: nobody knows its price, and a policy forbids such calls.
-        BudgetExceeded: what it may cost does not fit, or nobody knows what that is.
-        DeadlineExceeded: the deadline passed while other calls held the budget.
-        JournalFailed: the journal cannot be written.
-    """
-    run, target = asker.run, Target(request.provider, request.model)
-    await run.journal.room()
-    if doors.tracing.holds_up:
-        await doors.tracing.room()
-    limited = run.budget.limit is not None or bool(case.terms.limits)
-    check_bounds(target, request, case, limited=limited)
-    worst = 0 if case.counted is None else worst_case(request, case.counted)
-    said = fingerprint(request)
-    digest = request_digest(request, said)
-    op = run.step(asker.op, "chat", digest)
-    await reserve(run, worst, request.deadline)
-    try:
-        body = asked_note(asker, target, case) | {
-            "expires_at": _wall_time(asker, request.deadline),
-            "request_sha256": digest,
-            "reserved_nano_usd": worst,
-            **({"request": said} if case.terms.contents.in_journal else {}),
-        }
-        limits = case.terms.limits
-        at = await doors.reservations.admit(run, op, body, limits, request.deadline)
-        span = start_chat_span(doors.tracing, asker.span, request, in_process=case.in_process)
-    except BaseException:
-        run.settle(worst, 0)
-        raise
-    return Invocation(asker, request, case, _Begun(op, at, worst, span), doors)
-
-
-def _wall_time(asker: Asker, deadline: float | None) -> float | None:
-    """Return a deadline of the event loop's clock in seconds since the Unix epoch."""
-    return None if deadline is None else asker.run.now + deadline - anyio.current_time()
-
-
-def _cost_of_failure(fate: Fate) -> Attributes:
-    """Return what the span of a call says that failed and was billed."""
+def _cost_of_failure(fate: Fate, attempts: int) -> Attributes:
+    """Return what the span of a call says that failed, and was perhaps billed."""
     used: dict[str, Any] = {} if fate.usage is None else tokens_of(fate.usage)
-    return chat_end(cost_nano_usd=fate.cost if fate.billed == "partly" else None, **used)
+    cost = fate.cost if fate.billed == "partly" else None
+    return chat_end(cost_nano_usd=cost, attempts=attempts, **used)
 
 
 def _tokens(usage: Usage) -> Tokens:
@@ -320,11 +347,3 @@ def _tokens(usage: Usage) -> Tokens:
         usage.cache_write_tokens or 0,
         usage.reasoning_tokens or 0,
     )
-
-
-def _error_type(error: BaseException, reason: str) -> str:
-    if isinstance(error, ProviderError) and (error.code or error.type):
-        return str(error.code or error.type)
-    if isinstance(error, DeadlineExceeded):
-        return "timeout"
-    return type(error).__name__ if isinstance(error, Exception) else reason

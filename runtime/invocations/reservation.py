@@ -9,6 +9,7 @@ overtaken by a call that comes after it was told to wait.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
@@ -26,16 +27,20 @@ if TYPE_CHECKING:
     from runtime.run import Run
 
 STARTED: Kind = "invocation_started"
+NO_MATTER: AbstractContextManager[None] = nullcontext()
 LOOK_AGAIN_S = 0.25  # what other processes settle, nobody tells us
 
 
-async def reserve(run: Run, amount: int, deadline: float | None) -> None:
+async def reserve(
+    run: Run, amount: int, deadline: float | None, wait: AbstractContextManager[None] = NO_MATTER
+) -> None:
     """Reserve what a call may cost at worst in its run's budget.
 
     Args:
         run: the run.
         amount: nano-USD.
         deadline: how long to wait, in seconds of the event loop's clock; None for ever.
+        wait: entered while it waits.
 
     Raises:
         BudgetExceeded: it does not fit, whatever others settle at.
@@ -44,7 +49,7 @@ async def reserve(run: Run, amount: int, deadline: float | None) -> None:
     run.budget.check(amount)
     if not run.line.locked() and run.budget.reserve(amount):
         return
-    with _until(deadline):
+    with wait, _until(deadline):
         async with run.line:
             while not run.budget.reserve(amount):
                 await run.next_settlement()
@@ -95,6 +100,8 @@ class Reservations:
         body: Mapping[str, Any],
         limits: Sequence[SpendingLimit],
         deadline: float | None,
+        *,
+        wait: AbstractContextManager[None] = NO_MATTER,
     ) -> float:
         """Note that a call begins, once it fits.
 
@@ -104,6 +111,7 @@ class Reservations:
             body: what is noted, with ``reserved_nano_usd``.
             limits: what it has to fit into.
             deadline: how long to wait, in seconds of the event loop's clock; None for ever.
+            wait: entered while it waits.
 
         Returns:
             When it began, in seconds since the Unix epoch.
@@ -123,7 +131,7 @@ class Reservations:
             if short is None:
                 return at
             blocked = _passing(short)
-        with _until(deadline):
+        with wait, _until(deadline):
             return await self._in_line(blocked, call)
         raise _too_late()
 
