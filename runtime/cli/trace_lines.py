@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.cli.crowds import SHOWN, counted, crowds
-from runtime.cli.text import TIMES, plural
+from runtime.cli.text import plural
 from runtime.cli.trace_span import walk
 
 if TYPE_CHECKING:
@@ -160,8 +160,9 @@ def _line_of_many(kind: str, spans: list[JournalSpan]) -> Line:
     inside = [span for each in spans for span, _, _ in walk(each)]
     costs = [span.cost_nano_usd for span in inside if span.cost_nano_usd is not None]
     ends = [span.ended_at for span in spans]
+    statuses = {span.status for span in spans}
     return Line(
-        title=f"{kind} {TIMES} {len(spans):,} more",
+        title=f"{len(spans):,} more {kind}",
         began_at=min(span.began_at for span in spans),
         started_at=min(span.began_at for span in spans),
         ended_at=None if None in ends else max(end for end in ends if end is not None),
@@ -170,7 +171,7 @@ def _line_of_many(kind: str, spans: list[JournalSpan]) -> Line:
         output_tokens=_sum(span.output_tokens for span in inside),
         cost_nano_usd=sum(costs) if costs else None,
         unpriced=any(span.unpriced for span in inside),
-        words=[counted(span.status for span in spans)],
+        words=[statuses.pop() if len(statuses) == 1 else counted(span.status for span in spans)],
     )
 
 

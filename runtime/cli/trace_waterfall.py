@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from runtime.cli.text import TIMES, money, one_line, short_time, tokens
+from runtime.cli.text import money, one_line, short_time, tokens
 from runtime.cli.trace_lines import CROWD
 from runtime.cli.trace_span import OPEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from runtime.cli.trace_lines import Line
 
 Piece: TypeAlias = "tuple[str, str]"  # a text and its style
-LEAST_BAR = 20
-LEAST_WORDS = 12
-LEAST_LABEL = 12
+LEAST_BAR = 16
+CALM = ("completed", "cached", CROWD)
 GAP = "  "
 STYLES: Mapping[str, str] = {
     "completed": "green",
@@ -44,7 +43,6 @@ class Glyphs(NamedTuple):
         waits: a time in which it waited for its turn.
         many: a time in which some of many ran.
         more: stands for what is cut off.
-        times: stands before a number of things.
     """
 
     branch: str
@@ -55,11 +53,10 @@ class Glyphs(NamedTuple):
     waits: str
     many: str
     more: str
-    times: str
 
 
-BOXES = Glyphs("├─ ", "└─ ", "│  ", "│", "█", "░", "▒", "…", TIMES)
-ASCII = Glyphs("|- ", "`- ", "|  ", "|", "#", ".", "=", "~", "x")
+BOXES = Glyphs("├─ ", "└─ ", "│  ", "│", "█", "░", "▒", "…")
+ASCII = Glyphs("|- ", "`- ", "|  ", "|", "#", ".", "=", "~")
 
 
 class Times(NamedTuple):
@@ -80,22 +77,11 @@ class Times(NamedTuple):
         return min(max(place, 0.0), float(width))
 
 
-class _Facts(NamedTuple):
-    """What stands behind a bar, in columns."""
-
-    time: str
-    tokens: str
-    cost: str
-    words: str
-
-
 class _Widths(NamedTuple):
     label: int
     bar: int
     time: int
-    tokens: int
-    cost: int
-    words: int
+    facts: int
 
 
 def draw(lines: Sequence[Line], times: Times, width: int, glyphs: Glyphs) -> list[list[Piece]]:
@@ -108,28 +94,32 @@ def draw(lines: Sequence[Line], times: Times, width: int, glyphs: Glyphs) -> lis
         glyphs: what to draw with.
     """
     labels = [_label(line, glyphs) for line in lines]
-    facts = [_facts(line, times) for line in lines]
-    widths = _widths(labels, facts, width)
+    lasted = [_time(line, times) for line in lines]
+    facts = [_facts(line) for line in lines]
+    widths = _widths(labels, lasted, facts, width)
     drawn = [_axis(times, widths)]
-    for line, label, fact in zip(lines, labels, facts, strict=True):
-        bar = _bar(line, times, widths.bar, glyphs)
-        shown = f"{_cut(label, widths.label, glyphs).ljust(widths.label)}{GAP}"
+    for line, label, time, fact in zip(lines, labels, lasted, facts, strict=True):
         style = STYLES.get(line.status, "")
+        name = _cut(label, widths.label, glyphs).ljust(widths.label)
+        bar = _bar(line, times, widths.bar, glyphs)
         edge = (glyphs.edge, "dim")
-        drawn.append(
-            [(shown, ""), edge, (bar, style), edge, *_columns(fact, style, widths, glyphs)]
-        )
+        drawn.append([(f"{name}{GAP}", ""), edge, (bar, style), edge])
+        drawn[-1].append((f"{GAP}{time.rjust(widths.time)}", "dim"))
+        is_fine = line.status in CALM
+        drawn[-1].append((f"{GAP}{_cut(fact, widths.facts, glyphs)}", "dim" if is_fine else style))
     return drawn
 
 
 def _label(line: Line, glyphs: Glyphs) -> str:
     above = "".join("   " if ends else glyphs.passing for ends in line.ends[:-1])
     own = "" if not line.ends else glyphs.last if line.ends[-1] else glyphs.branch
-    return above + own + one_line(line.title).replace(TIMES, glyphs.times)
+    return above + own + one_line(line.title)
 
 
-def _facts(line: Line, times: Times) -> _Facts:
-    return _Facts(_time(line, times), _tokens(line), _cost(line), one_line(", ".join(line.words)))
+def _facts(line: Line) -> str:
+    """Return what stands behind a bar; what is cut off where there is no room comes last."""
+    said = (_tokens(line), _cost(line), one_line(", ".join(line.words)))
+    return GAP.join(filter(None, said))
 
 
 def _time(line: Line, times: Times) -> str:
@@ -153,17 +143,16 @@ def _cost(line: Line) -> str:
     return money(line.cost_nano_usd)
 
 
-def _widths(labels: Iterable[str], facts: Sequence[_Facts], width: int) -> _Widths:
-    """Divide a line: the bar gets what the rest leaves, then words and labels are cut."""
-    time, used, cost, words = (max(map(len, column)) for column in zip(*facts, strict=True))
-    label = max(map(len, labels))
-    columns = sum(len(GAP) + each for each in (time, used, cost) if each)
-    spare = width - columns - len(GAP) - 2  # the two edges of the bar
-    room = spare - LEAST_BAR - len(GAP)
-    label = min(label, max(LEAST_LABEL, room - min(words, LEAST_WORDS), room * 3 // 5))
-    words = min(words, max(LEAST_WORDS, room - label))
-    bar = spare - label - (len(GAP) + words if words else 0)
-    return _Widths(label, max(1, bar), time, used, cost, words)
+def _widths(
+    labels: Iterable[str], lasted: Iterable[str], facts: Iterable[str], width: int
+) -> _Widths:
+    """Divide a line: the bar gets what the rest leaves; labels are cut first, then facts."""
+    label, time, fact = (max(map(len, column)) for column in (labels, lasted, facts))
+    spare = width - time - 3 * len(GAP) - 2  # the two edges of the bar
+    room = spare - max(LEAST_BAR, width // 6)
+    label = min(label, max(room - fact, room * 2 // 5))
+    fact = min(fact, room - label)
+    return _Widths(label, spare - label - fact, time, fact)
 
 
 def _axis(times: Times, widths: _Widths) -> list[Piece]:
@@ -182,23 +171,13 @@ def _bar(line: Line, times: Times, width: int, glyphs: Glyphs) -> str:
     first = min(math.floor(times.cell(line.began_at, width)), width - 1)
     end = max(math.ceil(times.cell(ended_at, width)), first + 1)
     started_at = ended_at if line.started_at is None else line.started_at
-    turn = first if line.started_at == line.began_at else round(times.cell(started_at, width))
-    turn = min(max(turn, first), end if line.started_at is None else end - 1)
+    waited = times.cell(started_at, width) - times.cell(line.began_at, width)
+    turn = min(first + round(waited), end if line.started_at is None else end - 1)
     works = glyphs.many if line.status == CROWD else glyphs.works
     bar = " " * first + glyphs.waits * (turn - first) + works * (end - turn)
     if line.ended_at is None:
         bar = bar[:-1] + (">" if line.status in OPEN or line.status == CROWD else "?")
     return bar.ljust(width)
-
-
-def _columns(facts: _Facts, style: str, widths: _Widths, glyphs: Glyphs) -> Iterator[Piece]:
-    columns = (
-        (facts.time.rjust(widths.time), "dim"),
-        (facts.tokens.rjust(widths.tokens), "dim"),
-        (facts.cost.rjust(widths.cost), "dim"),
-        (_cut(facts.words, widths.words, glyphs), style),
-    )
-    return ((f"{GAP}{text}", how) for text, how in columns if text)
 
 
 def _cut(text: str, width: int, glyphs: Glyphs) -> str:
