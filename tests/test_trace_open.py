@@ -86,7 +86,7 @@ def test_what_to_do_is_said_where_jaeger_is_silent_or_has_no_such_trace(
         assert (code, out) == (1, "")
         assert f"has no trace {TRACE}" in err
         assert "python -m runtime trace show says-1" in err
-        ui.kind = "text/html"
+        ui.page = b"<!doctype html>"
         assert "no Jaeger answers" in cli("trace", "open", "says-1", "--ui", ui.url)[2]
     assert opened == []
 

@@ -17,7 +17,7 @@ class TraceUi(ThreadingHTTPServer):
     Attributes:
         traces: the ids of those it has.
         paths: what was asked, oldest first.
-        kind: the content type of its answers; a page of something else has another.
+        page: what it answers; something else has another.
     """
 
     daemon_threads = True
@@ -26,7 +26,7 @@ class TraceUi(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.traces = traces
         self.paths: list[str] = []
-        self.kind = "application/json"
+        self.page = b"{}"
 
     @property
     def url(self) -> str:
@@ -41,10 +41,10 @@ class Handler(BaseHTTPRequestHandler):
         trace_id = self.path.rpartition("/")[2]
         known = self.path == "/api/v3/services" or trace_id in self.server.traces
         self.send_response(200 if known else 404)
-        self.send_header("Content-Type", self.server.kind)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Type", "text/plain; charset=utf-8")  # as Jaeger says it
+        self.send_header("Content-Length", str(len(self.server.page)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(self.server.page)
 
     def log_message(self, *_details: object) -> None:
         pass

@@ -100,8 +100,8 @@ def _ask(ui: str, path: str, timeout_s: float) -> Found:
         try:
             connection.request("GET", parts.path + path, headers={"Accept": "application/json"})
             answer = connection.getresponse()
-            is_data = (answer.getheader("Content-Type") or "").startswith("application/json")
-            status = answer.status
+            # Jaeger calls its JSON text/plain; a page of something else does not begin like this.
+            is_data, status = answer.read(1) == b"{", answer.status
         finally:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError):
