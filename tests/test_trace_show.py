@@ -71,8 +71,8 @@ def test_spans_are_nested_by_who_delegated_and_tell_attempts_fallbacks_and_denia
     history.add("invocation_denied", "boss:1/denied:1", GPT | {"error": "no", "reason": "denied"})
     history.add("invocation_started", "boss:1/chat:1", GPT | ASKED)
     history.add("invocation_retried", "boss:1/chat:1")
-    failed = {"error": "slow down", "reason": "rate_limit", "attempts": 3}
-    history.add("invocation_failed", "boss:1/chat:1", failed)
+    failed = {"error": "slow down", "reason": "rate_limit", "error_class": "RateLimitError"}
+    history.add("invocation_failed", "boss:1/chat:1", failed | {"attempts": 3})
     history.add("invocation_started", "boss:1/chat:2", CLAUDE | ASKED)
     history.add("invocation_completed", "boss:1/chat:2", USED | {"model": "claude-x"}, 214_000)
     history.add("skill_started", "boss:1/search:1", {"skill": "search"})
@@ -93,7 +93,7 @@ def test_spans_are_nested_by_who_delegated_and_tell_attempts_fallbacks_and_denia
     assert (boss.below[1].attempts, boss.below[1].instead_of) == (3, None)
     assert (boss.below[2].instead_of, boss.below[2].served_model) == ("openai/gpt-4o", "claude-x")
     shown = page(history.root(), 160)
-    assert "failed: rate_limit, 3 attempts" in shown
+    assert "failed: RateLimitError, 3 attempts" in shown
     assert "27+37 tokens  $0.000214  instead of openai/gpt-4o" in shown
     assert "failed: crashed" in shown
 

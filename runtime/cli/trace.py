@@ -31,8 +31,8 @@ Examples:
 --json prints a list of objects, all spans unless --limit or --depth say less: span (the step),
 parent (null for the run), depth, operation, name, status, started_at, start_s (since the run
 began), queued_s, duration_s (null until it is over), attempts, provider, served_model,
-input_tokens, output_tokens, cost_usd, cost_nano_usd, unpriced, error, reason, instead_of (the
-provider/model that failed at the same question).
+input_tokens, output_tokens, cost_usd, cost_nano_usd, unpriced, error, reason, error_class,
+instead_of (the provider/model that failed at the same question).
 """
 OPEN_HELP = """Print the link to the trace of the run RUN_ID in Jaeger, and open it in a browser.
 

@@ -147,8 +147,8 @@ def _line_of(span: JournalSpan) -> Line:
 
 def _words(span: JournalSpan) -> Iterator[str]:
     if span.status != "completed":
-        told = span.status != span.reason and span.status == "failed" and span.reason
-        yield f"{span.status}: {span.reason}" if told else span.status
+        why = span.error_class or span.reason if span.status == "failed" else None
+        yield f"failed: {why}" if why else span.status
     if span.attempts > 1:
         yield plural(span.attempts, "attempt")
     if span.instead_of is not None:

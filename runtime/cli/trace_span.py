@@ -36,6 +36,7 @@ class JournalSpan:
         unpriced: whether nobody knows its price.
         error: why it failed, one line.
         reason: the class of that.
+        error_class: the name of the error, where a model call failed.
         instead_of: the target, ``provider/model``, that failed at the same question before.
         below: what ran inside.
     """
@@ -56,6 +57,7 @@ class JournalSpan:
     unpriced: bool = False
     error: str | None = None
     reason: str | None = None
+    error_class: str | None = None
     instead_of: str | None = None
     below: list[JournalSpan] = field(default_factory=list)
 
@@ -73,6 +75,7 @@ class JournalSpan:
         """Note its outcome."""
         self.ended_at = at
         self.error, self.reason = body.get("error"), body.get("reason")
+        self.error_class = body.get("error_class")
         cancelled = status == "failed" and self.reason == "cancelled"
         self.status = "cancelled" if cancelled else status
 
@@ -100,6 +103,7 @@ class JournalSpan:
             "unpriced": self.unpriced,
             "error": self.error,
             "reason": self.reason,
+            "error_class": self.error_class,
             "instead_of": self.instead_of,
         }
 

@@ -158,11 +158,10 @@ def _widths(
 def _axis(times: Times, widths: _Widths) -> list[Piece]:
     whole = times.ended_at - times.began_at
     middle, end = short_time(whole / 2), short_time(whole)
-    half = widths.bar // 2
-    scale = "0".ljust(half - len(middle) // 2) + middle
-    scale = scale.ljust(widths.bar - len(end)) + end
-    if len(scale) > widths.bar:
-        scale = end.rjust(widths.bar)
+    scale = "0"
+    if widths.bar > 2 * len(middle) + len(end):
+        scale = scale.ljust((widths.bar - len(middle)) // 2) + middle
+    scale += end.rjust(widths.bar - len(scale))
     return [(f"{' ' * widths.label}{GAP} {scale}", "dim")]
 
 
