@@ -12,8 +12,12 @@ program=${MAGSAG_JAEGER:-$(command -v jaeger || true)}
 if [ -z "$program" ]; then
   cat >&2 <<'TEXT'
 error: there is no Jaeger here. Get one of:
-  docker with its compose plugin, whose engine must run, for the page and the API
-  go install github.com/jaegertracing/jaeger/cmd/jaeger@v2.20.0     (Go 1.26 or newer; the API alone)
+  docker with its compose plugin and an engine that runs
+  a release of Jaeger 2, its program on the PATH as jaeger: https://www.jaegertracing.io/download
+  Go 1.24 or newer, which builds it without its page in ten minutes, in an empty folder:
+    go mod init here
+    go get -tool github.com/jaegertracing/jaeger/cmd/jaeger@v1.76.0     (which is Jaeger 2.13)
+    go install github.com/jaegertracing/jaeger/cmd/jaeger
 Without one, python -m runtime trace show RUN_ID draws a run from the journal.
 TEXT
   exit 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli_workspace import ROOT, make_workspace, run_process
-from tests.jaeger import PROGRAM, Jaeger, needs_jaeger, running_jaeger
+from tests.jaeger import Jaeger, needs_jaeger, running_jaeger
 from tests.simulated import simulator
 from tests.traced_runs import (
     SCENARIO,
@@ -147,7 +147,7 @@ def test_make_jaeger_says_how_to_get_one_where_there_is_none(tmp_path: Path) -> 
         check=False,
     )
     assert ended.returncode == 1
-    assert "go install github.com/jaegertracing/jaeger/cmd/jaeger@" in ended.stderr
+    assert "go install github.com/jaegertracing/jaeger/cmd/jaeger" in ended.stderr
     assert "docker" in ended.stderr
 
 
@@ -171,4 +171,3 @@ def test_a_named_jaeger_gets_the_configuration_and_a_folder_that_it_may_write(
     data = tmp_path / ".local" / "state" / "magsag" / "jaeger"
     assert ended.stdout == f"{data} --config otel/jaeger.yaml\n"
     assert data.is_dir()
-    assert PROGRAM is None or PROGRAM not in ended.stderr

@@ -94,7 +94,7 @@ def test_spans_are_nested_by_who_delegated_and_tell_attempts_fallbacks_and_denia
     assert (boss.below[2].instead_of, boss.below[2].served_model) == ("openai/gpt-4o", "claude-x")
     shown = page(history.root(), 160)
     assert "failed: RateLimitError, 3 attempts" in shown
-    assert "27+37 tokens  $0.000214  instead of openai/gpt-4o" in shown
+    assert "27+37 tokens  $0.000214  fallback" in shown
     assert "failed: crashed" in shown
 
 

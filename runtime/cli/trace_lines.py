@@ -152,7 +152,7 @@ def _words(span: JournalSpan) -> Iterator[str]:
     if span.attempts > 1:
         yield plural(span.attempts, "attempt")
     if span.instead_of is not None:
-        yield f"instead of {span.instead_of}"
+        yield "fallback"  # from the failed line above it; --json says which that is
 
 
 def _line_of_many(kind: str, spans: list[JournalSpan]) -> Line:

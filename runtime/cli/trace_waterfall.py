@@ -149,7 +149,7 @@ def _widths(
     """Divide a line: the bar gets what the rest leaves; labels are cut first, then facts."""
     label, time, fact = (max(map(len, column)) for column in (labels, lasted, facts))
     spare = width - time - 3 * len(GAP) - 2  # the two edges of the bar
-    room = spare - max(LEAST_BAR, width // 6)
+    room = spare - max(LEAST_BAR, width // 5)
     label = min(label, max(room - fact, room * 2 // 5))
     fact = min(fact, room - label)
     return _Widths(label, spare - label - fact, time, fact)
