@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tests.cli_workspace import ROOT, make_workspace, run_process
-from tests.jaeger import Jaeger, needs_jaeger, running_jaeger
+from tests.jaeger import CONFIGURATION, Jaeger, needs_jaeger, running_jaeger
 from tests.simulated import simulator
 from tests.traced_runs import (
     SCENARIO,
@@ -133,6 +135,16 @@ def test_an_acknowledged_trace_is_still_there_after_jaeger_was_killed(tmp_path: 
         opened = run_process(tmp_path, "trace", "open", "kept", "--ui", again.ui)
         assert opened.returncode == 0, opened.stderr
         assert trace_tree(again.trace(opened.stdout.strip().rpartition("/")[2])) == expected
+
+
+def test_the_container_is_reached_from_this_machine_only_and_acknowledges_what_is_stored() -> None:
+    (service,) = yaml.safe_load((ROOT / "otel" / "compose.yaml").read_text())["services"].values()
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert service["volumes"][0] == "./jaeger.yaml:/etc/jaeger/jaeger.yaml:ro"
+    assert service["command"] == ["--config", "/etc/jaeger/jaeger.yaml"]
+    told = CONFIGURATION.read_text()
+    assert yaml.safe_load(told)["service"]["pipelines"]["traces"]["processors"] == []
+    assert set(service["environment"]) <= set(re.findall(r"\$\{env:(\w+)", told))
 
 
 def test_make_jaeger_says_how_to_get_one_where_there_is_none(tmp_path: Path) -> None:

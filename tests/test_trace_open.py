@@ -213,7 +213,7 @@ def test_a_run_tells_its_link_on_standard_error_unless_it_is_to_be_quiet(tmp_pat
     )
     payload = json.dumps({"path": str(tmp_path / "go")})
     with trace_ui() as ui, running_collector() as collector:
-        (tmp_path / "go").touch()
+        ui.answered = tmp_path / "go"
         environ = collector.environ | {"MAGSAG_TRACE_UI": ui.url}
         argv = ("run", "waits", "--input", payload, "--run-id")
         loud = run_process(tmp_path, *argv, "says-1", **environ)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 class TraceUi(ThreadingHTTPServer):
@@ -18,6 +19,7 @@ class TraceUi(ThreadingHTTPServer):
         traces: the ids of those it has.
         paths: what was asked, oldest first.
         page: what it answers; something else has another.
+        answered: a file that it makes when it has answered; None for none.
     """
 
     daemon_threads = True
@@ -27,6 +29,7 @@ class TraceUi(ThreadingHTTPServer):
         self.traces = traces
         self.paths: list[str] = []
         self.page = b"{}"
+        self.answered: Path | None = None
 
     @property
     def url(self) -> str:
@@ -45,6 +48,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(self.server.page)))
         self.end_headers()
         self.wfile.write(self.server.page)
+        if self.server.answered is not None:
+            self.server.answered.touch()
 
     def log_message(self, *_details: object) -> None:
         pass
