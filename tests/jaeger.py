@@ -47,6 +47,7 @@ class Stored(NamedTuple):
         name: its name.
         attributes: with integers as such.
         failed: whether its status is an error.
+        started: when, as a text that sorts by time.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Stored(NamedTuple):
     name: str
     attributes: Mapping[str, Any]
     failed: bool
+    started: str
 
     @property
     def operation(self) -> str | None:
@@ -157,6 +159,7 @@ def stored(resources: Sequence[Mapping[str, Any]]) -> list[Stored]:
             name=span["name"],
             attributes={pair["key"]: _value(pair["value"]) for pair in span.get("attributes", ())},
             failed=span.get("status", {}).get("code") == ERROR,
+            started=span["startTimeUnixNano"],
         )
         for resource in resources
         for scope in resource["scopeSpans"]

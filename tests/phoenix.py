@@ -126,4 +126,5 @@ def _stored(span: Mapping[str, Any]) -> Stored:
         name=span["name"],
         attributes=span["attributes"],
         failed=span["status_code"] == "ERROR",
+        started=span["start_time"],
     )

@@ -78,6 +78,8 @@ def test_that_run_had_retries_a_fallback_tools_a_crash_a_cancel_and_a_denial(
     statuses = Counter((span["operation"], span["name"], span["status"]) for span in told)
     assert statuses["invoke_agent", "slow", "cancelled"] == 1
     assert statuses["invoke_agent", "crasher", "failed"] == 1
+    assert statuses["invoke_agent", "recovers", "completed"] == 1
+    assert {s["name"]: s["attempts"] for s in told}["recovers"] == 2
     assert statuses["execute_tool", "breaks", "failed"] == 3
     assert statuses["execute_tool", "measure", "completed"] == 3
     assert statuses["chat", "gpt-4.1", "denied"] == 3

@@ -21,6 +21,8 @@ AGENTS = '''\
 from runtime import Context, mag, sag, skill
 from runtime.errors import RuntimeFault
 
+CRASHES = []
+
 
 @skill
 def measure(text: str) -> int:
@@ -36,10 +38,12 @@ def breaks(text: str) -> int:
 async def chief(ctx: Context, topics: list[str]) -> dict:
     worked = await ctx.fan_out(worker, topics)
     crashed = await ctx.delegate(crasher)
+    recovered = await ctx.delegate(recovers)
     first = await ctx.first([quick, slow], "which one")
     return {
         "worked": [result.ok for result in worked],
         "crashed": crashed.reason,
+        "recovered": recovered.unwrap(),
         "first": first.unwrap(),
     }
 
@@ -61,6 +65,14 @@ async def worker(ctx: Context, topic: str) -> str:
 async def crasher(ctx: Context) -> str:
     await ctx.ask("before the crash", model="openai/gpt-4o")
     raise ValueError("bang")
+
+
+@sag
+async def recovers(ctx: Context) -> str:
+    if not CRASHES:
+        CRASHES.append("once")
+        raise ValueError("bang")
+    return "recovered"
 
 
 @sag
@@ -113,7 +125,7 @@ def make_traced_workspace(root: Path, url: str) -> Path:
     _write(catalog / "providers.yaml", PROVIDERS.format(url=url))
     _write(catalog / "routing" / "default.yaml", ROUTING)
     _write(catalog / "policies" / "all.yaml", POLICIES)
-    for name in ("chief", "worker", "crasher", "quick", "slow"):
+    for name in ("chief", "worker", "crasher", "recovers", "quick", "slow"):
         role = "mag" if name == "chief" else "sag"
         entry = f"name: {name}\nrole: {role}\ndescription: d\nentrypoint: agents/traced.py:{name}\n"
         _write(catalog / "agents" / f"{name}.yaml", entry)
@@ -176,7 +188,7 @@ def trace_tree(spans: Sequence[Stored]) -> Node | None:
     """
     by_id = {span.id: span for span in spans}
     below: defaultdict[str, list[Stored]] = defaultdict(list)
-    for span in spans:
+    for span in sorted(spans, key=lambda span: span.started):
         if span.operation is not None:
             below[_above(span, by_id)].append(span)
 
