@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup run test lint format bench clean
+.PHONY: setup run test lint format bench jaeger clean
 
 setup: $(READY)
 
@@ -37,6 +37,10 @@ format: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
+
+# A Jaeger for traces, until Ctrl-C; it needs docker, or a program called jaeger.
+jaeger:
+	@sh otel/jaeger.sh
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist

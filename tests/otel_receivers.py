@@ -77,9 +77,13 @@ class Collector(ThreadingHTTPServer):
         self.answering.set()
 
     @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    @property
     def environ(self) -> dict[str, str]:
         return {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.server_port}",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.endpoint,
             "MAGSAG_SPOOL": str(self.spool),
             "MAGSAG_TRACE_EXPORT": self.export,
         }

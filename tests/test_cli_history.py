@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runtime.cli.crowds import SHOWN
 from runtime.cli.liveness import status_of
 from runtime.cli.main import main
-from runtime.cli.story import SHOWN, Story, lines
+from runtime.cli.story import Story, lines
 from runtime.cli.text import duration, json_line, money, one_line, table, tokens
 from runtime.journal import EventRow, Record, RunRow, SqliteJournal
 from runtime.journal.liveness import is_alive

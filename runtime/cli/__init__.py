@@ -15,6 +15,10 @@ In reading order:
   is right
 - ``runs`` and ``show``, on top of ``run_table`` and ``run_page``, ``history`` (the journal, read),
   ``story`` (a run as a tree of delegations), ``liveness`` and ``text``
+- ``trace``, on top of ``trace_page``: a run's waterfall, from ``trace_span`` (one span) by
+  ``trace_tree`` (from events to spans), ``trace_lines`` (which are shown; ``crowds`` says how
+  many) and ``trace_waterfall`` (drawn); ``trace_open`` and ``run_link`` lead to Jaeger's own, on
+  top of ``trace_ui`` (what Jaeger says)
 - ``scaffold``, ``templates``: a first agent
 
 What a command needs to say its ``--help`` is in the module of its name; what it needs to work is

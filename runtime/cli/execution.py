@@ -16,6 +16,7 @@ from runtime.cli.logs import log_to
 from runtime.cli.opening import opened
 from runtime.cli.places import catalog_folder, journal_path
 from runtime.cli.report import outcome_of, report
+from runtime.cli.run_link import RunLink, link_of
 from runtime.cli.streams import prints_to_stderr
 from runtime.directory import suggest
 from runtime.errors import Cancelled, ConfigurationError, UnknownName
@@ -95,6 +96,8 @@ def execute(order: Order) -> int:
         if execution.outcome is not None:
             kept = execution.database is not None
             report(execution.outcome, as_json=order.as_json, quiet=order.quiet, kept=kept)
+        if execution.link is not None:
+            execution.link.over()
 
 
 class Execution:
@@ -103,12 +106,14 @@ class Execution:
     Attributes:
         database: the journal's file; None for memory.
         outcome: what came of the run, as soon as that is known.
+        link: tells the link to its trace; None where nobody wants it.
     """
 
     def __init__(self, order: Order) -> None:
         self._order = order
         self.database = journal_path(order.database, os.environ, Path.cwd())
         self.outcome: RunOutcome | None = None
+        self.link: RunLink | None = None
 
     async def carry_out(self) -> RunOutcome:
         """Run and return what came of it; it is in ``outcome`` even where closing then fails."""
@@ -119,6 +124,8 @@ class Execution:
         async with interrupts.watched(), self._system() as system:
             _check_kind(order, system)
             options = await self._options(system.journal, screen)
+            if not order.quiet and not order.as_json:
+                self.link = link_of(options.run_id or "", stream)
             async with screen.shown() if screen is not None else nullcontext():
                 with interrupts.scope:
                     self.outcome = await system.run(order.target, order.payload, options)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SEARCHED = 1_000  # the newest runs: where prefixes, lost runs and similar names are looked for
 PAGE = 1_000
+LAST = "last"  # the newest run, where no run is called so
 
 
 class History:
@@ -60,7 +61,7 @@ class History:
         return [row for row in running if status_of(row) == status][:limit]
 
     async def find(self, name: str) -> RunRow:
-        """Return a run by its id, or by the beginning of it.
+        """Return a run by its id, by the beginning of it, or the newest one by ``last``.
 
         Raises:
             UnknownName: no run begins so, or several do.
@@ -71,6 +72,8 @@ class History:
         if (exact := await self._reader.run(name)) is not None:
             return exact
         newest = await self._reader.runs(SEARCHED, None)
+        if name == LAST and newest:
+            return newest[0]
         found = [row for row in newest if row.run_id.startswith(name)]
         if len(found) != 1:
             raise UnknownName(_unclear(name, found, newest))

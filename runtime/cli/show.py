@@ -14,7 +14,7 @@ from runtime.cli.options import db_option, debug_option, json_option
 @db_option
 @json_option
 def show(run_id: str, db: str | None, *, events: bool, as_json: bool) -> None:
-    """Show the run RUN_ID; the beginning of its id is enough where that is clear.
+    """Show the run RUN_ID: its id, the beginning of it where that is clear, or "last".
 
     Calls, tokens and cost of a delegation are its own, without those below it. --json prints
     what "runs --json" prints of a run, and: input, output, delegations (a tree: agent, task,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from runtime.cli.crowds import counted, crowds
 from runtime.cli.text import TIMES, duration, money, one_line, plural
 from runtime.governance.cost import NANO
 from runtime.journal import known_cost
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from runtime.journal import EventRow
-
-SHOWN = 10  # tasks of one agent under one parent that are shown one by one
 
 
 @dataclass(slots=True)
@@ -86,6 +85,11 @@ class Task:
         }
 
 
+def op_above(op: str) -> str:
+    """Return the name of the step above a step; empty for the run itself."""
+    return op.rpartition("/")[0]
+
+
 class Story:
     """Folds events into the tree; give it every event in order.
 
@@ -110,7 +114,7 @@ class Story:
 
     def take(self, event: EventRow) -> None:
         """Fold one event in; kinds that do not show are passed over."""
-        above = self._tasks.get(event.op.rpartition("/")[0])
+        above = self._tasks.get(op_above(event.op))
         task = self._tasks.get(event.op)
         if event.kind == "delegation_sent":
             task = Task(str(event.body.get("agent")), str(event.body.get("task")), event.at)
@@ -149,24 +153,13 @@ def _used(event: EventRow, task: Task) -> None:
 
 def lines(tasks: list[Task], depth: int = 0) -> Iterator[str]:
     """Yield the tree for people: of many tasks of one agent the failed ones and a few more."""
-    for agent in dict.fromkeys(task.agent for task in tasks):
-        mine = [task for task in tasks if task.agent == agent]
-        chosen = sorted(mine, key=lambda task: task.status == "completed")[:SHOWN]
-        shown = {id(task) for task in chosen}
-        for task in mine:
-            if id(task) in shown:
-                yield f"{'  ' * depth}{_line(task)}"
-                yield from lines(task.below, depth + 1)
-        hidden = [task for task in mine if id(task) not in shown]
-        if hidden:
-            yield f"{'  ' * depth}{agent} {TIMES} {len(hidden):,} more: {_counted(hidden)}"
-
-
-def _counted(tasks: list[Task]) -> str:
-    counts: dict[str, int] = {}
-    for task in tasks:
-        counts[task.status] = counts.get(task.status, 0) + 1
-    return ", ".join(f"{count:,} {status}" for status, count in counts.items())
+    for crowd in crowds(tasks, lambda task: task.agent, lambda task: task.status == "completed"):
+        for task in crowd.shown:
+            yield f"{'  ' * depth}{_line(task)}"
+            yield from lines(task.below, depth + 1)
+        if crowd.hidden:
+            counts = counted(task.status for task in crowd.hidden)
+            yield f"{'  ' * depth}{crowd.kind} {TIMES} {len(crowd.hidden):,} more: {counts}"
 
 
 def _line(task: Task) -> str:

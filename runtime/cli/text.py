@@ -46,6 +46,14 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // HOUR)} h {int(seconds % HOUR // MINUTE):02} min"
 
 
+def short_time(seconds: float) -> str:
+    """Return a duration where milliseconds count: ``3.1 ms``, ``420 ms``, ``1.42 s``."""
+    milliseconds = max(0.0, seconds) * THOUSAND
+    if milliseconds < 10:  # noqa: PLR2004  # as above
+        return f"{milliseconds:.1f} ms"
+    return f"{milliseconds:.0f} ms" if seconds < 1 else duration(seconds)
+
+
 def money(nano_usd: int | None, unpriced_calls: int = 0) -> str:
     """Return nano-USD as dollars; ``unpriced`` where nobody knows the price of any call.
 
