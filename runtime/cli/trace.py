@@ -66,7 +66,7 @@ Examples:
   python -m runtime trace flush --endpoint http://localhost:4318
   python -m runtime trace flush --rejected
 """
-EXPORT_HELP = """Write the spans that wait in the spool to FILE as OTLP's JSON; - is standard output.
+EXPORT_HELP = """Write the spans that wait in the spool to FILE, as OTLP's JSON (- for stdout).
 
 Jaeger's page takes such a file: Search, Upload. What a collector has taken is not in the spool any
 more. With MAGSAG_TRACE_EXPORT=spool and no endpoint all spans wait there.
