@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import asks, calls, delegations, http, slow_http, storm
+from benchmarks import asks, calls, chaos, delegations, http, slow_http, spans, storm
 from benchmarks.measure import machine, measure
 
 if TYPE_CHECKING:
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 BENCHES: dict[str, ModuleType] = {
     "asks": asks,
     "calls": calls,
+    "chaos": chaos,
     "delegations": delegations,
     "http": http,
     "slow_http": slow_http,
+    "spans": spans,
     "storm": storm,
 }
 
@@ -34,7 +36,8 @@ def main() -> None:
     print(" ".join(f"{name}={value}" for name, value in about.items()))
     report: dict[str, Any] = {"machine": about}
     for name in arguments.names or BENCHES:
-        run = storm.run if name == "storm" else partial(_run, BENCHES[name])
+        bench = BENCHES[name]
+        run = getattr(bench, "run", partial(_run, bench))  # some have a table of their own
         report[name] = run(arguments.rounds, arguments.scale)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n")

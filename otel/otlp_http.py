@@ -65,11 +65,15 @@ class Later:
     Attributes:
         reason: why not now.
         after_s: the seconds after which it says it will; None if it does not say.
+        is_there: whether that is an answer, and not the lack of one.
     """
 
-    def __init__(self, reason: str, after_s: float | None = None) -> None:
+    def __init__(
+        self, reason: str, after_s: float | None = None, *, is_there: bool = False
+    ) -> None:
         self.reason = reason
         self.after_s = after_s
+        self.is_there = is_there
 
 
 Verdict: TypeAlias = Taken | Refused | Later
@@ -128,7 +132,7 @@ def _verdict(status: int, headers: Mapping[str, str], content: bytes) -> Verdict
         return _partial(content)
     reason = f"HTTP {status}"
     if status in _LATER:
-        return Later(reason, _hint(headers.get("retry-after", "")))
+        return Later(reason, _hint(headers.get("retry-after", "")), is_there=True)
     said = content[:_LONGEST_REASON].decode("utf-8", "replace").strip()
     printable = "".join(sign if sign.isprintable() else " " for sign in said)
     return Refused(f"{reason}: {printable}" if printable else reason)

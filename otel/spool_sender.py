@@ -75,14 +75,16 @@ class Sender(threading.Thread):
         self._failures = 0
 
     def run(self) -> None:
-        """Send until told to stop, and then once more."""
+        """Send until told to stop, and then what there is."""
         if self._post is not None:
             recover(self._spool)
         self.recovered.set()
         pause = 0.0
         while not self._stopping.wait(pause):
-            pause = self._turn()
-        self._turn()
+            if self.open_spans is not None:
+                self.open_spans.lives(time.time_ns())
+            pause = self._pause_after(self._turn())
+        self._finish()
         if self._post is not None:
             self._post.close()
 
@@ -96,19 +98,30 @@ class Sender(threading.Thread):
         self._stopping.set()
         self.join(within_s)
 
-    def _turn(self) -> float:
-        """Send what there is, and return how long to wait for more."""
-        if self.open_spans is not None and not self._stopping.is_set():
-            self.open_spans.lives(time.time_ns())
+    def _finish(self) -> None:
+        """Send what there is, again and again where somebody answers; nobody is not waited for."""
+        while (later := self._turn()) is not None and later.is_there:
+            pause = self._pause_after(later)
+            if pause >= self._time_left():
+                return
+            time.sleep(pause)  # noqa: TID251 - a thread of its own
+
+    def _turn(self) -> Later | None:
+        """Send what there is; return why not, if the collector does not take it now."""
         try:
             later = self._send_all()
         except Exception:  # noqa: BLE001 - the thread must go on, whatever it was
             _log.exception("spans could not be sent")
             later = Later("a bug")
+        if later is not None:
+            self._failures += 1
+            self._outage.note(later.reason)
+        return later
+
+    def _pause_after(self, later: Later | None) -> float:
+        """Return how long to wait before the next turn."""
         if later is None:
             return _LOOKS_EVERY_S
-        self._failures += 1
-        self._outage.note(later.reason)
         if later.after_s is not None:
             return later.after_s
         longest = min(_SHORTEST_PAUSE_S * (1 << min(self._failures, _DOUBLINGS)), _LONGEST_PAUSE_S)
