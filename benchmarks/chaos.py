@@ -123,7 +123,7 @@ def killed_by(number: signal.Signals) -> Callable[[ReceiverProcess, Path, float]
         until(made, "making")
         until(made, "started")
         made.send_signal(number)
-        made.wait()
+        made.communicate()
         to.is_to()
         return spans + _sweep(to, folder)
 

@@ -1,4 +1,4 @@
-"""Everything that loses spans elsewhere, in small; ``python -m benchmarks chaos`` does it in full."""
+"""Everything that loses spans elsewhere, in small; in full it is ``python -m benchmarks chaos``."""
 
 from __future__ import annotations
 
