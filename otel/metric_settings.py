@@ -1,7 +1,9 @@
 """From ``OTEL_*`` variables to where metrics go: to a collector, to a page, to both, to nobody.
 
-``OTEL_METRICS_EXPORTER`` decides where it is set. Where it is not, an OTLP endpoint turns the
-export on, as it does for spans, and ``MAGSAG_PROMETHEUS_PORT`` the page.
+``OTEL_METRICS_EXPORTER`` decides where it is set. Where it is not, an endpoint for metrics turns
+the export on, and ``MAGSAG_PROMETHEUS_PORT`` the page. The endpoint for all signals alone does not,
+though the specification has it so: most who set it mean Jaeger, which takes no metrics, and
+measuring costs more than tracing does.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ DEFAULT_PAGE_PORT: Final = 9_464
 DEFAULT_INTERVAL_MS: Final = 60_000.0
 
 _EXPORTER = "OTEL_METRICS_EXPORTER"
+_OWN_ENDPOINT = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
 _INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
 _HOST = "OTEL_EXPORTER_PROMETHEUS_HOST"
 _PORTS = ("MAGSAG_PROMETHEUS_PORT", "OTEL_EXPORTER_PROMETHEUS_PORT")
@@ -70,12 +73,12 @@ def metric_settings(environ: Mapping[str, str]) -> MetricSettings:
         return MetricSettings()
     by_default = not wanted
     otlp = page = None
-    if "otlp" in wanted or by_default:
+    if "otlp" in wanted or (by_default and environ.get(_OWN_ENDPOINT, "").strip()):
         otlp = otlp_settings(environ, "metrics")
     if "otlp" in wanted and otlp is None:
         raise TelemetryMisconfigured(
             f"{_EXPORTER}=otlp needs an address: set OTEL_EXPORTER_OTLP_ENDPOINT or "
-            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
+            f"{_OWN_ENDPOINT}"
         )
     if "prometheus" in wanted or (by_default and environ.get(_PORTS[0], "").strip()):
         page = _page(environ)

@@ -88,6 +88,10 @@ class Collector(ThreadingHTTPServer):
             "MAGSAG_TRACE_EXPORT": self.export,
         }
 
+    @property
+    def metric_environ(self) -> dict[str, str]:
+        return self.environ | {"OTEL_METRICS_EXPORTER": "otlp"}
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 HOME = "http://127.0.0.1:4318"
 BASE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 OWN = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
+EXPORTER = "OTEL_METRICS_EXPORTER"
 
 
 @pytest.fixture
@@ -72,6 +73,7 @@ def run_python(body: str) -> str:
     [
         {},
         {BASE: ""},
+        {BASE: HOME},
         {BASE: HOME, "OTEL_METRICS_EXPORTER": "none"},
         {"MAGSAG_PROMETHEUS_PORT": "9464", "OTEL_METRICS_EXPORTER": "none"},
         {"OTEL_EXPORTER_PROMETHEUS_PORT": "9464"},
@@ -84,7 +86,8 @@ def test_without_a_place_to_go_there_are_no_metrics(environ: dict[str, str]) -> 
 
 
 def test_an_endpoint_turns_the_export_on_and_its_own_variables_come_first() -> None:
-    assert metric_settings({BASE: HOME}).otlp is not None
+    assert metric_settings({OWN: HOME}).otlp is not None
+    assert metric_settings({BASE: HOME, EXPORTER: "otlp"}).otlp is not None
     settings = metric_settings(
         {
             BASE: "http://elsewhere:1",
@@ -146,7 +149,7 @@ def test_a_collector_and_the_page_go_together() -> None:
 )
 def test_what_cannot_be_understood_is_refused_by_name(variable: str, value: str) -> None:
     with pytest.raises(TelemetryMisconfigured, match=variable):
-        configure_metrics({BASE: HOME, variable: value})
+        configure_metrics({BASE: HOME, EXPORTER: "otlp,prometheus", variable: value})
 
 
 def test_otlp_without_an_address_says_which_variable_is_missing() -> None:
@@ -220,7 +223,7 @@ def test_a_persons_own_provider_gets_the_metrics_and_stays_theirs() -> None:
 
 @pytest.mark.real_time
 async def test_headers_resource_and_scope_come_along(collector: Collector) -> None:
-    environ = collector.environ | {
+    environ = collector.metric_environ | {
         "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "authorization=Bearer%20x",
         "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
         "OTEL_SERVICE_NAME": "shop",
@@ -244,7 +247,7 @@ async def test_headers_resource_and_scope_come_along(collector: Collector) -> No
 
 @pytest.mark.real_time
 async def test_the_interval_is_the_one_that_was_asked_for(collector: Collector) -> None:
-    metrics = configure_metrics(collector.environ | {"OTEL_METRIC_EXPORT_INTERVAL": "10"})
+    metrics = configure_metrics(collector.metric_environ | {"OTEL_METRIC_EXPORT_INTERVAL": "10"})
     metrics.add(names.RUNS, 1, {})
     assert await told(collector.measured.asked)  # long before the shutdown
     assert await metrics.shutdown(PATIENCE_S)
@@ -255,6 +258,7 @@ async def test_the_interval_is_the_one_that_was_asked_for(collector: Collector) 
 async def test_an_outage_is_one_line_and_harms_no_run(protocol: str, lines: Lines) -> None:
     environ = {
         BASE: f"http://127.0.0.1:{free_port()}",
+        EXPORTER: "otlp",
         "OTEL_TRACES_EXPORTER": "none",
         "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
         "OTEL_EXPORTER_OTLP_TIMEOUT": "0.05",
@@ -274,7 +278,7 @@ async def test_a_collector_that_comes_back_gets_all_that_it_missed(
     collector: Collector, lines: Lines
 ) -> None:
     collector.metric_status = 500
-    environ = collector.environ | {"OTEL_METRIC_EXPORT_INTERVAL": "10"}
+    environ = collector.metric_environ | {"OTEL_METRIC_EXPORT_INTERVAL": "10"}
     metrics = configure_metrics(environ)
     metrics.add(names.RUNS, 1, {})
     assert await told(lines.said)
@@ -295,7 +299,7 @@ async def test_a_collector_without_a_place_for_metrics_is_asked_once_and_told_ca
     caplog.set_level(logging.INFO)
     lines.wanted = "takes no metrics"
     collector.metric_status = 404
-    environ = collector.environ | {"OTEL_METRIC_EXPORT_INTERVAL": "10"}
+    environ = collector.metric_environ | {"OTEL_METRIC_EXPORT_INTERVAL": "10"}
     async with running(echo_catalog(), agents=(double,), environ=environ) as system:
         assert await told(lines.said)
         assert (await system.run(double, 21)).ok
@@ -313,7 +317,7 @@ async def test_a_collector_that_never_answers_does_not_hold_up_the_end(
     collector: Collector,
 ) -> None:
     collector.answering.clear()
-    metrics = configure_metrics(collector.environ)
+    metrics = configure_metrics(collector.metric_environ)
     metrics.add(names.RUNS, 1, {})
     assert await metrics.shutdown(0.05) is False
 
@@ -339,7 +343,7 @@ async def test_grpc_carries_the_same_and_says_the_same(
         add_MetricsServiceServicer_to_server(receiver, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    environ = {BASE: f"http://127.0.0.1:{port}", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "grpc"}
+    environ = {OWN: f"http://127.0.0.1:{port}", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "grpc"}
     try:
         metrics = configure_metrics(environ)
         metrics.add(names.RUNS, 1, {})
@@ -359,7 +363,7 @@ async def test_grpc_carries_the_same_and_says_the_same(
 async def test_a_gauge_that_cannot_be_read_is_told_once_and_costs_no_other(
     collector: Collector, lines: Lines
 ) -> None:
-    metrics = configure_metrics(collector.environ | {"OTEL_METRIC_EXPORT_INTERVAL": "10"})
+    metrics = configure_metrics(collector.metric_environ | {"OTEL_METRIC_EXPORT_INTERVAL": "10"})
     metrics.observe(names.JOURNAL_PENDING, lambda: [Reading(1 / 0)])
     metrics.observe(names.SPOOL_PENDING, lambda: [Reading(3)])
     assert await told(collector.measured.asked)
@@ -371,7 +375,7 @@ async def test_a_gauge_that_cannot_be_read_is_told_once_and_costs_no_other(
 def test_what_nobody_shut_down_is_sent_when_the_process_ends(collector: Collector) -> None:
     body = (
         "from otel import configure_metrics\n"
-        f"metrics = configure_metrics({collector.environ!r})\n"
+        f"metrics = configure_metrics({collector.metric_environ!r})\n"
         "metrics.add('magsag.runs', 3, {})\n"
     )
     run_python(body)

@@ -67,7 +67,7 @@ async def journalled(journal: MemoryJournal, run_id: str) -> list[Any]:
 
 async def test_the_sums_of_metrics_are_those_of_the_journal(collector: Collector) -> None:
     journal = MemoryJournal()
-    environ = collector.environ | {"KEY": KEY}
+    environ = collector.metric_environ | {"KEY": KEY}
     with simulator() as server:
         async with running(
             at(server, "a"), agents=(boss,), journal=journal, environ=environ
@@ -98,7 +98,7 @@ async def test_the_sums_of_metrics_are_those_of_the_journal(collector: Collector
 async def test_calls_tools_agents_and_runs_have_the_dimensions_and_buckets_of_the_table(
     collector: Collector,
 ) -> None:
-    environ = collector.environ | {"KEY": KEY}
+    environ = collector.metric_environ | {"KEY": KEY}
     with simulator() as server:
         async with running(at(server, "a"), agents=(boss,), environ=environ) as system:
             assert (await system.run(boss)).ok
@@ -163,7 +163,7 @@ async def test_calls_tools_agents_and_runs_have_the_dimensions_and_buckets_of_th
 async def test_retries_fallbacks_restarts_and_failed_runs_are_counted(
     collector: Collector,
 ) -> None:
-    environ = collector.environ | {"KEY": KEY}
+    environ = collector.metric_environ | {"KEY": KEY}
     rules = [{"match": {"model": "a"}, "then": {"error": "server_error"}}]
     with simulator({"rules": rules}) as server:
         async with running(at(server, "a", "b"), agents=(asker, boom), environ=environ) as system:
@@ -191,7 +191,7 @@ class Deaf(Actor):
 
 
 async def test_dead_letters_are_counted_to_the_last(collector: Collector) -> None:
-    async with running(environ=collector.environ) as system:
+    async with running(environ=collector.metric_environ) as system:
         deaf = await system.actors.start(Deaf)
         for _ in range(3):
             deaf.tell("anybody there?")
@@ -208,7 +208,7 @@ async def lasting(ctx: Context) -> None:
 async def test_gauges_show_the_system_as_it_is_and_have_no_dimension_that_grows(
     collector: Collector,
 ) -> None:
-    environ = collector.environ | {"OTEL_METRIC_EXPORT_INTERVAL": "20", "KEY": KEY}
+    environ = collector.metric_environ | {"OTEL_METRIC_EXPORT_INTERVAL": "20", "KEY": KEY}
     with simulator() as server:
         async with running(at(server, "a"), agents=(asker, lasting), environ=environ) as system:
             run_id = (await system.run(asker, 1)).run_id

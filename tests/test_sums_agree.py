@@ -505,7 +505,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     history = History(tmp_path_factory.mktemp("sums"))
     with simulator() as server, running_collector() as collector:
         make(history.folder, server.url)
-        play(history, server, collector.environ)
+        play(history, server, collector.metric_environ)
         history.spans = list(collector.collected.spans)
         history.measured = collector.measured
     history.summary = json.loads(output_of(history.folder, "flow", "summarize"))
