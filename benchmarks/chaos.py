@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.span_source import ABREAST
 from benchmarks.telemetry import ended, receiver, source, spool, until
-from otel.spool_reading import contents
+from otel.spool.reading import contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,8 @@ Read it in this order:
 - ``contents``, ``openinference``, ``trace_options``: what spans say beyond the usual.
 - ``settings``, ``resource``: what the ``OTEL_*`` variables ask for.
 - ``recording``, ``sendable``, ``trace_ids``: spans given to any TracerProvider.
-- ``exporter``, ``delivery``, ``flushing``: from a span to an OTLP collector, counted and bounded.
+- ``spool``: spans that wait in files until a collector has taken them.
+- ``exporter``, ``delivery``, ``flushing``: the SDK's own batches to a collector instead.
 - ``instruments``, ``measurements``: what is measured.
 - ``metrics``: ``configure_metrics``, ``Metrics``; all that the runtime sees of them.
 - ``metering``: measurements given to any MeterProvider.

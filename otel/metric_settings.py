@@ -77,8 +77,7 @@ def metric_settings(environ: Mapping[str, str]) -> MetricSettings:
         otlp = otlp_settings(environ, "metrics")
     if "otlp" in wanted and otlp is None:
         raise TelemetryMisconfigured(
-            f"{_EXPORTER}=otlp needs an address: set OTEL_EXPORTER_OTLP_ENDPOINT or "
-            f"{_OWN_ENDPOINT}"
+            f"{_EXPORTER}=otlp needs an address: set OTEL_EXPORTER_OTLP_ENDPOINT or {_OWN_ENDPOINT}"
         )
     if "prometheus" in wanted or (by_default and environ.get(_PORTS[0], "").strip()):
         page = _page(environ)

@@ -21,7 +21,7 @@ from otel.resource import resource_attributes
 from otel.secret_shapes import secrets_in
 from otel.settings import export_settings, is_disabled
 from otel.span import Span, random_id, span_from
-from otel.spool_settings import export_by
+from otel.spool.settings import export_by
 from otel.trace_options import TraceOptions
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def configure_tracing(environ: Mapping[str, str] | None = None) -> Tracing:
         from otel.delivery import deliver  # noqa: PLC0415 - imports the SDK, 0.2 s
 
         return deliver(settings, resource, redact)
-    from otel.spooling import spool_to  # noqa: PLC0415 - imports OpenTelemetry
+    from otel.spool.tracing import spool_to  # noqa: PLC0415 - imports OpenTelemetry
 
     return spool_to(settings, environ, resource, redact)
 

@@ -18,12 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from otel.attributes import invoke_agent_start, span_name
-from otel.conventions import INVOKE_AGENT, TRACE_PARENT
 from otel.log_scope import Scope, handling
-from otel.measurements import agent_began, agent_ended
-from otel.span import Link, span_from
 from runtime.activation import Activation
+from runtime.agent_telemetry import AgentTelemetry
 from runtime.bodies import Bodies
 from runtime.context import Context
 from runtime.delivery import (
@@ -46,7 +43,6 @@ from runtime.delivery import (
     result_of,
     room_given_back,
 )
-from runtime.dialogues import dialogue_of
 from runtime.engines import Capacity, Pending, Work, WorkFailed, new_pending
 from runtime.errors import PolicyDenied, RuntimeFault, UnknownName
 from runtime.governance.cost import usd
@@ -56,8 +52,7 @@ from runtime.signature import to_json
 from runtime.wishes import Sending
 
 if TYPE_CHECKING:
-    from otel import Metrics, Span, Tracing
-    from otel.attributes import Attributes
+    from otel import Metrics, Tracing
     from runtime.agent import Agent, Skill
     from runtime.directory import Directory, Entry
     from runtime.engines import Engine
@@ -97,7 +92,7 @@ class Dispatcher:
         self._tracing = tracing
         self._models = models
         self._skills = skills
-        self._metrics = metrics
+        self._telling = AgentTelemetry(tracing, metrics)
         self._bodies = Bodies(directory)
         self._runs: dict[str, Run] = {}
         self._served: set[str] = set()
@@ -284,14 +279,14 @@ class Dispatcher:
         delegation = work.delegation
         run = self._runs[delegation.run_id]
         entry = self._directory.agents[delegation.sag_id]
-        span = self._start_span(run, entry.agent, work)
+        span = self._telling.begin(run, entry.agent, work)
         activation = Activation(
             run, entry.agent, entry.limits, delegation=delegation, span=span, place=work.place
         )
         note = {"agent": delegation.sag_id, "task": delegation.task_id, "attempt": work.attempts}
         work.body = activation
         run.body_began()
-        began = self._measured_beginning(work) if self._metrics.on else 0.0
+        began = self._telling.began(work)
         try:
             run.record("delegation_started", delegation.op, note)
             with handling(Scope(log_fields_of(work), span)), span.attached():
@@ -301,32 +296,14 @@ class Dispatcher:
             activation.interrupt(reason)
             describe_end(span, activation)
             span.end(error_type=reason, message=f"{type(error).__name__}: {error}")
-            if self._metrics.on:
-                self._measure(activation, began, reason)
+            self._telling.ended(activation, began, reason)
             raise
         finally:
             activation.finish()
             run.body_ended()
         end_span(span, activation, answer)
-        if self._metrics.on:
-            self._measure(activation, began, answer.reason)
+        self._telling.ended(activation, began, answer.reason)
         return answer
-
-    def _measured_beginning(self, work: Work) -> float:
-        now = anyio.current_time()
-        if work.attempts <= 1:  # a restart has waited for its back-off, not in a mailbox
-            agent_began(self._metrics, work.delegation.sag_id, now - work.since)
-        return now
-
-    def _measure(self, activation: Activation, began: float, reason: str | None) -> None:
-        agent_ended(
-            self._metrics,
-            activation.agent.name,
-            seconds=anyio.current_time() - began,
-            inference_calls=activation.model_calls,
-            tool_calls=activation.tool_calls,
-            error_type=reason,
-        )
 
     async def _answer(self, activation: Activation, work: Work) -> Answer:
         """Run the body; a failure on purpose is an answer, too."""
@@ -352,43 +329,3 @@ class Dispatcher:
             text = f"the agent raised {exit_!r}"
             return Answer(None, {}, activation.totals, "exited", text)
         return Answer(value, output, activation.totals)
-
-    def _start_span(self, run: Run, agent: Agent, work: Work) -> Span:
-        delegation = work.delegation
-        name = span_name(INVOKE_AGENT, delegation.sag_id)
-        if not self._tracing.is_recording:
-            return self._tracing.start(name, parent=delegation.traceparent)
-        attributes = _described(run, agent, work)
-        above = span_from(delegation.traceparent or "")
-        if delegation.trace_id and above is not None:
-            why = {TRACE_PARENT: f"{above.trace_id:032x}"}
-            span = self._tracing.start(
-                name,
-                trace_id=int(delegation.trace_id, 16),
-                attributes=attributes | why,
-                links=[Link(above, why)],
-            )
-        else:
-            span = self._tracing.start(name, parent=above, attributes=attributes)
-        run.spans_began(span.trace_id)
-        return span
-
-
-def _described(run: Run, agent: Agent, work: Work) -> Attributes:
-    """Return what the span of a body says at its start."""
-    delegation, ref = work.delegation, work.ref
-    dialogue = dialogue_of(delegation.context, delegation.input, run.dialogue)
-    waited_ms = round((anyio.current_time() - work.since) * 1_000, 3)
-    return invoke_agent_start(
-        delegation.sag_id,
-        run_id=run.id,
-        task_id=delegation.task_id,
-        description=agent.description or None,
-        actor_id=None if ref is None else f"{ref.name}#{ref.id}",
-        delegated_by=delegation.ancestors[-1] if delegation.ancestors else None,
-        depth=len(delegation.ancestors),
-        message_id=delegation.op,
-        mailbox_wait_ms=waited_ms if work.attempts == 1 else None,
-        conversation_id=dialogue.conversation_id,
-        session_id=dialogue.session_id,
-    )

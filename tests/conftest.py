@@ -8,13 +8,25 @@ Tests with threads, sockets or processes carry the marker ``real_time``.
 from __future__ import annotations
 
 import asyncio
+import os
 import selectors
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+import pytest
 
-    import pytest
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nobody_s_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let no test write to the home of whoever runs it: journals and spools fall back on that."""
+    home, kept = tmp_path_factory.mktemp("home"), os.environ.copy()
+    os.environ["HOME"] = str(home)
+    os.environ.pop("XDG_STATE_HOME", None)
+    yield
+    os.environ.clear()
+    os.environ.update(kept)
 
 
 class Leap(selectors.DefaultSelector):

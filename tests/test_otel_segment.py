@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel import segment
-from otel.open_spans import NO_SLOT, OpenSpans, left_open
-from otel.segment import Mark, NotASegment, Origin, Segment
 from otel.span import Span
-from otel.span_encoding import attributes, frame, head
+from otel.spool import segment
+from otel.spool.encoding import attributes, frame, head
+from otel.spool.open_spans import NO_SLOT, OpenSpans, left_open
+from otel.spool.segment import Mark, NotASegment, Origin, Segment
 
 ROOT = Path(__file__).parents[1]
 ORIGIN = Origin(b"resource", b"scope")
@@ -139,7 +139,7 @@ def test_a_disk_that_is_full_is_an_error_and_leaves_nothing(tmp_path: Path) -> N
     program = f"""
         import resource, signal, sys
         from pathlib import Path
-        from otel import segment
+        from otel.spool import segment
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         try:

@@ -16,8 +16,13 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from otel import configure_tracing
-from otel.span_encoding import frame, scope
-from otel.spool import Spool
+from otel.settings import export_settings
+from otel.spool.encoding import frame, scope
+from otel.spool.recovery import recover
+from otel.spool.sampling import Sampler
+from otel.spool.span_limits import SpanLimits
+from otel.spool.spool import Spool
+from otel.spool.tracing import SpooledTracing
 from runtime import Context, RunOptions, mag, running
 from tests.otel_receivers import (
     PATIENCE_S,
@@ -334,7 +339,7 @@ def test_a_spool_takes_no_more_disk_than_it_may_and_then_memory(
 def test_room_that_is_made_ends_the_alarm(
     tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("otel.spool._LOOKS_AGAIN_S", 0.0)
+    monkeypatch.setattr("otel.spool.spool._LOOKS_AGAIN_S", 0.0)
     spool = a_spool(tmp_path, most=2 * 4_096)
     lane = spool.lane(scope("s", ""))
     while not spool.holds_up:
@@ -361,8 +366,6 @@ def test_what_waits_in_memory_is_saved_at_the_end_if_there_is_room_by_then(tmp_p
     spool.close()
     assert spool.statistics().lost == 0
     again = a_spool(folder, most=1 << 20)
-    from otel.spool_recovery import recover  # noqa: PLC0415  # only here
-
     recover(again)
     assert again.statistics().recovered == 20
 
@@ -430,14 +433,15 @@ async def test_spans_of_many_threads_all_arrive_once(collector: Collector) -> No
     assert len({span.span_id for span in spans}) == len(spans) == 4_000
 
 
-async def test_several_files_go_in_order_and_are_removed(
-    collector: Collector, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("otel.spool._SEGMENT_BYTES", 8_192)
-    monkeypatch.setattr(Spool.__init__, "__kwdefaults__", {
-        "most_bytes": 1 << 30, "segment_bytes": 8_192,
-    })  # fmt: skip
-    tracing = configure_tracing(collector.environ)
+async def test_several_files_go_in_order_and_are_removed(collector: Collector) -> None:
+    spool = Spool(collector.spool, b"", segment_bytes=8_192)
+    tracing = SpooledTracing(
+        spool,
+        export_settings(collector.environ),
+        sampled=Sampler(),
+        limits=SpanLimits(),
+        redact=str,
+    )
     for number in range(1_000):
         tracing.start("x", attributes={"number": number, "text": "x" * 100}).end()
     assert await tracing.shutdown(PATIENCE_S) is True

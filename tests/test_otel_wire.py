@@ -13,9 +13,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Status
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SentSpan
 
-from otel import span_encoding as encoding
 from otel.span import Link, Span
-from otel.wire import Torn, fields, read_varint, varint
+from otel.spool import encoding
+from otel.spool.wire import Torn, fields, read_varint, varint
 
 TEXTS = st.text(max_size=40)
 NUMBERS = st.integers(-(2**63) + 1, 2**63 - 1)

@@ -11,12 +11,12 @@ import anyio
 import anyio.to_thread
 
 from otel.settings import TelemetryMisconfigured, export_settings
-from otel.span_encoding import resource
-from otel.spool import Spool
-from otel.spool_reading import contents, exported
-from otel.spool_recovery import recover_rejected
-from otel.spool_sender import sender_of
-from otel.spool_settings import spool_settings
+from otel.spool.encoding import resource
+from otel.spool.reading import contents, exported
+from otel.spool.recovery import recover_rejected
+from otel.spool.sender import sender_of
+from otel.spool.settings import spool_settings
+from otel.spool.spool import Spool
 from runtime.cli.places import journal_path
 from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import plural
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel.settings import ExportSettings
-    from otel.spool import SpoolStatistics
-    from otel.spool_sender import Sender
+    from otel.spool.sender import Sender
+    from otel.spool.spool import SpoolStatistics
 
 LOOKS_EVERY_S = 0.05
 STANDARD_OUTPUT = "-"

@@ -12,24 +12,22 @@ room for the next one, spans wait in memory, whoever begins something new is hel
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
-import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel import open_spans, segment
-from otel.segment import Origin, Segment
+from otel.spool import segment
+from otel.spool.folder import SpoolFolder
+from otel.spool.segment import Origin, Segment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel.open_spans import OpenSpans
-    from otel.segment import Mark
+    from otel.spool.open_spans import OpenSpans
+    from otel.spool.segment import Mark
 
 DEFAULT_BYTES: Final = 1 << 30  # of all files in the folder
-REJECTED: Final = "rejected"
 
 _log = logging.getLogger("otel.spool")
 
@@ -88,15 +86,13 @@ class Spool:
         self.delivered = self.rejected = self.recovered = 0
         self.lock = threading.Lock()
         self._resource = resource
-        self._most_bytes = most_bytes
+        self._files = SpoolFolder(folder, most_bytes)
         self._segment_bytes = segment_bytes
         self._waiting: list[Segment] = []
         self._lanes: dict[bytes, Lane] = {}
         self._is_full = False
         self._looks_again_at = 0.0
         self._written = self._lost = 0
-        self._name = _new_name()
-        self._files = 0
 
     def __repr__(self) -> str:
         return f"<Spool {self.folder} {self.statistics()}>"
@@ -113,11 +109,7 @@ class Spool:
 
     def open_spans(self, scope: bytes) -> OpenSpans | None:
         """Begin the file of the spans that are open; None where there is no room for it."""
-        path = self.folder / f"{self._name}{open_spans.SUFFIX}"
-        with suppress(OSError):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return open_spans.OpenSpans(path, Origin(self._resource, scope))
-        return None
+        return self._files.open_spans(Origin(self._resource, scope))
 
     @property
     def holds_up(self) -> bool:
@@ -180,7 +172,7 @@ class Spool:
         Raises:
             OSError: there is no room for it.
         """
-        return segment.create(self._path(), origin, self._segment_bytes)
+        return self._files.segment(origin, self._segment_bytes)
 
     def frames(self, of: Segment, mark: Mark) -> bytes:
         """Return what a segment has up to a place; nothing if it was given up meanwhile."""
@@ -207,7 +199,7 @@ class Spool:
         """Put aside what a collector refuses, up to a place."""
         frames = self.frames(of, mark)
         count = mark.spans - of.acknowledged.spans
-        kept = self._keep_rejected(of.origin, frames)
+        kept = self._files.put_aside(of.origin, frames)
         with self.lock:
             if of not in self._waiting:
                 return
@@ -236,7 +228,7 @@ class Spool:
         """Begin anew in a child process: the files are its parent's."""
         self.lock = threading.Lock()
         self._waiting = []
-        self._name = _new_name()
+        self._files.renamed()
         for lane in self._lanes.values():
             lane.leave()
         self._written = self.delivered = self._lost = self.rejected = self.recovered = 0
@@ -245,10 +237,7 @@ class Spool:
         if self._is_full and time.monotonic() < self._looks_again_at:
             return None
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if _bytes_in(self.folder) + self._segment_bytes > self._most_bytes:
-                raise OSError(f"its files take {self._most_bytes:,} bytes already")  # noqa: TRY301  # one alarm for both
-            found = segment.create(self._path(), origin, self._segment_bytes)
+            found = self._files.segment(origin, self._segment_bytes)
         except OSError as error:
             self._alarm(error)
             return None
@@ -268,10 +257,6 @@ class Spool:
                 error.strerror or error,
             )
 
-    def _path(self) -> Path:
-        self._files += 1
-        return self.folder / f"{self._name}-{self._files:06}{segment.SUFFIX}"
-
     def _in_memory(self) -> int:
         return sum(not each.is_on_disk for each in self._waiting)
 
@@ -288,27 +273,12 @@ class Spool:
     def _save(self, of: Segment) -> None:
         """Write what waits in memory to disk after all, as the process ends."""
         with suppress(OSError):
-            saved = segment.create(self._path(), of.origin, of.size)
+            saved = self._files.segment(of.origin, of.size)
             saved.append(of.frames(of.acknowledged, of.committed))
             saved.close()
             of.acknowledge(of.committed)
         self._lost += of.pending
         of.close()
-
-    def _keep_rejected(self, origin: Origin, frames: bytes) -> Path | None:
-        folder = self.folder / REJECTED
-        path = folder / f"{_new_name()}{segment.SUFFIX}"
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            room = len(origin.resource) + len(origin.scope) + len(frames) + 64
-            if _bytes_in(self.folder) + room > self._most_bytes:
-                return None
-            kept = segment.create(path, origin, room)
-        except OSError:
-            return None
-        kept.append(frames)
-        kept.close()
-        return path
 
 
 class Lane:
@@ -344,17 +314,3 @@ class Lane:
     def leave(self) -> None:
         """Begin a new file with the next span."""
         self._segment = None
-
-
-def _new_name() -> str:
-    """Return a name that sorts by age and that no other process has."""
-    return f"{time.time_ns():020}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-
-
-def _bytes_in(folder: Path) -> int:
-    """Return what the files of a folder take, those of other processes too."""
-    total = 0
-    for place in (folder, folder / REJECTED):
-        with suppress(OSError), os.scandir(place) as entries:
-            total += sum(entry.stat().st_size for entry in entries if entry.is_file())
-    return total

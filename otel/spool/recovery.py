@@ -11,16 +11,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from otel import conventions as names
-from otel import mapped_file, open_spans, segment
-from otel.open_spans import left_open
-from otel.segment import NotASegment
-from otel.span_encoding import ERROR, attributes, end, frame, start_of, status
-from otel.spool import REJECTED
+from otel.spool import mapped_file, open_spans, segment
+from otel.spool.encoding import ERROR, attributes, end, frame, start_of, status
+from otel.spool.folder import REJECTED
+from otel.spool.open_spans import left_open
+from otel.spool.segment import NotASegment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel.spool import Spool
+    from otel.spool.spool import Spool
 
 CRASHED: Final = "process_crashed"
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from opentelemetry.util import types
 
     from otel.span import SpanKind
-    from otel.spooling import Place, SpooledTracing
+    from otel.spool.span import Place
+    from otel.spool.tracing import SpooledTracing
 
 _KINDS: Mapping[trace.SpanKind, SpanKind] = {
     trace.SpanKind.INTERNAL: "internal",

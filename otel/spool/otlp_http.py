@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from otel.settings import TelemetryMisconfigured
-from otel.wire import BYTES, VARINT, Torn, fields
+from otel.spool.wire import BYTES, VARINT, Torn, fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

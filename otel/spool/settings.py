@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from otel.settings import TelemetryMisconfigured
-from otel.spool import DEFAULT_BYTES
+from otel.spool.spool import DEFAULT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

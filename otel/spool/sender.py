@@ -13,16 +13,16 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from otel.exporter import Outage
-from otel.otlp_http import HttpPost, Later, Refused
-from otel.span_encoding import request
-from otel.spool_recovery import recover
+from otel.spool.encoding import request
+from otel.spool.otlp_http import HttpPost, Later, Refused
+from otel.spool.recovery import recover
 
 if TYPE_CHECKING:
-    from otel.open_spans import OpenSpans
-    from otel.otlp_http import Post
-    from otel.segment import Mark, Segment
     from otel.settings import ExportSettings
-    from otel.spool import Spool
+    from otel.spool.open_spans import OpenSpans
+    from otel.spool.otlp_http import Post
+    from otel.spool.segment import Mark, Segment
+    from otel.spool.spool import Spool
 
 _log = logging.getLogger("otel.spool")
 

@@ -16,16 +16,16 @@ import mmap
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel import mapped_file
-from otel.span_encoding import IDS_BYTES, SPANS
-from otel.wire import BYTES, Torn, read_field
+from otel.spool import mapped_file
+from otel.spool.encoding import IDS_BYTES, SPANS
+from otel.spool.wire import BYTES, Torn, read_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from otel.mapped_file import MappedFile
-    from otel.wire import Readable
+    from otel.spool.mapped_file import MappedFile
+    from otel.spool.wire import Readable
 
 SUFFIX: Final = ".spans"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from otel.sendable import sendable_name, sendable_text
-from otel.wire import (
+from otel.spool.wire import (
     BYTES,
     FIXED32,
     FIXED64,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel import mapped_file
-from otel.segment import NotASegment, Origin, begin, read_header, write_number
+from otel.spool import mapped_file
+from otel.spool.segment import NotASegment, Origin, begin, read_header, write_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,12 +8,12 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from otel import open_spans, segment
-from otel.mapped_file import is_held
-from otel.open_spans import left_open
-from otel.segment import NotASegment
-from otel.span_encoding import frame, request
-from otel.spool import REJECTED
+from otel.spool import open_spans, segment
+from otel.spool.encoding import frame, request
+from otel.spool.folder import REJECTED
+from otel.spool.mapped_file import is_held
+from otel.spool.open_spans import left_open
+from otel.spool.segment import NotASegment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

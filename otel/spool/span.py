@@ -1,0 +1,117 @@
+"""A span on its way to the spool: encoded in the thread that ends it, and put into a file."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from otel import conventions as names
+from otel.sendable import sendable_name
+from otel.span import Span
+from otel.spool import encoding
+from otel.spool.open_spans import NO_SLOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from otel.attributes import AttributeValue
+    from otel.spool.open_spans import OpenSpans
+    from otel.spool.span_limits import SpanLimits
+    from otel.spool.spool import Lane
+
+
+class SpooledSpan(Span):
+    """A span that goes to the spool."""
+
+    __slots__ = ("_attributes", "_ended", "_events", "_head", "_known", "_later", "_place", "_slot")
+
+    def __init__(
+        self, place: Place, ids: Span, head: bytes, known: bytes, attributes: Mapping[str, object]
+    ) -> None:
+        self.trace_id = ids.trace_id
+        self.span_id = ids.span_id
+        self.flags = ids.flags
+        self._place = place
+        self._head = head
+        self._known = known
+        self._attributes = attributes
+        self._later: dict[str, object] = {}
+        self._events: list[bytes] = []
+        self._ended = False
+        self._slot = NO_SLOT if place.open is None else place.open.opened(known, head)
+
+    @property
+    def is_recording(self) -> bool:  # noqa: D102  # as in Span
+        return not self._ended
+
+    def set(self, attributes: Mapping[str, AttributeValue]) -> None:  # noqa: D102  # as in Span
+        if not self._ended:
+            said = self._place.said(attributes)
+            already = len(self._attributes) + len(self._later)
+            self._later.update(self._place.limits.cut(said, already))
+
+    def event(  # noqa: D102  # as in Span
+        self, name: str, attributes: Mapping[str, AttributeValue] | None = None
+    ) -> None:
+        if not self._ended and len(self._events) < self._place.limits.events:
+            said = self._place.limits.cut(attributes or {})
+            self._events.append(encoding.event(name, time.time_ns(), said))
+
+    def end(  # noqa: D102  # as in Span
+        self,
+        *,
+        error_type: str | None = None,
+        message: str | None = None,
+        end_time_ns: int | None = None,
+    ) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        ended = encoding.end(time.time_ns() if end_time_ns is None else end_time_ns)
+        place = self._place
+        failed = b""
+        if error_type is not None:
+            self._later[names.ERROR_TYPE] = sendable_name(error_type)
+            failed = encoding.status(encoding.ERROR, place.redact(message or ""))
+        known, later = self._known, self._later
+        if not later.keys().isdisjoint(self._attributes):
+            known = self._head
+            later = {**self._attributes, **later}
+        said = encoding.attributes(later)
+        place.lane.append(encoding.frame(b"".join((known, said, *self._events, ended, failed))))
+        if place.open is not None:
+            place.open.closed(self._slot)
+
+    def attached(self) -> AbstractContextManager[None]:  # noqa: D102  # as in Span
+        from otel.spool.api_provider import Attached  # noqa: PLC0415  # imports OpenTelemetry
+
+        return Attached(self)
+
+
+class Place:
+    """Where the spans of one instrumentation go.
+
+    Attributes:
+        lane: its place in the spool.
+        open: where those are noted that have not ended.
+        limits: how much a span may carry.
+        redact: takes secrets out of messages.
+        said: adds what else attributes are to say.
+    """
+
+    __slots__ = ("lane", "limits", "open", "redact", "said")
+
+    def __init__(
+        self,
+        lane: Lane,
+        open_: OpenSpans | None,
+        limits: SpanLimits,
+        redact: Callable[[str], str],
+        said: Callable[[Mapping[str, AttributeValue]], Mapping[str, AttributeValue]],
+    ) -> None:
+        self.lane = lane
+        self.open = open_
+        self.limits = limits
+        self.redact = redact
+        self.said = said
