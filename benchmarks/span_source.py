@@ -3,7 +3,7 @@
 ``python -m benchmarks.span_source JSON`` with ``spans``, ``per_second`` (null for as fast as it
 goes), ``end`` (``shutdown``, or ``wait`` to be killed), ``within_s`` (of the shutdown), ``lag``
 (whether to watch the event loop), ``tells`` (whether to print ``made N`` when so many have ended)
-and ``pipeline`` (``none``, ``spool``, ``batch``, or ``sdk`` as
+and ``pipeline`` (``bare``, ``none``, ``spool``, ``batch``, or ``sdk`` as
 that comes). It prints ``making`` before the first span, ``started`` when the last has ended, and at
 its end one object: spans that began, that wait, that were refused and lost, CPU seconds, and how
 late the event loop was.
@@ -24,11 +24,10 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from otel import configure_tracing
+from otel import Span, Tracing, configure_tracing
 from otel.recording import RecordingTracing
 
 if TYPE_CHECKING:
-    from otel import Span, Tracing
     from otel.attributes import AttributeValue
 
 AT_START: dict[str, AttributeValue] = {
@@ -45,9 +44,18 @@ AT_END: dict[str, AttributeValue] = {
     "operation.cost": 0.00144,
     "magsag.cost.nano_usd": 1_440_000,
 }
+NOBODY = Span(1, 1)
 TICK_S = 0.001
 SHUTDOWN_S = 600.0
 ABREAST = 10
+
+
+class Bare(Tracing):
+    """No spans at all: what the source itself costs."""
+
+    def start(self, *_: object, **__: object) -> Span:
+        """Return one that is always the same."""
+        return NOBODY
 
 
 async def main(wanted: dict[str, Any]) -> None:
@@ -83,6 +91,8 @@ async def main(wanted: dict[str, Any]) -> None:
 
 
 def _tracing(pipeline: str) -> Tracing:
+    if pipeline == "bare":
+        return Bare()
     if pipeline == "none":
         return configure_tracing({})
     if pipeline != "sdk":

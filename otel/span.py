@@ -6,6 +6,7 @@ import contextlib
 import random
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Span:
         flags: the W3C trace flags; 1 is *sampled*.
     """
 
-    __slots__ = ("flags", "span_id", "trace_id")
+    __slots__ = ("_header", "flags", "span_id", "trace_id")
 
     def __init__(self, trace_id: int, span_id: int, flags: int = _SAMPLED) -> None:
         self.trace_id = trace_id
@@ -42,6 +43,7 @@ class Span:
         # Sampled, also when nothing is recorded here: nobody has decided against it, and a run
         # that begins untraced may be resumed, or go on at another node, where it is.
         self.flags = flags
+        self._header = ""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.traceparent}>"
@@ -49,7 +51,9 @@ class Span:
     @property
     def traceparent(self) -> str:
         """The W3C trace context that a child on the other side of a message needs."""
-        return f"00-{self.trace_id:032x}-{self.span_id:016x}-{self.flags:02x}"
+        if not self._header:  # written once for a fan-out of thousands
+            self._header = f"00-{self.trace_id:032x}-{self.span_id:016x}-{self.flags:02x}"
+        return self._header
 
     @property
     def is_recording(self) -> bool:
@@ -96,6 +100,7 @@ class Link:
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
 
 
+@lru_cache(maxsize=1_024)  # all of a fan-out have one parent
 def span_from(traceparent: str) -> Span | None:
     """Return the remote span that a W3C ``traceparent`` names; None when it is not valid."""
     match = _TRACEPARENT.fullmatch(traceparent.strip(" \t"))

@@ -73,8 +73,10 @@ _LIST_ITEM = tag(1, BYTES)
 _SHORT = 1_024  # signs that need no cutting
 _LONGEST_LIST = 128
 _LARGEST_INT = (1 << 63) - 1
-_MOST_KEYS = 4_096  # keys that are kept as they are written; names are few
-_keys: dict[str, bytes] = {}
+_MOST_NAMES = 1_024  # that are kept as they are written; there are few
+_MOST_TEXTS = 64  # of each name
+_LONGEST_KEPT = 160  # bytes of a pair
+_names: dict[str, _Name] = {}
 
 
 def head(span: Span, above: Span | None, name: str, kind: SpanKind, start_ns: int) -> bytes:
@@ -117,10 +119,13 @@ def attributes(values: Mapping[str, object], start: bytes = _ATTRIBUTES) -> byte
     """Return attributes, each as a field that begins with ``start``."""
     out = []
     for name, value in values.items():
-        key = _keys.get(name) or _key(name)
-        any_value = _any_value(value)
-        content = key + _VALUE + varint(len(any_value)) + any_value
-        out.append(start + varint(len(content)) + content)
+        known = _names.get(name) or _known(name)
+        if type(value) is str:
+            content = known.texts.get(value) or known.text(value)
+        else:
+            content = _pair(known.key, _any_value(value))
+        out.append(start)
+        out.append(content)
     return b"".join(out)
 
 
@@ -183,11 +188,39 @@ def request(resource_bytes: bytes, scope_bytes: bytes, frames: bytes) -> bytes:
     return b"".join((outer, spans_of_resource, scope_spans, frames))
 
 
-def _key(name: str) -> bytes:
-    encoded = delimited(_KEY, sendable_name(name).encode())
-    if len(_keys) < _MOST_KEYS:
-        _keys[name] = encoded
-    return encoded
+class _Name:
+    """A name of attributes, and the texts that it lately had, as they are written.
+
+    Most texts come again and again: names of agents and models, ids of runs.
+    """
+
+    __slots__ = ("key", "texts")
+
+    def __init__(self, name: str) -> None:
+        self.key = delimited(_KEY, sendable_name(name).encode()) + _VALUE
+        self.texts: dict[str, bytes] = {}
+
+    def text(self, text: str) -> bytes:
+        """Return a text as a pair with the name."""
+        content = _pair(self.key, _string(text))
+        if len(content) <= _LONGEST_KEPT:
+            if len(self.texts) >= _MOST_TEXTS:
+                self.texts.clear()
+            self.texts[text] = content
+        return content
+
+
+def _known(name: str) -> _Name:
+    known = _Name(name)
+    if len(_names) < _MOST_NAMES:
+        _names[name] = known
+    return known
+
+
+def _pair(key: bytes, any_value: bytes) -> bytes:
+    """Return a ``KeyValue`` after its length."""
+    content = key + varint(len(any_value)) + any_value
+    return varint(len(content)) + content
 
 
 def _any_value(value: object) -> bytes:

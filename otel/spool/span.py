@@ -29,9 +29,7 @@ class SpooledSpan(Span):
     def __init__(
         self, place: Place, ids: Span, head: bytes, known: bytes, attributes: Mapping[str, object]
     ) -> None:
-        self.trace_id = ids.trace_id
-        self.span_id = ids.span_id
-        self.flags = ids.flags
+        super().__init__(ids.trace_id, ids.span_id, ids.flags)
         self._place = place
         self._head = head
         self._known = known
