@@ -33,7 +33,6 @@ _log = logging.getLogger("otel.spool")
 
 _SEGMENT_BYTES: Final = 4 << 20
 _MOST_IN_MEMORY: Final = 16  # segments, while the disk is full
-_HOLDS_UP: Final = 2  # segments in memory from which on nobody shall begin anything new
 _LOOKS_AGAIN_S: Final = 1.0  # for room on a full disk
 _MOST_LANES: Final = 32  # kinds of instrumentation; whoever is beyond shares the last lane
 
@@ -114,7 +113,11 @@ class Spool:
     @property
     def holds_up(self) -> bool:
         """Whether there is so little room that nobody should begin anything new."""
-        return self._is_full and self._in_memory() >= _HOLDS_UP
+        if not self._is_full:
+            return False
+        with self.lock:
+            self._look_for_room()
+            return self._is_full and any(map(self._is_left_in_memory, self._waiting))
 
     @property
     def waiting(self) -> tuple[Segment, ...]:
@@ -241,10 +244,24 @@ class Spool:
         except OSError as error:
             self._alarm(error)
             return None
+        self._has_room()
+        return found
+
+    def _look_for_room(self) -> None:
+        """See whether the disk has room again: who is held up writes no span that would find out."""
+        if time.monotonic() < self._looks_again_at:
+            return
+        try:
+            self._files.segment(Origin(self._resource, b""), self._segment_bytes).close()
+        except OSError as error:
+            self._alarm(error)
+        else:
+            self._has_room()
+
+    def _has_room(self) -> None:
         if self._is_full:
             self._is_full = False
             _log.warning("there is room for spans in %s again", self.folder)
-        return found
 
     def _alarm(self, error: OSError) -> None:
         self._looks_again_at = time.monotonic() + _LOOKS_AGAIN_S
@@ -260,10 +277,17 @@ class Spool:
     def _in_memory(self) -> int:
         return sum(not each.is_on_disk for each in self._waiting)
 
+    def _is_left_in_memory(self, each: Segment) -> bool:
+        """Whether a segment in memory is full, and waits: each lane may have one that is not."""
+        return not each.is_on_disk and each.pending > 0 and not self._is_written(each)
+
     def _let_go_of(self, of: Segment) -> None:
         """Remove a segment that nobody writes any more and whose spans have all been taken."""
-        if not of.pending and not any(lane.writes(of) for lane in self._lanes.values()):
+        if not of.pending and not self._is_written(of):
             self._remove(of)
+
+    def _is_written(self, each: Segment) -> bool:
+        return any(lane.writes(each) for lane in self._lanes.values())
 
     def _remove(self, of: Segment) -> None:
         if of in self._waiting:
