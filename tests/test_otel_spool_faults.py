@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from otel.spool.encoding import frame, scope
+from otel.spool.open_spans import OpenSpans
+from otel.spool.otlp_http import Later, Taken
+from otel.spool.recovery import MOST_AT_ONCE, recover
+from otel.spool.segment import Origin
+from otel.spool.sender import Sender
 from otel.spool.spool import Spool
 from tests.test_otel_segment import a_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+
+    from otel.spool.open_spans import LeftOpen
+    from otel.spool.otlp_http import Verdict
 
 PIECE = 4_096
 
@@ -59,3 +67,122 @@ def test_room_on_the_disk_lets_go_of_who_is_held_up_and_writes_nothing(
     folder.unlink()
     assert not spool.holds_up
     assert list(folder.iterdir()) == [], "what it looked with is gone"
+
+
+def test_a_span_of_any_size_is_kept(tmp_path: Path) -> None:
+    spool = a_spool(tmp_path)
+    lane = spool.lane(scope("s", ""))
+    for size in (10, PIECE // 2, PIECE, 10 * PIECE, 10):
+        lane.append(frame(a_span(1, "x" * size)))
+    counted = spool.statistics()
+    assert (counted.pending, counted.lost) == (5, 0)
+
+
+def test_what_is_refused_and_cannot_be_kept_is_lost_and_counted(tmp_path: Path) -> None:
+    spool = a_spool(tmp_path, most=0)
+    spool.lane(scope("s", "")).append(frame(a_span(1)))
+    (waiting,) = spool.waiting
+    spool.reject(waiting, waiting.committed, "HTTP 400")
+    counted = spool.statistics()
+    assert (counted.rejected, counted.lost, counted.pending) == (0, 1, 0)
+
+
+# --- what dead processes left --------------------------------------------------------------------
+
+
+class Collector:
+    """Answers as it is told to.
+
+    Attributes:
+        answer: what it says.
+        asked: how many batches it got.
+    """
+
+    def __init__(self, answer: Verdict) -> None:
+        self.answer = answer
+        self.asked = 0
+
+    def __call__(self, body: bytes, timeout_s: float) -> Verdict:
+        """Say it."""
+        del body, timeout_s
+        self.asked += 1
+        return self.answer
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def a_sender(spool: Spool, collector: Collector) -> Sender:
+    sender = Sender(spool, collector, "a collector", 5.0)
+    sender.start()
+    return sender
+
+
+def left_open_in(folder: Path, *spans: bytes) -> None:
+    opened = OpenSpans(folder / "1.open", Origin(b"", scope("s", "")))
+    for span in spans:
+        opened.opened(span, b"")
+    opened._file.abandon()  # as by the end of its process
+
+
+def test_an_open_span_that_a_loss_of_power_has_torn_keeps_no_other_waiting(tmp_path: Path) -> None:
+    left_open_in(tmp_path, b"\x0a\x7f torn", a_span(1))
+    spool = a_spool(tmp_path)
+    sender = a_sender(spool, Collector(Taken()))
+    spool.lane(scope("s", "")).append(frame(a_span(2)))
+    assert until(lambda: spool.statistics().delivered == 2)
+    sender.stop(5.0)
+    spool.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_open_spans_that_cannot_be_read_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Path) -> LeftOpen:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr("otel.spool.recovery.left_open", broken)
+    left_open_in(tmp_path, a_span(1))
+    spool = a_spool(tmp_path)
+    sender = a_sender(spool, Collector(Taken()))
+    spool.lane(scope("s", "")).append(frame(a_span(2)))
+    assert until(lambda: spool.statistics().delivered == 1)
+    sender.stop(5.0)
+
+
+def test_no_more_files_are_taken_over_at_once_than_leave_descriptors_for_the_work(
+    tmp_path: Path,
+) -> None:
+    for number in range(3 * MOST_AT_ONCE):
+        dead = a_spool(tmp_path)
+        dead.lane(scope("s", "")).append(frame(a_span(number)))
+        dead.close()
+    spool, collector = a_spool(tmp_path), Collector(Later("away"))
+    sender = a_sender(spool, collector)
+    assert until(lambda: collector.asked > 1)
+    assert len(spool.waiting) == MOST_AT_ONCE
+    collector.answer = Taken()
+    assert until(lambda: spool.statistics().delivered == 3 * MOST_AT_ONCE)
+    sender.stop(5.0)
+
+
+def test_what_is_taken_over_takes_no_more_room_than_it_needs(tmp_path: Path) -> None:
+    left_open_in(tmp_path, a_span(1))
+    dead = a_spool(tmp_path, piece=1 << 20)
+    dead.lane(scope("s", "")).append(frame(a_span(2)))
+    for waiting in dead.waiting:
+        waiting._file.abandon()  # type: ignore[union-attr]  # as by its end
+    spool = a_spool(tmp_path, piece=1 << 20)
+    assert recover(spool)
+    assert spool.statistics().pending == 2
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 1_024
+
+
+def test_who_is_to_be_asked_again_at_once_is_asked_after_a_while(tmp_path: Path) -> None:
+    spool, collector = a_spool(tmp_path), Collector(Later("busy", 0.0, is_there=True))
+    spool.lane(scope("s", "")).append(frame(a_span(1)))
+    sender = a_sender(spool, collector)
+    assert until(lambda: collector.asked > 2)
+    assert collector.asked < 10
+    sender.stop(0.1)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 REJECTED: Final = "rejected"
 
-_HEADER_ROOM: Final = 64
-
 
 class SpoolFolder:
     """The folder, as one process sees it.
@@ -68,7 +66,7 @@ class SpoolFolder:
     def put_aside(self, origin: Origin, frames: bytes) -> Path | None:
         """Keep what a collector refuses; return where, or None if there is no room."""
         path = self.path / REJECTED / f"{_new_name()}{segment.SUFFIX}"
-        size = len(origin.resource) + len(origin.scope) + len(frames) + _HEADER_ROOM
+        size = segment.size_for(origin, len(frames))
         try:
             self._make(path.parent)
             self._check(size)
@@ -92,6 +90,9 @@ def _new_name() -> str:
 
 
 def _bytes_in(folder: Path) -> int:
+    taken = 0
     with suppress(OSError), os.scandir(folder) as entries:
-        return sum(entry.stat().st_size for entry in entries if entry.is_file())
-    return 0
+        for entry in entries:
+            with suppress(FileNotFoundError):  # another process has just sent it
+                taken += entry.stat(follow_symlinks=False).st_size if entry.is_file() else 0
+    return taken

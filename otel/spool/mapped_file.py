@@ -35,9 +35,13 @@ class MappedFile:
         self.path.unlink(missing_ok=True)
         self.abandon()
 
+    def cut(self, size: int) -> None:
+        """Cut it to a size; nobody may look at what was behind that."""
+        os.ftruncate(self._descriptor, size)
+
     def keep(self, size: int) -> None:
         """Give it up, cut to a size."""
-        os.ftruncate(self._descriptor, size)
+        self.cut(size)
         self.abandon()
 
     def abandon(self) -> None:

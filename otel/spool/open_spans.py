@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel.spool import mapped_file
 from otel.spool.segment import NotASegment, Origin, begin, read_header, write_number
+from otel.spool.wire import Torn, fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,8 +116,17 @@ def left_open(path: Path) -> LeftOpen:
 def _slots(data: bytes, start: int) -> Iterator[bytes]:
     for slot in range(start, len(data) - _SLOT + 1, _SLOT):
         (length,) = _LENGTH.unpack_from(data, slot)
-        if 0 < length <= _LONGEST:
-            yield data[slot + _LENGTH.size : slot + _LENGTH.size + length]
+        span = data[slot + _LENGTH.size : slot + _LENGTH.size + length]
+        if 0 < length <= _LONGEST and _is_whole(span):
+            yield span
+
+
+def _is_whole(span: bytes) -> bool:
+    """Whether a loss of power has torn nothing off it."""
+    try:
+        return all(field.number for field in fields(span))
+    except Torn:
+        return False
 
 
 __all__ = ["NO_SLOT", "SUFFIX", "LeftOpen", "NotASegment", "OpenSpans", "left_open"]

@@ -20,46 +20,75 @@ from otel.spool.segment import NotASegment
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from otel.spool.segment import Segment
     from otel.spool.spool import Spool
 
 CRASHED: Final = "process_crashed"
+
+MOST_AT_ONCE: Final = 64  # files that wait at a time
 
 _HALF_MADE_NS: Final = 60 * 10**9
 
 _log = logging.getLogger("otel.spool")
 
 
-def recover(spool: Spool) -> None:
-    """Take over what is in a spool's folder and belongs to no living process."""
+def recover(spool: Spool) -> bool:
+    """Take over what is in a spool's folder and belongs to no living process.
+
+    Returns:
+        Whether that was all. Each file takes two descriptors, so there is an end to how many are
+        taken over at once: the work of the process needs some, too.
+    """
     with suppress(OSError):
         for path in sorted(spool.folder.glob(f"[!.]*{open_spans.SUFFIX}")):
+            if len(spool.waiting) >= MOST_AT_ONCE:
+                return False
             _close_spans(spool, path)
-        for path in sorted(spool.folder.glob(f"[!.]*{segment.SUFFIX}"), reverse=True):
-            _take_over(spool, path)
-        for path in spool.folder.glob(".*"):
-            _remove_half_made(path)
+        return _take_over_all(spool, spool.folder)
+    return True
 
 
 def recover_rejected(spool: Spool) -> None:
     """Take over what collectors have refused, so that it is sent once more."""
     with suppress(OSError):
-        for path in sorted((spool.folder / REJECTED).glob(f"[!.]*{segment.SUFFIX}"), reverse=True):
-            _take_over(spool, path)
+        _take_over_all(spool, spool.folder / REJECTED)
 
 
-def _take_over(spool: Spool, path: Path) -> None:
+def remove_half_made(spool: Spool) -> None:
+    """Remove files whose process died while it made them."""
+    with suppress(OSError):
+        for path in spool.folder.glob(".*"):
+            _remove_half_made(path)
+
+
+def _take_over_all(spool: Spool, folder: Path) -> bool:
+    """Take over the segments of a folder, oldest first; return whether that was all of them."""
+    found: list[Segment] = []
+    is_all = True
+    for path in sorted(folder.glob(f"[!.]*{segment.SUFFIX}")):
+        if len(spool.waiting) + len(found) >= MOST_AT_ONCE:
+            is_all = False
+            break
+        found += filter(None, [_adopted(path)])
+    for each in reversed(found):
+        spool.take_over(each)
+    return is_all
+
+
+def _adopted(path: Path) -> Segment | None:
+    """Return what a dead process has left in a file; None if that is nothing."""
     try:
         found = segment.adopt(path)
     except NotASegment as error:
         _put_aside(path, error)
-        return
+        return None
     except OSError as error:
         _log.warning("%s cannot be read: %s", path, error)
-        return
-    if found is not None and found.pending:
-        spool.take_over(found)
-    elif found is not None:
-        found.close()
+        return None
+    if found is None or found.pending:
+        return found
+    found.close()
+    return None
 
 
 def _close_spans(spool: Spool, path: Path) -> None:
@@ -73,16 +102,17 @@ def _close_spans(spool: Spool, path: Path) -> None:
     try:
         left = left_open(path)
         if left.spans:
-            closing = spool.new_segment(left.origin)
             last_ns = max(left.last_ns, *map(start_of, left.spans))  # each proves that it lived
-            for span in left.spans:
-                closing.append(frame(_crashed(span, last_ns)))
+            frames = [frame(_crashed(span, last_ns)) for span in left.spans]
+            closing = spool.new_segment(left.origin, sum(map(len, frames)))
+            for each in frames:
+                closing.append(each)
             spool.take_over(closing)
     except NotASegment as error:
         _put_aside(path, error)
         file.abandon()
     except OSError as error:
-        _log.warning("%d open spans of %s are not closed: %s", len(left.spans), path, error)
+        _log.warning("the open spans of %s are not closed: %s", path, error)
         file.abandon()
     else:
         file.delete()

@@ -87,7 +87,7 @@ class Segment:
         acknowledged: up to where they have been taken.
     """
 
-    __slots__ = ("_at", "_count", "_file", "_memory", "_size", "_start", "acknowledged", "origin")
+    __slots__ = ("_at", "_count", "_file", "_memory", "_size", "acknowledged", "origin")
 
     def __init__(self, file: MappedFile | None, memory: mmap.mmap, header: Header) -> None:
         self.origin = header.origin
@@ -95,7 +95,7 @@ class Segment:
         self._file = file
         self._memory = memory
         self._size = len(memory)
-        self._start = self._at = header.size
+        self._at = header.size
         self._count = 0
 
     def __repr__(self) -> str:
@@ -115,16 +115,6 @@ class Segment:
     def is_on_disk(self) -> bool:
         """Whether it outlives the process."""
         return self._file is not None
-
-    @property
-    def size(self) -> int:
-        """The bytes that it takes."""
-        return self._size
-
-    @property
-    def capacity(self) -> int:
-        """The bytes of the longest frame that an empty one has room for."""
-        return self._size - self._start - 1
 
     def append(self, frame: bytes) -> bool:
         """Add a frame; return whether there was room."""
@@ -169,6 +159,12 @@ class Segment:
             yield self._memory[field.start : field.end]
             at = field.end
 
+    def trim(self) -> None:
+        """Give back the room behind its frames: nobody appends any more."""
+        self._size = self._at
+        if self._file is not None:
+            self._file.cut(self._at)
+
     def close(self) -> None:
         """Give it up: it is removed if all of it has been taken, else cut to what it holds."""
         if self._file is None:
@@ -177,6 +173,11 @@ class Segment:
             self._file.keep(self._at)
         else:
             self._file.delete()
+
+
+def size_for(origin: Origin, frames: int) -> int:
+    """Return the bytes that a segment takes for so many bytes of frames."""
+    return _HEADER.size + len(origin.resource) + len(origin.scope) + frames + 1
 
 
 def create(path: Path, origin: Origin, size: int) -> Segment:
@@ -209,10 +210,12 @@ def adopt(path: Path) -> Segment | None:
     if file is None:
         return None
     try:
-        return _read(file, file.memory, path)
+        found = _read(file, file.memory, path)
+        found.trim()
     except BaseException:
         file.abandon()
         raise
+    return found
 
 
 def view(path: Path) -> Segment:

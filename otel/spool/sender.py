@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from otel.exporter import Outage
 from otel.spool.encoding import request
 from otel.spool.otlp_http import HttpPost, Later, Refused
-from otel.spool.recovery import recover
+from otel.spool.recovery import recover, remove_half_made
 
 if TYPE_CHECKING:
     from otel.settings import ExportSettings
@@ -76,13 +76,16 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         """Send until told to stop, and then what there is."""
-        if self._post is not None:
-            recover(self._spool)
-        self.recovered.set()
+        if self._post is None:
+            self.recovered.set()
+        else:
+            self._recover()
+            remove_half_made(self._spool)
         pause = 0.0
         while not self._stopping.wait(pause):
             if self.open_spans is not None:
                 self.open_spans.lives(time.time_ns())
+            self._recover()
             pause = self._pause_after(self._turn())
         self._finish()
         if self._post is not None:
@@ -97,6 +100,18 @@ class Sender(threading.Thread):
         self._ends_at = time.monotonic() + within_s
         self._stopping.set()
         self.join(within_s)
+
+    def _recover(self) -> None:
+        """Take over what dead processes have left, until that was all of it."""
+        if self.recovered.is_set():
+            return
+        try:
+            is_all = recover(self._spool)
+        except Exception:  # noqa: BLE001 - a file that nobody foresaw must not keep others waiting
+            _log.exception("what dead processes have left cannot be taken over")
+            is_all = True
+        if is_all:
+            self.recovered.set()
 
     def _finish(self) -> None:
         """Send what there is, again and again where somebody answers; nobody is not waited for."""
@@ -123,7 +138,7 @@ class Sender(threading.Thread):
         if later is None:
             return _LOOKS_EVERY_S
         if later.after_s is not None:
-            return later.after_s
+            return max(later.after_s, _SHORTEST_PAUSE_S)  # 0 would ask without a pause
         longest = min(_SHORTEST_PAUSE_S * (1 << min(self._failures, _DOUBLINGS)), _LONGEST_PAUSE_S)
         return longest * (1 + random.random()) / 2  # noqa: S311 - it spreads, and guards nothing
 

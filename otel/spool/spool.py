@@ -142,11 +142,10 @@ class Spool:
             last: the last one; it stays until all of it has been taken.
             room: the bytes that are needed at once.
         """
-        if room > self._segment_bytes // 2:
-            return last  # no segment is for such a span
-        found = self._on_disk(origin)
+        size = max(self._segment_bytes, segment.size_for(origin, room))
+        found = self._on_disk(origin, size)
         if found is None and self._in_memory() < _MOST_IN_MEMORY:
-            found = segment.in_memory(origin, self._segment_bytes)
+            found = segment.in_memory(origin, size)
         if found is not None:
             self._waiting.append(found)
         if last is not None and not last.pending:
@@ -169,13 +168,17 @@ class Spool:
             self._waiting.insert(0, found)
             self.recovered += found.pending
 
-    def new_segment(self, origin: Origin) -> Segment:
+    def new_segment(self, origin: Origin, room: int) -> Segment:
         """Return an empty segment of another process's spans, which is not waiting yet.
+
+        Args:
+            origin: whose spans they are.
+            room: the bytes that they take.
 
         Raises:
             OSError: there is no room for it.
         """
-        return self._files.segment(origin, self._segment_bytes)
+        return self._files.segment(origin, segment.size_for(origin, room))
 
     def frames(self, of: Segment, mark: Mark) -> bytes:
         """Return what a segment has up to a place; nothing if it was given up meanwhile."""
@@ -206,7 +209,10 @@ class Spool:
         with self.lock:
             if of not in self._waiting:
                 return
-            self.rejected += count
+            if kept is None:
+                self._lost += count
+            else:
+                self.rejected += count
             of.acknowledge(mark)
             self._let_go_of(of)
         where = f"they are kept in {kept}" if kept is not None else "there is no room to keep them"
@@ -236,11 +242,11 @@ class Spool:
             lane.leave()
         self._written = self.delivered = self._lost = self.rejected = self.recovered = 0
 
-    def _on_disk(self, origin: Origin) -> Segment | None:
+    def _on_disk(self, origin: Origin, size: int) -> Segment | None:
         if self._is_full and time.monotonic() < self._looks_again_at:
             return None
         try:
-            found = self._files.segment(origin, self._segment_bytes)
+            found = self._files.segment(origin, size)
         except OSError as error:
             self._alarm(error)
             return None
@@ -248,7 +254,7 @@ class Spool:
         return found
 
     def _look_for_room(self) -> None:
-        """See whether the disk has room again: who is held up writes no span that would find out."""
+        """See whether the disk has room again: who is held up writes nothing that would tell."""
         if time.monotonic() < self._looks_again_at:
             return
         try:
@@ -297,8 +303,9 @@ class Spool:
     def _save(self, of: Segment) -> None:
         """Write what waits in memory to disk after all, as the process ends."""
         with suppress(OSError):
-            saved = self._files.segment(of.origin, of.size)
-            saved.append(of.frames(of.acknowledged, of.committed))
+            frames = of.frames(of.acknowledged, of.committed)
+            saved = self._files.segment(of.origin, segment.size_for(of.origin, len(frames)))
+            saved.append(frames)
             saved.close()
             of.acknowledge(of.committed)
         self._lost += of.pending
