@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from otel.outage import Outage
 from otel.settings import TelemetryMisconfigured
 
 if TYPE_CHECKING:
@@ -25,56 +26,11 @@ if TYPE_CHECKING:
 
     from otel.settings import ExportSettings
 
-_log = logging.getLogger("otel.exporter")
-
-_LONGEST_REASON = 300
 _EXPORTERS_LOGGERS = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.exporter.otlp.proto.grpc.exporter",
 )
 _watched: ContextVar[Outage | None] = ContextVar("watched", default=None)
-
-
-class Outage:
-    """Whether a collector answers, told once at each change.
-
-    Attributes:
-        lasting: whether the last thing known is that it does not.
-    """
-
-    def __init__(self, endpoint: str) -> None:
-        self._endpoint = endpoint
-        self.lasting = False
-        self._lost = 0
-
-    def note(self, reason: str) -> None:
-        """Say that spans do not arrive, unless that was said."""
-        if self.lasting:
-            return
-        self.lasting = True
-        _log.warning(
-            "spans do not reach %s: %s; still trying, without a line for each failure",
-            self._endpoint,
-            reason[:_LONGEST_REASON],
-            extra={"endpoint": self._endpoint},
-        )
-
-    def lost(self, spans: int) -> None:
-        """Count spans that were given up."""
-        self._lost += spans
-
-    def over(self) -> None:
-        """Say that spans arrive again, if they did not."""
-        if not self.lasting:
-            return
-        _log.warning(
-            "spans reach %s again; %d were lost",
-            self._endpoint,
-            self._lost,
-            extra={"endpoint": self._endpoint, "lost": self._lost},
-        )
-        self.lasting = False
-        self._lost = 0
 
 
 class _ToOutage(logging.Filter):

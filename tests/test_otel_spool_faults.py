@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
+from opentelemetry import context
+
 from otel.spool.encoding import frame, scope
-from otel.spool.open_spans import OpenSpans
+from otel.spool.mapped_file import is_held
+from otel.spool.open_spans import NO_SLOT, OpenSpans, left_open
 from otel.spool.otlp_http import Later, Taken
 from otel.spool.recovery import MOST_AT_ONCE, recover
 from otel.spool.segment import Origin
@@ -186,3 +192,60 @@ def test_who_is_to_be_asked_again_at_once_is_asked_after_a_while(tmp_path: Path)
     assert until(lambda: collector.asked > 2)
     assert collector.asked < 10
     sender.stop(0.1)
+
+
+# --- threads, forks and imports ------------------------------------------------------------------
+
+
+def test_the_spool_does_without_the_sdk() -> None:
+    program = "import otel.spool.tracing, sys; print('opentelemetry.sdk' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "False\n"
+
+
+def test_a_span_that_ends_in_a_child_process_stays_open_in_the_parents_file(tmp_path: Path) -> None:
+    opened = OpenSpans(tmp_path / "1.open", Origin(b"", b""))
+    slot = opened.opened(a_span(1), b"")
+    opened.leave()  # as in a child
+    opened.closed(slot)
+    opened.lives(1)
+    assert opened.opened(a_span(2), b"") == NO_SLOT
+    assert len(left_open(tmp_path / "1.open").spans) == 1
+    assert not is_held(tmp_path / "1.open"), "the child does not keep its parent's lock"
+
+
+def test_many_threads_use_few_slots_while_the_file_is_closed(tmp_path: Path) -> None:
+    opened = OpenSpans(tmp_path / "1.open", Origin(b"", b""), slots=2)
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            for _ in range(5_000):
+                opened.closed(opened.opened(a_span(1), b""))
+        except Exception as error:  # noqa: BLE001  # it is what must not be
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    opened.close()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_nobody_traces_the_sender(tmp_path: Path) -> None:
+    class Instrumented(Collector):
+        def __call__(self, body: bytes, timeout_s: float) -> Verdict:
+            seen.append(context.get_value(context._SUPPRESS_INSTRUMENTATION_KEY))
+            return super().__call__(body, timeout_s)
+
+    seen: list[object] = []
+    spool = a_spool(tmp_path)
+    spool.lane(scope("s", "")).append(frame(a_span(1)))
+    sender = a_sender(spool, Instrumented(Taken()))
+    assert until(lambda: spool.statistics().delivered == 1)
+    sender.stop(5.0)
+    assert seen == [True]

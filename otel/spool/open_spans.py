@@ -7,6 +7,7 @@ The time in the header is when the process is known to have lived last.
 
 from __future__ import annotations
 
+import threading
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -40,11 +41,12 @@ class OpenSpans:
         OSError: the file cannot be made.
     """
 
-    __slots__ = ("_file", "_free", "_is_over", "_memory")
+    __slots__ = ("_file", "_free", "_is_over", "_lock", "_memory")
 
     def __init__(self, path: Path, origin: Origin, slots: int = SLOTS) -> None:
         room = len(origin.resource) + len(origin.scope) + _SLOT  # the header, generously
         self._is_over = False
+        self._lock = threading.Lock()
         self._file = mapped_file.make(path, room + slots * _SLOT)
         self._memory = self._file.memory
         start = begin(self._memory, origin).size
@@ -62,29 +64,42 @@ class OpenSpans:
             head: the head alone, for when that is too long.
         """
         known = whole if len(whole) <= _LONGEST else head
-        if not self._free or len(known) > _LONGEST or self._is_over:
+        if len(known) > _LONGEST:
             return NO_SLOT
-        slot = self._free.pop()
-        at = slot + _LENGTH.size
-        self._memory[at : at + len(known)] = known
-        self._memory[slot:at] = _LENGTH.pack(len(known))  # last: without it nobody reads the rest
+        with self._lock:
+            if not self._free or self._is_over:
+                return NO_SLOT
+            slot = self._free.pop()
+            at = slot + _LENGTH.size
+            self._memory[at : at + len(known)] = known
+            self._memory[slot:at] = _LENGTH.pack(len(known))  # last: only then is the rest read
         return slot
 
     def closed(self, slot: int) -> None:
         """Forget a span that has ended."""
-        if slot != NO_SLOT and not self._is_over:
-            self._memory[slot : slot + _LENGTH.size] = _FREE
-            self._free.append(slot)
+        with self._lock:
+            if slot != NO_SLOT and not self._is_over:
+                self._memory[slot : slot + _LENGTH.size] = _FREE
+                self._free.append(slot)
 
     def lives(self, now_ns: int) -> None:
         """Note that the process lives, in nanoseconds since the Unix epoch."""
-        if not self._is_over:
-            write_number(self._memory, now_ns)
+        with self._lock:
+            if not self._is_over:
+                write_number(self._memory, now_ns)
 
     def close(self) -> None:
         """Remove the file: what is open now has nobody to end it, and is no crash."""
-        self._is_over = True
-        self._file.delete()
+        with self._lock:
+            self._is_over = True
+            self._file.delete()
+
+    def leave(self) -> None:
+        """Give the file up as it is, in a child process: it is the parent's."""
+        self._lock = threading.Lock()
+        if not self._is_over:
+            self._is_over = True
+            self._file.abandon()
 
 
 class LeftOpen(NamedTuple):

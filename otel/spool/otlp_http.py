@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import ssl
+import threading
 import time
 import zlib
 from email.utils import parsedate_to_datetime
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     import httpx
 
     from otel.settings import Compression, ExportSettings
+
+_importing: Final = threading.Lock()  # a child that is forked meanwhile never has more than half
 
 _SUCCESS: Final = 2  # hundred
 _LATER: Final = frozenset({429, 502, 503, 504})
@@ -108,7 +112,8 @@ class HttpPost:
 
     def __call__(self, body: bytes, timeout_s: float) -> Verdict:
         """Send one batch; nothing is raised."""
-        import httpx  # noqa: PLC0415  # 0.1 s, in the sender's thread
+        with _importing:
+            import httpx  # noqa: PLC0415  # 0.1 s, in the sender's thread
 
         try:
             if self._client is None:
@@ -202,6 +207,13 @@ def _as_it_is(body: bytes) -> bytes:
 def _gzip(body: bytes) -> bytes:
     return gzip.compress(body, compresslevel=1)
 
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_importing.acquire,
+        after_in_parent=_importing.release,
+        after_in_child=_importing.release,
+    )
 
 _COMPRESSED: Mapping[Compression, Callable[[bytes], bytes]] = {
     "none": _as_it_is,

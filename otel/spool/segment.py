@@ -165,6 +165,11 @@ class Segment:
         if self._file is not None:
             self._file.cut(self._at)
 
+    def leave(self) -> None:
+        """Give it up as it is: it is another process's."""
+        if self._file is not None:
+            self._file.abandon()
+
     def close(self) -> None:
         """Give it up: it is removed if all of it has been taken, else cut to what it holds."""
         if self._file is None:

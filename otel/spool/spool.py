@@ -236,6 +236,8 @@ class Spool:
     def forked(self) -> None:
         """Begin anew in a child process: the files are its parent's."""
         self.lock = threading.Lock()
+        for each in self._waiting:
+            each.leave()
         self._waiting = []
         self._files.renamed()
         for lane in self._lanes.values():

@@ -175,6 +175,7 @@ class SpooledTracing(Tracing):
         return self._spool.statistics().lost == 0
 
     def _stop(self, timeout_s: float) -> None:
+        self._stopped = True
         atexit.unregister(self._at_exit)
         self._sender.stop(timeout_s)
         self._spool.close()
@@ -193,6 +194,12 @@ class SpooledTracing(Tracing):
 
     def forked(self) -> None:
         """Begin anew in a child process."""
+        if self._open is not None:
+            self._open.leave()
+        if self._stopped:
+            self._open = None
+            self._spool.forked()
+            return
         self._started = 0
         self._counting = threading.Lock()
         self._spool.forked()
