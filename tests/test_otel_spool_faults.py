@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
@@ -249,3 +250,23 @@ def test_nobody_traces_the_sender(tmp_path: Path) -> None:
     assert until(lambda: spool.statistics().delivered == 1)
     sender.stop(5.0)
     assert seen == [True]
+
+
+def test_a_handler_of_logs_may_make_spans_of_what_the_spool_logs(tmp_path: Path) -> None:
+    class Tracing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            """Write a span for each line, as an instrumented client does that posts them."""
+            lane.append(frame(a_span(len(record.msg))))
+
+    spool = a_spool(tmp_path, most=0)
+    lane = spool.lane(scope("s", ""))
+    handler = Tracing()
+    logging.getLogger("otel.spool").addHandler(handler)
+    try:
+        thread = threading.Thread(target=lane.append, args=(frame(a_span(1)),), daemon=True)
+        thread.start()
+        thread.join(10.0)
+        assert not thread.is_alive(), "it waits for itself"
+    finally:
+        logging.getLogger("otel.spool").removeHandler(handler)
+    assert spool.statistics().pending == 2

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -83,7 +84,9 @@ class Spool:
     ) -> None:
         self.folder = folder
         self.delivered = self.rejected = self.recovered = 0
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # what is logged under it may end spans: see ``Lane.append``
+        self.is_appending = False
+        self.late: deque[tuple[Lane, bytes]] = deque()
         self._resource = resource
         self._files = SpoolFolder(folder, most_bytes)
         self._segment_bytes = segment_bytes
@@ -235,7 +238,9 @@ class Spool:
 
     def forked(self) -> None:
         """Begin anew in a child process: the files are its parent's."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
+        self.is_appending = False
+        self.late.clear()
         for each in self._waiting:
             each.leave()
         self._waiting = []
@@ -333,12 +338,26 @@ class Lane:
         """Keep a span; from any thread."""
         spool = self._spool
         with spool.lock:
-            current = self._segment
-            if current is None or not current.append(frame):
-                current = self._segment = spool.next_segment(self._origin, current, len(frame))
-                spool.count(lost=current is None or not current.append(frame))
-            else:
-                spool.count(lost=False)
+            if spool.is_appending:  # a finalizer, or a handler of what is logged below
+                spool.late.append((self, frame))
+                return
+            spool.is_appending = True
+            try:
+                self.put(frame)
+                while spool.late:
+                    lane, late = spool.late.popleft()
+                    lane.put(late)
+            finally:
+                spool.is_appending = False
+
+    def put(self, frame: bytes) -> None:
+        """Keep it; for ``append``, which holds the lock."""
+        spool, current = self._spool, self._segment
+        if current is None or not current.append(frame):
+            current = self._segment = spool.next_segment(self._origin, current, len(frame))
+            spool.count(lost=current is None or not current.append(frame))
+        else:
+            spool.count(lost=False)
 
     def writes(self, of: Segment) -> bool:
         """Whether that is where its next span will go."""
