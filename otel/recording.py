@@ -70,10 +70,18 @@ class RecordingSpan(Span):
             self.recorded.set_attributes(self._say(attributes))
 
     def event(  # noqa: D102 - as in Span
-        self, name: str, attributes: Mapping[str, AttributeValue] | None = None
+        self,
+        name: str,
+        attributes: Mapping[str, AttributeValue] | None = None,
+        *,
+        time_ns: int | None = None,
     ) -> None:
         if not self._ended:
-            self.recorded.add_event(sendable_name(name), sendable(attributes))
+            self.recorded.add_event(sendable_name(name), sendable(attributes), time_ns)
+
+    def rename(self, name: str) -> None:  # noqa: D102 - as in Span
+        if not self._ended:
+            self.recorded.update_name(sendable_name(name))
 
     def end(  # noqa: D102 - as in Span
         self,

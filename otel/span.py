@@ -63,8 +63,23 @@ class Span:
     def set(self, attributes: Mapping[str, AttributeValue]) -> None:
         """Add attributes; after the end it does nothing."""
 
-    def event(self, name: str, attributes: Mapping[str, AttributeValue] | None = None) -> None:
-        """Note that something happened now; after the end it does nothing."""
+    def rename(self, name: str) -> None:
+        """Call it otherwise; after the end it does nothing."""
+
+    def event(
+        self,
+        name: str,
+        attributes: Mapping[str, AttributeValue] | None = None,
+        *,
+        time_ns: int | None = None,
+    ) -> None:
+        """Note that something happened; after the end it does nothing.
+
+        Args:
+            name: what.
+            attributes: more about it.
+            time_ns: nanoseconds since the Unix epoch; None for now.
+        """
 
     def end(
         self,

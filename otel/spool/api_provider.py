@@ -7,18 +7,20 @@ and span limits have no say, and ``OTEL_TRACES_SAMPLER`` has it in ``sampling``.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.util._decorator import _agnosticcontextmanager
 
+from otel.conventions import ERROR_TYPE
 from otel.recording import OwnProvider, place_of
-from otel.sendable import sendable_name
 from otel.span import Link, Span
+from otel.spool.foreign import nanoseconds, plain_attributes, plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextvars import Token
 
     from opentelemetry.util import types
@@ -39,9 +41,13 @@ _KINDS: Mapping[trace.SpanKind, SpanKind] = {
 class ApiSpan(trace.Span):
     """A span of ours as OpenTelemetry sees it."""
 
-    def __init__(self, span: Span) -> None:
+    def __init__(
+        self, span: Span, redact: Callable[[str], str], error_type: str | None = None
+    ) -> None:
         self.span = span
-        self._error: str | None = None
+        self._redact = redact
+        self._error_type = error_type
+        self._code = trace.StatusCode.UNSET
         self._message: str | None = None
 
     def get_span_context(self) -> trace.SpanContext:
@@ -54,32 +60,34 @@ class ApiSpan(trace.Span):
 
     def set_attributes(self, attributes: Mapping[str, types.AttributeValue]) -> None:
         """Add attributes."""
-        self.span.set(_said(attributes))
+        said = plain_attributes(attributes)
+        self._error_type = said.get(ERROR_TYPE, self._error_type)
+        self.span.set(said)
 
     def set_attribute(self, key: str, value: types.AttributeValue) -> None:
         """Add an attribute."""
-        self.set_attributes({key: value})
+        if isinstance(key, str):
+            self.set_attributes({key: value})
 
     def add_event(
         self, name: str, attributes: types.Attributes = None, timestamp: int | None = None
     ) -> None:
         """Note that something happened."""
-        del timestamp
-        self.span.event(name, _said(attributes))
+        said = plain_attributes(attributes)
+        self.span.event(plain_text(name), said, time_ns=nanoseconds(timestamp))
 
     def update_name(self, name: str) -> None:
-        """Note the new name: the old one is written already."""
-        self.span.set({"span.name": sendable_name(name)})
+        """Call it otherwise."""
+        self.span.rename(plain_text(name))
 
     def set_status(
         self, status: trace.Status | trace.StatusCode, description: str | None = None
     ) -> None:
-        """Say how it ends; what is no error needs no word."""
+        """Say how it ends: what is OK stays so, and nobody can take back what was said."""
         code = status.status_code if isinstance(status, trace.Status) else status
         said = status.description if isinstance(status, trace.Status) else description
-        failed = code is trace.StatusCode.ERROR
-        self._error = (self._error or "_OTHER") if failed else None
-        self._message = said if failed else None
+        if code is not trace.StatusCode.UNSET and self._code is not trace.StatusCode.OK:
+            self._code, self._message = code, said
 
     def record_exception(
         self,
@@ -89,15 +97,24 @@ class ApiSpan(trace.Span):
         escaped: bool = False,
     ) -> None:
         """Note an exception as an event."""
-        del timestamp, escaped
+        del escaped
         kind = type(exception).__name__
-        self._error = self._error and kind
-        said = {"exception.type": kind, "exception.message": str(exception)}
-        self.span.event("exception", {**said, **_said(attributes)})
+        self._error_type = self._error_type or kind
+        said = {
+            "exception.type": kind,
+            "exception.message": self._redact(plain_text(exception)),
+            **plain_attributes(attributes),
+        }
+        self.span.event("exception", said, time_ns=nanoseconds(timestamp))
 
     def end(self, end_time: int | None = None) -> None:
         """Close it."""
-        self.span.end(error_type=self._error, message=self._message, end_time_ns=end_time)
+        failed = self._code is trace.StatusCode.ERROR
+        self.span.end(
+            error_type=plain_text(self._error_type or "_OTHER") if failed else None,
+            message=self._message if failed else None,
+            end_time_ns=nanoseconds(end_time),
+        )
 
 
 class CurrentSpan(ApiSpan):
@@ -127,24 +144,14 @@ class ApiTracer(trace.Tracer):
     ) -> trace.Span:
         """Begin a span below the current one."""
         del record_exception, set_status_on_exception
+        said = plain_attributes(attributes)
         span = self._tracing.start_in(
-            self._place, name, _KINDS[kind], _above(context), None,
-            _said(attributes), [_linked(link) for link in links or ()], start_time,
+            self._place, plain_text(name), _KINDS[kind], _above(context), None,
+            said, [_linked(link) for link in links or ()], nanoseconds(start_time),
         )  # fmt: skip
-        return ApiSpan(span)
+        return ApiSpan(span, self._tracing.redact, said.get(ERROR_TYPE))
 
-    @contextmanager
-    def _current(
-        self, span: trace.Span, *, record: bool, sets_status: bool, ends: bool
-    ) -> Iterator[trace.Span]:
-        with trace.use_span(
-            span,
-            end_on_exit=ends,
-            record_exception=record,
-            set_status_on_exception=sets_status,
-        ):
-            yield span
-
+    @_agnosticcontextmanager  # as a decorator it begins a span for each call, async ones too
     def start_as_current_span(  # noqa: PLR0917  # OpenTelemetry's own
         self,
         name: str,
@@ -156,15 +163,16 @@ class ApiTracer(trace.Tracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
         end_on_exit: bool = True,
-    ) -> Any:
+    ) -> Iterator[trace.Span]:
         """Begin a span and make it the current one."""
         span = self.start_span(name, context, kind, attributes, links, start_time)
-        return self._current(
+        with trace.use_span(
             span,
-            record=record_exception,
-            sets_status=set_status_on_exception,
-            ends=end_on_exit,
-        )
+            end_on_exit=end_on_exit,
+            record_exception=record_exception,
+            set_status_on_exception=set_status_on_exception,
+        ):
+            yield span
 
 
 class ApiProvider(OwnProvider, trace.TracerProvider):
@@ -183,20 +191,22 @@ class ApiProvider(OwnProvider, trace.TracerProvider):
         """Return where an instrumentation gets its spans."""
         del schema_url, attributes
         version = instrumenting_library_version or ""
-        return ApiTracer(self._tracing, self._tracing.place(instrumenting_module_name, version))
+        place = self._tracing.place(instrumenting_module_name or "", version)
+        return ApiTracer(self._tracing, place)
 
 
 class Attached(AbstractContextManager[None]):
     """Makes a span the current one; by hand, because a generator would cost four times as much."""
 
-    __slots__ = ("_span", "_token")
+    __slots__ = ("_redact", "_span", "_token")
 
-    def __init__(self, span: Span) -> None:
+    def __init__(self, span: Span, redact: Callable[[str], str]) -> None:
         self._span = span
+        self._redact = redact
         self._token: Token[otel_context.Context] | None = None
 
     def __enter__(self) -> None:
-        current = trace.set_span_in_context(CurrentSpan(self._span))
+        current = trace.set_span_in_context(CurrentSpan(self._span, self._redact))
         self._token = otel_context.attach(current)
 
     def __exit__(self, *_exception: object) -> None:
@@ -221,8 +231,4 @@ def _above(context: otel_context.Context | None) -> Span | None:
 
 def _linked(link: trace.Link) -> Link:
     to = link.context
-    return Link(Span(to.trace_id, to.span_id, to.trace_flags), _said(link.attributes))
-
-
-def _said(attributes: types.Attributes) -> dict[str, Any]:
-    return dict(attributes or {})
+    return Link(Span(to.trace_id, to.span_id, to.trace_flags), plain_attributes(link.attributes))

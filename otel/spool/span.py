@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 class SpooledSpan(Span):
     """A span that goes to the spool."""
 
-    __slots__ = ("_attributes", "_ended", "_events", "_head", "_known", "_later", "_place", "_slot")
+    __slots__ = (
+        "_attributes",
+        "_ended",
+        "_events",
+        "_head",
+        "_known",
+        "_later",
+        "_name",
+        "_place",
+        "_slot",
+    )
 
     def __init__(
         self, place: Place, ids: Span, head: bytes, known: bytes, attributes: Mapping[str, object]
@@ -35,6 +45,7 @@ class SpooledSpan(Span):
         self._known = known
         self._attributes = attributes
         self._later: dict[str, object] = {}
+        self._name = b""
         self._events: list[bytes] = []
         self._ended = False
         self._slot = NO_SLOT if place.open is None else place.open.opened(known, head)
@@ -50,11 +61,20 @@ class SpooledSpan(Span):
             self._later.update(self._place.limits.cut(said, already))
 
     def event(  # noqa: D102  # as in Span
-        self, name: str, attributes: Mapping[str, AttributeValue] | None = None
+        self,
+        name: str,
+        attributes: Mapping[str, AttributeValue] | None = None,
+        *,
+        time_ns: int | None = None,
     ) -> None:
         if not self._ended and len(self._events) < self._place.limits.events:
             said = self._place.limits.cut(attributes or {})
-            self._events.append(encoding.event(name, time.time_ns(), said))
+            at_ns = time.time_ns() if time_ns is None else time_ns
+            self._events.append(encoding.event(name, at_ns, said))
+
+    def rename(self, name: str) -> None:  # noqa: D102  # as in Span
+        if not self._ended:
+            self._name = encoding.name(name)
 
     def end(  # noqa: D102  # as in Span
         self,
@@ -77,14 +97,16 @@ class SpooledSpan(Span):
             known = self._head
             later = {**self._attributes, **later}
         said = encoding.attributes(later)
-        place.lane.append(encoding.frame(b"".join((known, said, *self._events, ended, failed))))
+        place.lane.append(
+            encoding.frame(b"".join((known, self._name, said, *self._events, ended, failed)))
+        )
         if place.open is not None:
             place.open.closed(self._slot)
 
     def attached(self) -> AbstractContextManager[None]:  # noqa: D102  # as in Span
         from otel.spool.api_provider import Attached  # noqa: PLC0415  # imports OpenTelemetry
 
-        return Attached(self)
+        return Attached(self, self._place.redact)
 
 
 class Place:

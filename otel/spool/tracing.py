@@ -113,6 +113,11 @@ class SpooledTracing(Tracing):
     def _said(self, attributes: Mapping[str, AttributeValue]) -> Mapping[str, AttributeValue]:
         return with_openinference(attributes) if self.options.openinference else attributes
 
+    @property
+    def redact(self) -> Callable[[str], str]:
+        """Takes secrets out of what spans say of errors."""
+        return self._redact
+
     def place(self, scope: str, version: str) -> Place:
         """Return where the spans of another instrumentation go."""
         lane = self._spool.lane(encoding.scope(scope, version))
