@@ -99,13 +99,13 @@ class Skills:
         op = run.operation(delegation.op, found.name, given)
         run.record("skill_started", op, {"skill": found.name, "input": given})
         span = self._start_span(activation, found.name, call_id or op, found.description)
-        contents = self._contents(activation, payload, by_model=by_model)
-        if contents is not None:
-            span.set({TOOL_CALL_ARGUMENTS: contents.value(given)})
         activation.tool_calls += 1
         began = anyio.current_time() if self._metrics.on else 0.0
         reason = None
         try:
+            contents = self._contents(activation, payload, by_model=by_model)
+            if contents is not None:
+                span.set({TOOL_CALL_ARGUMENTS: contents.value(given)})
             with span.attached(), within(span, skill=found.name):
                 inner = context if by_model else context.for_payload(payload)
                 value, output = await self._call(inner, activation, found, own)

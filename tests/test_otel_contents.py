@@ -16,6 +16,7 @@ from otel.settings import TelemetryMisconfigured
 from otel.trace_options import CAPTURE, COMPAT, trace_options
 from runtime import Context, RunOptions, mag, running, skill
 from runtime.chat_contents import input_of, output_of
+from runtime.errors import InvalidInput
 from runtime.messages import Image, Message, ModelReply, ToolCall
 from tests.echoes import catalog_of, policy, price, provider
 from tests.fake_backends import a_request
@@ -128,6 +129,35 @@ async def told(environ: dict[str, str], **fields: Any) -> Recorded:
         outcome = await system.run(talk, {"data_class": "health"}, RunOptions())
         assert outcome.ok, outcome.error
     return recorded
+
+
+@skill(inline=True)
+def takes(payload: dict[str, Any]) -> str:
+    """Take a payload."""
+    return str(payload)
+
+
+@mag
+async def gives_wrong_hints(ctx: Context, payload: Any = None) -> str:
+    with pytest.raises(InvalidInput):
+        await ctx.use(takes, {"model_config": {"temperature": "hot"}})
+    return "told"
+
+
+@pytest.mark.parametrize("environ", [{}, CAPTURED])
+async def test_a_skill_whose_hints_are_wrong_ends_with_or_without_contents(
+    environ: dict[str, str],
+) -> None:
+    recorded = Recorded()
+    async with running(
+        catalog_of({"home": provider("echo-1")}),
+        agents=(gives_wrong_hints,),
+        environ=environ,
+        tracing=recorded,
+    ) as system:
+        outcome = await system.run(gives_wrong_hints, None, RunOptions())
+    assert outcome.ok, outcome.error
+    recorded.one("execute_tool takes")
 
 
 def has_words(recorded: Recorded) -> set[str]:
