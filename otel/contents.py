@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from otel.redaction import Redactor
 
 MOST_CHARACTERS: Final = 8_192  # of one attribute; as many as any attribute may have
-MOST_MESSAGES: Final = 128  # that are looked at, the newest
+MOST_MESSAGES: Final = 16  # that are looked at, the newest: looking for secrets takes its time
+LOOKED_AT: Final = 2 * MOST_CHARACTERS  # of each text
 TEXTS: Final = (8_192, 4_096, 2_048, 1_024, 512, 256, 128, 64)  # to how much each text is cut
 _CUT = "…"
 
@@ -42,14 +43,14 @@ class Contents:
 
     def value(self, value: object) -> str:
         """Return the arguments or the result of a tool as JSON."""
-        plain = self._redactor.plain(value)
+        plain = self._redactor.plain(_cut(value, LOOKED_AT))
         return _short(plain) or _as_text(plain)
 
     def _fitted(
         self, items: Sequence[dict[str, Any]], left_out: Callable[[int], dict[str, Any]]
     ) -> str:
         newest = items[-MOST_MESSAGES:]
-        plain: list[Any] = [self._redactor.plain(item) for item in newest]
+        plain: list[Any] = [self._redactor.plain(_cut(item, LOOKED_AT)) for item in newest]
         earlier = len(items) - len(plain)
         while True:
             shown = [left_out(earlier), *plain] if earlier else plain

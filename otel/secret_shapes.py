@@ -74,6 +74,11 @@ SHAPES: Final = (
         rf"(?ai){_START}(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{{6,}}",
         rf"\1\2{REDACTED}",
     ),
+    Shape(
+        ("key=", "sig=", "signature=", "credential=", "token="),
+        r"(?ai)([?&](?:[a-z-]{0,32}(?:key|signature|credential|token)|sig)=)[^&\s\"'#<>]{4,2048}",
+        rf"\1{REDACTED}",
+    ),
     Shape(("://",), r"(?<=://)[^/\s:@]{0,256}:[^/\s@]{1,1024}(?=@)"),
 )
 """Shapes that show a secret by themselves."""

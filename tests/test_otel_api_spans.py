@@ -139,3 +139,16 @@ async def test_an_exception_is_told_without_its_secrets(written: Written) -> Non
     assert said(of) == {"error.type": "ValueError"}
     assert said(of["events"][0])["exception.message"] == "the key is [redacted]"
     assert of["status"]["message"] == "ValueError: the key is [redacted]"
+
+
+async def test_the_spans_of_a_second_system_go_where_that_one_s_go(tmp_path: Path) -> None:
+    first, second = Written(tmp_path / "first"), Written(tmp_path / "second")
+    provider = ApiProvider(first.tracing)
+    tracer = provider.get_tracer("theirs")
+    tracer.start_span("one").end()
+    provider.tracing = second.tracing
+    tracer.start_span("two").end()
+    for written in (first, second):
+        await written.tracing.shutdown()
+    assert [span["name"] for span in first.spans()] == ["one"]
+    assert [span["name"] for span in second.spans()] == ["two"]

@@ -216,3 +216,17 @@ def test_the_values_of_variables_are_known_by_the_names_of_the_variables() -> No
     assert secrets_in(environ) == {"an-odd-looking-key", "1"}
     said = Redactor(secrets_in(environ)).text("1 key: an-odd-looking-key in /home/somebody")
     assert said == "1 key: [redacted] in /home/somebody"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://x/y?key=AbCd1234&z=1", "https://x/y?key=[redacted]&z=1"),
+        ("https://x/y?a=1&sig=AbCd%2F12", "https://x/y?a=1&sig=[redacted]"),
+        ("https://x?X-Amz-Signature=abcdef0123", "https://x?X-Amz-Signature=[redacted]"),
+        ("https://x?access_token=abcdef", "https://x?access_token=[redacted]"),
+        ("https://x?page=12345&monkeys=12345", "https://x?page=12345&monkeys=12345"),
+    ],
+)
+def test_the_secrets_of_an_address_are_not_shown(address: str, shown: str) -> None:
+    assert Redactor().text(address) == shown

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import logging
+import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import anyio
+import anyio.to_thread
+import pytest
 from opentelemetry import context
 
+from otel.settings import export_settings
 from otel.spool.encoding import frame, scope
 from otel.spool.mapped_file import is_held
 from otel.spool.open_spans import NO_SLOT, OpenSpans, left_open
-from otel.spool.otlp_http import Later, Taken
+from otel.spool.otlp_http import HttpPost, Later, Taken
 from otel.spool.recovery import MOST_AT_ONCE, recover
 from otel.spool.segment import Origin
 from otel.spool.sender import Sender
@@ -22,10 +29,8 @@ from otel.spool.spool import Spool
 from tests.test_otel_segment import a_span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    import pytest
 
     from otel.spool.open_spans import LeftOpen
     from otel.spool.otlp_http import Verdict
@@ -270,3 +275,38 @@ def test_a_handler_of_logs_may_make_spans_of_what_the_spool_logs(tmp_path: Path)
     finally:
         logging.getLogger("otel.spool").removeHandler(handler)
     assert spool.statistics().pending == 2
+
+
+@pytest.mark.real_time
+async def test_an_answer_that_never_ends_is_given_up_in_time(tmp_path: Path) -> None:
+    settings = export_settings({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})
+    assert settings is not None
+    with dripping() as url:
+        post = HttpPost(replace(settings, endpoint=url))
+        verdict = await anyio.to_thread.run_sync(post, b"", 0.3)
+        post.close()
+    assert isinstance(verdict, Later)
+    assert "does not end" in verdict.reason
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """Serve one answer that comes a byte at a time, for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ended = threading.Event()
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                while not ended.wait(0.02):
+                    connection.sendall(b"1\r\nx\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/v1/traces"
+        finally:
+            ended.set()
+            thread.join()

@@ -125,11 +125,18 @@ class CurrentSpan(ApiSpan):
 
 
 class ApiTracer(trace.Tracer):
-    """Starts the spans of one instrumentation."""
+    """Starts the spans of one instrumentation, wherever those of the process go by then."""
 
-    def __init__(self, tracing: SpooledTracing, place: Place) -> None:
-        self._tracing = tracing
-        self._place = place
+    def __init__(self, provider: ApiProvider, scope: str, version: str) -> None:
+        self._provider = provider
+        self._scope = scope, version
+        self._place: tuple[SpooledTracing, Place] | None = None
+
+    def _there(self) -> tuple[SpooledTracing, Place]:
+        tracing = self._provider.tracing
+        if self._place is None or self._place[0] is not tracing:
+            self._place = tracing, tracing.place(*self._scope)
+        return self._place
 
     def start_span(  # noqa: PLR0917  # OpenTelemetry's own
         self,
@@ -145,11 +152,12 @@ class ApiTracer(trace.Tracer):
         """Begin a span below the current one."""
         del record_exception, set_status_on_exception
         said = plain_attributes(attributes)
-        span = self._tracing.start_in(
-            self._place, plain_text(name), _KINDS[kind], _above(context), None,
+        tracing, place = self._there()
+        span = tracing.start_in(
+            place, plain_text(name), _KINDS[kind], _above(context), None,
             said, [_linked(link) for link in links or ()], nanoseconds(start_time),
         )  # fmt: skip
-        return ApiSpan(span, self._tracing.redact, said.get(ERROR_TYPE))
+        return ApiSpan(span, tracing.redact, said.get(ERROR_TYPE))
 
     @_agnosticcontextmanager  # as a decorator it begins a span for each call, async ones too
     def start_as_current_span(  # noqa: PLR0917  # OpenTelemetry's own
@@ -176,10 +184,14 @@ class ApiTracer(trace.Tracer):
 
 
 class ApiProvider(OwnProvider, trace.TracerProvider):
-    """The TracerProvider of a process whose spans go to the spool."""
+    """The TracerProvider of a process whose spans go to the spool.
+
+    Attributes:
+        tracing: where they go: that of the newest system.
+    """
 
     def __init__(self, tracing: SpooledTracing) -> None:
-        self._tracing = tracing
+        self.tracing = tracing
 
     def get_tracer(
         self,
@@ -191,8 +203,7 @@ class ApiProvider(OwnProvider, trace.TracerProvider):
         """Return where an instrumentation gets its spans."""
         del schema_url, attributes
         version = instrumenting_library_version or ""
-        place = self._tracing.place(instrumenting_module_name or "", version)
-        return ApiTracer(self._tracing, place)
+        return ApiTracer(self, instrumenting_module_name or "", version)
 
 
 class Attached(AbstractContextManager[None]):
@@ -217,8 +228,11 @@ class Attached(AbstractContextManager[None]):
 
 def become_the_provider(tracing: SpooledTracing) -> None:
     """Let other instrumentation in, unless a person has a provider of their own."""
-    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+    current = trace.get_tracer_provider()
+    if isinstance(current, trace.ProxyTracerProvider):
         trace.set_tracer_provider(ApiProvider(tracing))
+    elif isinstance(current, ApiProvider):
+        current.tracing = tracing
 
 
 def _above(context: otel_context.Context | None) -> Span | None:

@@ -34,6 +34,7 @@ _LATER: Final = frozenset({429, 502, 503, 504})
 _NANO: Final = 10**9
 _LONGEST_HINT_S: Final = 300.0
 _LONGEST_REASON: Final = 200
+_LONGEST_ANSWER: Final = 65_536
 _PARTIAL_SUCCESS: Final = 1
 _REJECTED_SPANS: Final = 1
 _ERROR_MESSAGE: Final = 2
@@ -119,17 +120,34 @@ class HttpPost:
             if self._client is None:
                 self._client = httpx.Client(verify=self._tls, follow_redirects=False)
             content = self._compress(body)
-            answer = self._client.post(
-                self._url, content=content, headers=self._headers, timeout=timeout_s
-            )
+            ends_at = time.monotonic() + timeout_s
+            with self._client.stream(
+                "POST", self._url, content=content, headers=self._headers, timeout=timeout_s
+            ) as answer:
+                return _verdict(answer.status_code, answer.headers, _read(answer, ends_at))
         except (httpx.HTTPError, OSError) as error:
             return Later(_said(error))
-        return _verdict(answer.status_code, answer.headers, answer.content)
 
     def close(self) -> None:
         """Give up the connection."""
         if self._client is not None:
             self._client.close()
+
+
+def _read(answer: httpx.Response, ends_at: float) -> bytes:
+    """Return the body of an answer, at most so much of it.
+
+    Raises:
+        TimeoutError: it comes too slowly; the client only bounds the time between two pieces.
+    """
+    body = b""
+    for piece in answer.iter_bytes():
+        body += piece
+        if len(body) > _LONGEST_ANSWER:
+            return body[:_LONGEST_ANSWER]
+        if time.monotonic() > ends_at:
+            raise TimeoutError("the answer does not end")
+    return body
 
 
 def _verdict(status: int, headers: Mapping[str, str], content: bytes) -> Verdict:

@@ -136,7 +136,7 @@ class Sender(threading.Thread):
         except Exception:  # noqa: BLE001 - the thread must go on, whatever it was
             _log.exception("spans could not be sent")
             later = Later("a bug")
-        if later is not None:
+        if later is not None and later.reason:  # without one there was only no time for more
             self._failures += 1
             self._outage.note(later.reason)
         return later
@@ -164,7 +164,7 @@ class Sender(threading.Thread):
     def _send(self, post: Post, segment: Segment, mark: Mark) -> Later | None:
         frames, timeout_s = self._spool.frames(segment, mark), self._time_left()
         if timeout_s <= 0 or not frames:
-            return Later("there was no time for more")
+            return Later("")
         verdict = post(request(*segment.origin, frames), timeout_s)
         if isinstance(verdict, Later):
             return verdict

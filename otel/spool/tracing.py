@@ -43,6 +43,7 @@ _log = logging.getLogger("otel.spool")
 
 _NOT_SAMPLED: Final = 0
 _LOOKS_FOR_ROOM_S: Final = 0.05
+_FOR_SENDING: Final = 0.8  # of the time for the end; the rest is for saving what is not sent
 
 
 class SpooledTracing(Tracing):
@@ -162,10 +163,10 @@ class SpooledTracing(Tracing):
 
     @property
     def holds_up(self) -> bool:  # noqa: D102  # as in Tracing
-        return self._spool.holds_up
+        return self._settings is not None and self._spool.holds_up  # else nobody makes room
 
     async def room(self) -> None:  # noqa: D102  # as in Tracing
-        while self._spool.holds_up:  # noqa: ASYNC110 - room comes from threads and other processes
+        while self.holds_up:  # noqa: ASYNC110 - room comes from threads and other processes
             await anyio.sleep(_LOOKS_FOR_ROOM_S)
 
     async def shutdown(self, timeout_s: float = DEFAULT_SHUTDOWN_S) -> bool:
@@ -182,7 +183,7 @@ class SpooledTracing(Tracing):
     def _stop(self, timeout_s: float) -> None:
         self._stopped = True
         atexit.unregister(self._at_exit)
-        self._sender.stop(timeout_s)
+        self._sender.stop(timeout_s * _FOR_SENDING)
         self._spool.close()
         if self._open is not None:
             self._open.close()

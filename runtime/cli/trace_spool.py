@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from otel.settings import ExportSettings
     from otel.spool.sender import Sender
+    from otel.spool.settings import SpoolSettings
     from otel.spool.spool import SpoolStatistics
 
 LOOKS_EVERY_S = 0.05
@@ -74,7 +75,8 @@ def flush(endpoint: str | None, timeout_s: float, *, rejected: bool) -> int:
         ConfigurationError: no endpoint is named, or a variable cannot be understood.
     """
     settings = _settings(endpoint)
-    spool = Spool(_folder(os.environ), resource({}))
+    folder, most_bytes = _spool_settings(os.environ)
+    spool = Spool(folder, resource({}), most_bytes=most_bytes)
     if rejected:
         recover_rejected(spool)
     counted = anyio.run(_drained, spool, sender_of(spool, settings), timeout_s)
@@ -141,8 +143,12 @@ def _flushed(counted: SpoolStatistics, endpoint: str) -> str:
 
 
 def _folder(environ: Mapping[str, str]) -> Path:
+    return _spool_settings(environ).folder
+
+
+def _spool_settings(environ: Mapping[str, str]) -> SpoolSettings:
     try:
-        return spool_settings(environ).folder
+        return spool_settings(environ)
     except TelemetryMisconfigured as error:
         raise ConfigurationError(str(error)) from error
 
