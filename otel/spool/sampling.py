@@ -3,6 +3,10 @@
 The names and the rule for ratios are the specification's:
 <https://opentelemetry.io/docs/specs/otel/trace/sdk/#sampling>. A child is recorded as its parent
 is, but for the samplers that look at each span by itself.
+
+A ratio looks at the lower 56 bits, which the specification calls the random ones. The 64 that the
+older one looked at begin with the variant of a UUIDv7, as run ids are: none of them is in the lower
+half.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ _VARIABLE: Final = "OTEL_TRACES_SAMPLER"
 _ARGUMENT: Final = "OTEL_TRACES_SAMPLER_ARG"
 _PARENT_BASED: Final = "parentbased_"
 _KNOWN: Final = ("always_on", "always_off", "traceidratio")
-_LOW_BITS: Final = (1 << 64) - 1
+_RANDOM: Final = 1 << 56  # so many values
 _SAMPLED: Final = 1
 
 
@@ -29,18 +33,18 @@ class Sampler(NamedTuple):
     """Decides whether a span is recorded.
 
     Attributes:
-        bound: traces are recorded whose lower 64 bits are below it.
+        threshold: traces are recorded whose lower 56 bits are not below it.
         asks_parent: whether a child is recorded as its parent is.
     """
 
-    bound: int = 1 << 64
+    threshold: int = 0
     asks_parent: bool = True
 
     def takes(self, trace_id: int, parent: Span | None) -> bool:
         """Return whether a span is recorded."""
         if parent is not None and self.asks_parent:
             return bool(parent.flags & _SAMPLED)
-        return trace_id & _LOW_BITS < self.bound
+        return trace_id % _RANDOM >= self.threshold
 
 
 def sampler(environ: Mapping[str, str]) -> Sampler:
@@ -57,7 +61,7 @@ def sampler(environ: Mapping[str, str]) -> Sampler:
     ratio = {"always_on": 1.0, "always_off": 0.0}.get(base)
     if ratio is None:
         ratio = _ratio(environ.get(_ARGUMENT, "").strip() or "1")
-    return Sampler(round(ratio * (_LOW_BITS + 1)), base != name)
+    return Sampler(round((1 - ratio) * _RANDOM), base != name)
 
 
 def _ratio(text: str) -> float:
