@@ -72,6 +72,7 @@ class Collector(ThreadingHTTPServer):
         self.measured = Measured()
         self.statuses: list[int] = []
         self.partial = ExportTraceServiceResponse()
+        self.page: tuple[str, bytes] | None = None  # its type and its text, instead of an answer
         self.metric_status = 200
         self.answering = threading.Event()
         self.answering.set()
@@ -102,6 +103,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.collected.asked.set()
         self.server.answering.wait(PATIENCE_S)
         status = self._status()
+        if self.server.page is not None:
+            self._show(*self.server.page)
+            return
         if status == 200:
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
@@ -118,6 +122,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
+
+    def _show(self, kind: str, text: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
 
     def _status(self) -> int:
         if self.path.endswith("/v1/metrics"):

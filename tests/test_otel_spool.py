@@ -115,6 +115,27 @@ async def test_what_a_collector_refuses_is_put_aside(
     assert [path.parent.name for path in collector.spool.rglob("*.spans")] == ["rejected"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"), [("text/html; charset=utf-8", b""), ("text/plain", b"<!doctype html>")]
+)
+async def test_a_page_for_people_takes_no_spans_and_that_is_told_once(
+    collector: Collector, lines: Lines, kind: str, text: bytes
+) -> None:
+    collector.page = kind, text
+    tracing = configure_tracing(collector.environ)
+    for _ in range(10):
+        one_span(tracing)
+    assert await told(lines.said)
+    assert await tracing.shutdown(PATIENCE_S) is True
+    assert tracing.statistics().delivered == 0
+    (line,) = [line for line in lines.from_package("otel") if "reach" in line]
+    assert "no OTLP endpoint" in line
+    assert "4318" in line
+    collector.page = None
+    await swept(collector)
+    assert len(collector.collected.spans) == 10
+
+
 async def test_spans_that_a_collector_does_not_want_are_counted(
     collector: Collector, lines: Lines
 ) -> None:

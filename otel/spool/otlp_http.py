@@ -35,6 +35,7 @@ _NANO: Final = 10**9
 _LONGEST_HINT_S: Final = 300.0
 _LONGEST_REASON: Final = 200
 _LONGEST_ANSWER: Final = 65_536
+_NO_COLLECTOR: Final = "it answers with a page, so it is no OTLP endpoint; is that on port 4318?"
 _PARTIAL_SUCCESS: Final = 1
 _REJECTED_SPANS: Final = 1
 _ERROR_MESSAGE: Final = 2
@@ -152,13 +153,18 @@ def _read(answer: httpx.Response, ends_at: float) -> bytes:
 
 def _verdict(status: int, headers: Mapping[str, str], content: bytes) -> Verdict:
     if status // 100 == _SUCCESS:
-        return _partial(content)
+        return Later(_NO_COLLECTOR) if _is_a_page(headers, content) else _partial(content)
     reason = f"HTTP {status}"
     if status in _LATER:
         return Later(reason, _hint(headers.get("retry-after", "")), is_there=True)
     said = content[:_LONGEST_REASON].decode("utf-8", "replace").strip()
     printable = "".join(sign if sign.isprintable() else " " for sign in said)
     return Refused(f"{reason}: {printable}" if printable else reason)
+
+
+def _is_a_page(headers: Mapping[str, str], content: bytes) -> bool:
+    """Whether that is for people to read: Jaeger's UI says 200 to whatever it is sent."""
+    return "text/html" in headers.get("content-type", "").lower() or content.startswith(b"<")
 
 
 def _partial(content: bytes) -> Taken:
