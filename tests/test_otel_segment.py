@@ -176,6 +176,40 @@ def test_the_open_spans_are_those_that_began_and_did_not_end(tmp_path: Path) -> 
     assert not path.exists()
 
 
+def test_further_files_take_what_the_first_has_no_slot_for(tmp_path: Path) -> None:
+    spans = OpenSpans(tmp_path / "a.open", ORIGIN, slots=1, files=3)
+    known = [a_span(number) for number in range(1, 24)]
+    slots = [spans.opened(each, each) for each in known]
+    assert slots[21:] == [NO_SLOT] * 2, "1 + 4 + 16 slots"
+    assert len(set(slots[:21])) == 21
+    spans.closed(slots[0])
+    spans.closed(slots[20])
+    spans.lives(7)
+    left = [left_open(path) for path in sorted(tmp_path.glob("*.open"))]
+    assert len(left) == 3
+    assert {each.last_ns for each in left} == {7}
+    numbers = [number_of(span) for each in left for span in each.spans]
+    assert sorted(numbers) == list(range(2, 21))
+    spans.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_further_file_that_there_is_no_room_for_costs_only_slots(tmp_path: Path) -> None:
+    taken: list[int] = []
+
+    def check(size: int) -> None:
+        if taken:
+            raise OSError("full")
+        taken.append(size)
+
+    spans = OpenSpans(tmp_path / "a.open", ORIGIN, slots=1, files=3, check=check)
+    slot = spans.opened(SPANS[0], SPANS[0])
+    assert spans.opened(SPANS[1], SPANS[1]) == NO_SLOT
+    spans.closed(slot)
+    assert spans.opened(SPANS[1], SPANS[1]) == slot
+    spans.close()
+
+
 def test_of_a_span_that_says_much_the_head_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.open"
     spans = OpenSpans(path, ORIGIN)

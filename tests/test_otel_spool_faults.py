@@ -134,7 +134,7 @@ def left_open_in(folder: Path, *spans: bytes) -> None:
     opened = OpenSpans(folder / "1.open", Origin(b"", scope("s", "")))
     for span in spans:
         opened.opened(span, b"")
-    opened._file.abandon()  # as by the end of its process
+    opened.leave()  # as by the end of its process
 
 
 def test_an_open_span_that_a_loss_of_power_has_torn_keeps_no_other_waiting(tmp_path: Path) -> None:

@@ -47,7 +47,12 @@ class SpoolFolder:
         """Begin the file of the spans that are open; None where there is no room for it."""
         with suppress(OSError):
             self._make(self.path)
-            return open_spans.OpenSpans(self.path / f"{self._name}{open_spans.SUFFIX}", origin)
+            return open_spans.OpenSpans(
+                self.path / f"{self._name}{open_spans.SUFFIX}",
+                origin,
+                files=open_spans.FILES,
+                check=self._check,
+            )
         return None
 
     def segment(self, origin: Origin, size: int) -> Segment:

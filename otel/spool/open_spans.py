@@ -3,11 +3,16 @@
 A file of slots, mapped into memory. A span that begins has what is known of it copied into a slot,
 which is cleared when it ends. Whoever finds the file of a dead process closes what is still in it.
 The time in the header is when the process is known to have lived last.
+
+A file has its size from the start, so the first is small, and the next one, with four times as many
+slots, is made when all are in use. Each stands for itself: recovery knows nothing of the others.
 """
 
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,14 +21,20 @@ from otel.spool.segment import NotASegment, Origin, begin, read_header, write_nu
 from otel.spool.wire import Torn, fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from otel.spool.mapped_file import MappedFile
+
 SUFFIX: Final = ".open"
-SLOTS: Final = 4_096  # spans; what is open beyond is not closed after a crash
+SLOTS: Final = 512  # of the first file
+FILES: Final = 3  # 10,752 slots; what is open beyond is not closed after a crash
 NO_SLOT: Final = -1
 
 _SLOT: Final = 768  # bytes; of a span that needs more only the head is kept
+_TIMES_MORE: Final = 4  # slots than in the file before
+_APART: Final = 1 << 32  # slots of one file and the next: more than a file has bytes
+_LOOKS_AGAIN_S: Final = 1.0  # for room for a further file
 _LENGTH: Final = Struct("<H")
 _LONGEST: Final = _SLOT - _LENGTH.size
 _FREE: Final = _LENGTH.pack(0)
@@ -33,28 +44,87 @@ class OpenSpans:
     """The open spans of this process.
 
     Args:
-        path: the file to make.
+        path: the file to make; further ones are beside it.
         origin: whose spans they are.
-        slots: how many there may be.
+        slots: how many the first file has.
+        files: how many files there may be.
+        check: raises OSError where there is no room for so many bytes more.
 
     Raises:
-        OSError: the file cannot be made.
+        OSError: the first file cannot be made.
     """
 
-    __slots__ = ("_file", "_free", "_is_over", "_lock", "_memory")
+    __slots__ = (
+        "_check",
+        "_files",
+        "_free",
+        "_is_growing",
+        "_is_over",
+        "_lock",
+        "_looks_again_at",
+        "_most_files",
+        "_origin",
+        "_path",
+        "_slots",
+    )
 
-    def __init__(self, path: Path, origin: Origin, slots: int = SLOTS) -> None:
-        room = len(origin.resource) + len(origin.scope) + _SLOT  # the header, generously
+    def __init__(
+        self,
+        path: Path,
+        origin: Origin,
+        slots: int = SLOTS,
+        *,
+        files: int = 1,
+        check: Callable[[int], None] | None = None,
+    ) -> None:
+        self._path = path
+        self._origin = origin
+        self._slots = slots
+        self._most_files = files
+        self._check = check
         self._is_over = False
-        self._lock = threading.Lock()
-        self._file = mapped_file.make(path, room + slots * _SLOT)
-        self._memory = self._file.memory
-        start = begin(self._memory, origin).size
-        write_number(self._memory, 0)
-        self._free = list(range(start + (slots - 1) * _SLOT, start - 1, -_SLOT))
+        self._lock = threading.RLock()  # a finalizer may end a span while a file is made under it
+        self._is_growing = False
+        self._looks_again_at = 0.0
+        self._files: list[MappedFile] = []
+        self._free: list[int] = []
+        self._add(path)
 
     def __repr__(self) -> str:
-        return f"<OpenSpans {self._file.path.name} [{len(self._free)} slots free]>"
+        return f"<OpenSpans {self._path.name} [{len(self._free)} slots free]>"
+
+    def _add(self, path: Path) -> None:
+        """Make the next file.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        origin, slots = self._origin, self._slots * _TIMES_MORE ** len(self._files)
+        room = len(origin.resource) + len(origin.scope) + _SLOT  # the header, generously
+        size = room + slots * _SLOT
+        if self._check is not None:
+            self._check(size)
+        file = mapped_file.make(path, size)
+        start = begin(file.memory, origin).size
+        write_number(file.memory, 0)
+        first = len(self._files) * _APART + start
+        self._files.append(file)
+        self._free += range(first + (slots - 1) * _SLOT, first - 1, -_SLOT)
+
+    def _grow(self) -> None:
+        """Make a further file, if there may be one and there is room; for who has the lock."""
+        if self._is_growing or len(self._files) >= self._most_files:
+            return
+        now = time.monotonic()
+        if now < self._looks_again_at:
+            return
+        self._is_growing, self._looks_again_at = True, now + _LOOKS_AGAIN_S
+        try:
+            with suppress(OSError):
+                self._add(self._path.with_stem(f"{self._path.stem}-{len(self._files)}"))
+                self._looks_again_at = now
+        finally:
+            self._is_growing = False
 
     def opened(self, whole: bytes, head: bytes) -> int:
         """Keep what is known of a span that begins; return its slot.
@@ -67,39 +137,46 @@ class OpenSpans:
         if len(known) > _LONGEST:
             return NO_SLOT
         with self._lock:
+            if not self._free and not self._is_over:
+                self._grow()
             if not self._free or self._is_over:
                 return NO_SLOT
             slot = self._free.pop()
-            at = slot + _LENGTH.size
-            self._memory[at : at + len(known)] = known
-            self._memory[slot:at] = _LENGTH.pack(len(known))  # last: only then is the rest read
+            number, start = divmod(slot, _APART)
+            memory, at = self._files[number].memory, start + _LENGTH.size
+            memory[at : at + len(known)] = known
+            memory[start:at] = _LENGTH.pack(len(known))  # last: only then is the rest read
         return slot
 
     def closed(self, slot: int) -> None:
         """Forget a span that has ended."""
         with self._lock:
             if slot != NO_SLOT and not self._is_over:
-                self._memory[slot : slot + _LENGTH.size] = _FREE
+                number, start = divmod(slot, _APART)
+                self._files[number].memory[start : start + _LENGTH.size] = _FREE
                 self._free.append(slot)
 
     def lives(self, now_ns: int) -> None:
         """Note that the process lives, in nanoseconds since the Unix epoch."""
         with self._lock:
             if not self._is_over:
-                write_number(self._memory, now_ns)
+                for file in self._files:
+                    write_number(file.memory, now_ns)
 
     def close(self) -> None:
-        """Remove the file: what is open now has nobody to end it, and is no crash."""
+        """Remove the files: what is open now has nobody to end it, and is no crash."""
         with self._lock:
             self._is_over = True
-            self._file.delete()
+            for file in self._files:
+                file.delete()
 
     def leave(self) -> None:
-        """Give the file up as it is, in a child process: it is the parent's."""
-        self._lock = threading.Lock()
+        """Give the files up as they are, in a child process: they are the parent's."""
+        self._lock = threading.RLock()
         if not self._is_over:
             self._is_over = True
-            self._file.abandon()
+            for file in self._files:
+                file.abandon()
 
 
 class LeftOpen(NamedTuple):
