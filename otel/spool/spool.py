@@ -4,9 +4,11 @@
 
 A span is safe from the end of its process the moment ``append`` returns. Each kind of
 instrumentation has its lane, and a lane one file at a time; a full file is left to the sender and
-the next one begun. All files of a folder together take so many bytes at most. When there is no
-room for the next one, spans wait in memory, whoever begins something new is held up
-(``Tracing.room``), and an alarm says so; beyond the bound of the memory spans are lost and counted.
+the next one begun, which is larger: files have their size from the start, and one that says little
+shall not take the room of many. All files of a folder together take so many bytes at most. When
+there is no room for the next one, spans wait in memory, in pieces of the largest size. When one of
+these is full, whoever begins something new is held up (``Tracing.room``), and an alarm says so;
+beyond the bound of the memory spans are lost and counted.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ DEFAULT_BYTES: Final = 1 << 30  # of all files in the folder
 _log = logging.getLogger("otel.spool")
 
 _SEGMENT_BYTES: Final = 4 << 20
+_FIRST_BYTES: Final = 256 << 10
+_TIMES_LARGER: Final = 4  # than the one before
 _MOST_IN_MEMORY: Final = 16  # segments, while the disk is full
 _LOOKS_AGAIN_S: Final = 1.0  # for room on a full disk
 _MOST_LANES: Final = 32  # kinds of instrumentation; whoever is beyond shares the last lane
@@ -71,7 +75,7 @@ class Spool:
         folder: where the files shall be.
         resource: what is said of this process, as OTLP has it on the wire.
         most_bytes: what all files of the folder may take.
-        segment_bytes: what one file takes.
+        segment_bytes: what one file takes at most, unless a span needs more.
     """
 
     def __init__(
@@ -137,23 +141,30 @@ class Spool:
 
     # --- for lanes, which hold the lock ----------------------------------------------------------
 
-    def next_segment(self, origin: Origin, last: Segment | None, room: int) -> Segment | None:
+    def next_segment(
+        self, origin: Origin, last: Segment | None, room: int, size: int
+    ) -> Segment | None:
         """Return where spans go that the last segment has no room for; None if that is nowhere.
 
         Args:
             origin: whose spans they are.
             last: the last one; it stays until all of it has been taken.
             room: the bytes that are needed at once.
+            size: the bytes of a file, where there is room for it.
         """
-        size = max(self._segment_bytes, segment.size_for(origin, room))
-        found = self._on_disk(origin, size)
+        least = segment.size_for(origin, room)
+        found = self._on_disk(origin, max(size, least), max(self.size_after(0), least))
         if found is None and self._in_memory() < _MOST_IN_MEMORY:
-            found = segment.in_memory(origin, size)
+            found = segment.in_memory(origin, max(self._segment_bytes, least))
         if found is not None:
             self._waiting.append(found)
         if last is not None and not last.pending:
             self._remove(last)
         return found
+
+    def size_after(self, size: int) -> int:
+        """Return how large a file is to be after one of a size; after 0, the first."""
+        return min(max(size * _TIMES_LARGER, _FIRST_BYTES), self._segment_bytes)
 
     def count(self, *, lost: bool) -> None:
         """Count a span."""
@@ -249,16 +260,22 @@ class Spool:
             lane.leave()
         self._written = self.delivered = self._lost = self.rejected = self.recovered = 0
 
-    def _on_disk(self, origin: Origin, size: int) -> Segment | None:
-        if self._is_full and time.monotonic() < self._looks_again_at:
+    def _on_disk(self, origin: Origin, size: int, least: int) -> Segment | None:
+        """Return a file of a size, or of the least one; None where there is no room for that.
+
+        After that there must be room for a large one first, or the alarm would come and go.
+        """
+        if self._is_full:
+            self._look_for_room()
+        if self._is_full:
             return None
+        with suppress(OSError):
+            return self._files.segment(origin, size)
         try:
-            found = self._files.segment(origin, size)
+            return self._files.segment(origin, least)
         except OSError as error:
             self._alarm(error)
             return None
-        self._has_room()
-        return found
 
     def _look_for_room(self) -> None:
         """See whether the disk has room again: who is held up writes nothing that would tell."""
@@ -281,8 +298,8 @@ class Spool:
         if not self._is_full:
             self._is_full = True
             _log.error(
-                "spans cannot be kept in %s: %s; they wait in memory, and new work waits when there"
-                " are too many; free space there, or name another folder with MAGSAG_SPOOL",
+                "spans cannot be kept in %s: %s; they wait in memory, of which there is not much:"
+                " free space there, or name another folder with MAGSAG_SPOOL",
                 self.folder,
                 error.strerror or error,
             )
@@ -327,12 +344,13 @@ class Lane:
         origin: whose they are.
     """
 
-    __slots__ = ("_origin", "_segment", "_spool")
+    __slots__ = ("_origin", "_segment", "_size", "_spool")
 
     def __init__(self, spool: Spool, origin: Origin) -> None:
         self._spool = spool
         self._origin = origin
         self._segment: Segment | None = None
+        self._size = 0  # of that; 0 for none yet
 
     def append(self, frame: bytes) -> None:
         """Keep a span; from any thread."""
@@ -354,7 +372,9 @@ class Lane:
         """Keep it; for ``append``, which holds the lock."""
         spool, current = self._spool, self._segment
         if current is None or not current.append(frame):
-            current = self._segment = spool.next_segment(self._origin, current, len(frame))
+            size = spool.size_after(self._size)
+            current = self._segment = spool.next_segment(self._origin, current, len(frame), size)
+            self._size = size
             spool.count(lost=current is None or not current.append(frame))
         else:
             spool.count(lost=False)
@@ -366,3 +386,4 @@ class Lane:
     def leave(self) -> None:
         """Begin a new file with the next span."""
         self._segment = None
+        self._size = 0
