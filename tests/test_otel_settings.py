@@ -96,6 +96,7 @@ def test_the_variable_for_traces_comes_before_the_one_for_all_signals() -> None:
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://localhost:port"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://"),
         ("OTEL_TRACES_EXPORTER", "console"),
+        ("MAGSAG_SPOOL_WHEN_FULL", "perhaps"),
         ("OTEL_RESOURCE_ATTRIBUTES", "team"),
     ],
 )

@@ -432,6 +432,73 @@ async def test_whoever_begins_something_waits_while_there_is_no_room(
     assert tracing.statistics().lost == 0
 
 
+async def test_work_that_waits_for_room_says_so_now_and_then_and_when_it_goes_on(
+    collector: Collector, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("otel.spool.held_up._TOLD_EVERY_S", 0.2)
+    collector.answering.clear()
+    tracing = configure_tracing({**collector.environ, "MAGSAG_SPOOL_MAX_MB": "16"})
+    while not tracing.holds_up:
+        tracing.start("x", attributes={"text": "x" * 8_000}).end()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(tracing.room)
+        while not any("still waits" in line for line in lines.from_package("otel")):  # noqa: ASYNC110  # the clock does it
+            await anyio.sleep(0.01)
+        collector.answering.set()
+    said = [line for line in lines.from_package("otel") if "wait" in line and "work" in line]
+    assert "MAGSAG_SPOOL_MAX_MB" in said[0]
+    assert "MAGSAG_SPOOL_WHEN_FULL=lose" in said[0]
+    assert sum("new work waits" in line for line in said) == 1
+    assert "5 at a time" in said[1]
+    assert "any more" in said[-1]
+    assert sum("any more" in line for line in said) == 1
+    assert await tracing.shutdown(PATIENCE_S) is True
+
+
+async def test_who_would_rather_lose_spans_never_waits(collector: Collector) -> None:
+    folder = collector.spool / "no-folder"
+    folder.write_text("")
+    collector.answering.clear()
+    environ = {"MAGSAG_SPOOL": str(folder), "MAGSAG_SPOOL_WHEN_FULL": "lose"}
+    tracing = configure_tracing({**collector.environ, **environ})
+    while not tracing.statistics().lost:
+        tracing.start("x", attributes={"text": "x" * 8_000}).end()
+    assert not tracing.holds_up
+    await tracing.room()
+    collector.answering.set()
+    assert await tracing.shutdown(PATIENCE_S) is False
+    counted = tracing.statistics()
+    assert counted.delivered + counted.lost == counted.ended
+
+
+async def test_a_process_with_little_to_say_takes_little_room(collector: Collector) -> None:
+    collector.answering.clear()
+    tracing = configure_tracing(collector.environ)
+    one_span(tracing)
+    assert sum(path.stat().st_size for path in collector.spool.iterdir()) < 700_000
+    while len(list(collector.spool.glob("*.spans"))) < 4:
+        tracing.start("x", attributes={"text": "x" * 8_000}).end()
+    sizes = [path.stat().st_size for path in sorted(collector.spool.glob("*.spans"))]
+    assert sizes == [256 << 10, 1 << 20, 4 << 20, 4 << 20]
+    collector.answering.set()
+    assert await tracing.shutdown(PATIENCE_S) is True
+
+
+async def test_thousands_that_were_open_are_closed_after_a_crash(collector: Collector) -> None:
+    program = """
+        import os
+        from otel import configure_tracing
+        from tests.otel_receivers import RUN
+        tracing = configure_tracing(os.environ)
+        spans = [tracing.start("x", trace_id=RUN) for _ in range(3_000)]
+        os._exit(1)
+    """
+    ended(program, {**os.environ, **collector.environ})
+    await swept(collector)
+    assert len({span.span_id for span in collector.collected.spans}) == 3_000
+
+
 # --- many at once --------------------------------------------------------------------------------
 
 

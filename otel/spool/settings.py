@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from otel.settings import TelemetryMisconfigured
+from otel.settings import TelemetryMisconfigured, one_of
 from otel.spool.spool import DEFAULT_BYTES
 
 if TYPE_CHECKING:
@@ -16,8 +16,10 @@ Export: TypeAlias = Literal["spool", "batch"]
 FOLDER: Final = "MAGSAG_SPOOL"
 MOST_MEGABYTES: Final = "MAGSAG_SPOOL_MAX_MB"
 EXPORT: Final = "MAGSAG_TRACE_EXPORT"
+WHEN_FULL: Final = "MAGSAG_SPOOL_WHEN_FULL"
 
 _EXPORTS: Final[Mapping[str, Export]] = {"spool": "spool", "batch": "batch"}
+_WHEN_FULL: Final = ("wait", "lose")
 _LEAST_MEGABYTES: Final = 16
 
 
@@ -27,10 +29,12 @@ class SpoolSettings(NamedTuple):
     Attributes:
         folder: its folder.
         most_bytes: what its files may take.
+        waits: whether new work waits while it is full; else spans are lost.
     """
 
     folder: Path
     most_bytes: int = DEFAULT_BYTES
+    waits: bool = True
 
 
 def export_by(environ: Mapping[str, str]) -> Export | None:
@@ -53,7 +57,8 @@ def spool_settings(environ: Mapping[str, str]) -> SpoolSettings:
         TelemetryMisconfigured: a variable cannot be understood, or there is no home directory.
     """
     said = environ.get(FOLDER, "").strip()
-    return SpoolSettings(Path(said) if said else _usual(environ), _most_bytes(environ))
+    folder = Path(said) if said else _usual(environ)
+    return SpoolSettings(folder, _most_bytes(environ), _waits(environ))
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
@@ -75,6 +80,12 @@ def _usual(environ: Mapping[str, str]) -> Path:
         raise TelemetryMisconfigured(
             f"there is no home directory for the spans that wait; name a folder with {FOLDER}"
         ) from error
+
+
+def _waits(environ: Mapping[str, str]) -> bool:
+    said = environ.get(WHEN_FULL, "").strip().lower() or "wait"
+    one_of(WHEN_FULL, said, _WHEN_FULL)
+    return said == "wait"
 
 
 def _most_bytes(environ: Mapping[str, str]) -> int:

@@ -22,6 +22,7 @@ from otel.openinference import with_openinference
 from otel.resource import runtime_version
 from otel.span import Span, random_id
 from otel.spool import encoding
+from otel.spool.held_up import HeldUp
 from otel.spool.sampling import sampler
 from otel.spool.sender import sender_of
 from otel.spool.settings import spool_settings
@@ -55,6 +56,7 @@ class SpooledTracing(Tracing):
         sampled: which of them.
         limits: how much each may carry.
         redact: takes secrets out of the messages of failed spans.
+        waits: whether new work waits while there is no room; else spans are lost.
     """
 
     def __init__(
@@ -65,12 +67,15 @@ class SpooledTracing(Tracing):
         sampled: Sampler,
         limits: SpanLimits,
         redact: Callable[[str], str],
+        waits: bool = True,
     ) -> None:
         self._spool = spool
         self._settings = settings
         self._sampled = sampled
         self._limits = limits
         self._redact = redact
+        self._waits = waits and settings is not None  # without a collector nobody makes room
+        self._held_up = HeldUp(spool.folder, self.destination)
         self._started = 0
         self._counting = threading.Lock()
         self._stopped = False
@@ -163,11 +168,15 @@ class SpooledTracing(Tracing):
 
     @property
     def holds_up(self) -> bool:  # noqa: D102  # as in Tracing
-        return self._settings is not None and self._spool.holds_up  # else nobody makes room
+        return self._waits and self._spool.holds_up
 
     async def room(self) -> None:  # noqa: D102  # as in Tracing
-        while self.holds_up:  # noqa: ASYNC110 - room comes from threads and other processes
-            await anyio.sleep(_LOOKS_FOR_ROOM_S)
+        if not self.holds_up:
+            return
+        with self._held_up.one():
+            while self.holds_up:  # room comes from threads and other processes
+                self._held_up.remind()
+                await anyio.sleep(_LOOKS_FOR_ROOM_S)
 
     async def shutdown(self, timeout_s: float = DEFAULT_SHUTDOWN_S) -> bool:
         """Send what waits, for so many seconds; the rest stays in the spool for the next start.
@@ -208,6 +217,7 @@ class SpooledTracing(Tracing):
             return
         self._started = 0
         self._counting = threading.Lock()
+        self._held_up = HeldUp(self._spool.folder, self.destination)
         self._spool.forked()
         self._begin()
 
@@ -243,10 +253,15 @@ def spool_to(
     """
     from otel.spool.api_provider import become_the_provider  # noqa: PLC0415  # imports this module
 
-    folder, most_bytes = spool_settings(environ)
+    folder, most_bytes, waits = spool_settings(environ)
     spool = Spool(folder, encoding.resource(resource), most_bytes=most_bytes)
     tracing = SpooledTracing(
-        spool, settings, sampled=sampler(environ), limits=span_limits(environ), redact=redact
+        spool,
+        settings,
+        sampled=sampler(environ),
+        limits=span_limits(environ),
+        redact=redact,
+        waits=waits,
     )
     become_the_provider(tracing)
     return tracing

@@ -75,7 +75,7 @@ def flush(endpoint: str | None, timeout_s: float, *, rejected: bool) -> int:
         ConfigurationError: no endpoint is named, or a variable cannot be understood.
     """
     settings = _settings(endpoint)
-    folder, most_bytes = _spool_settings(os.environ)
+    folder, most_bytes, _ = _spool_settings(os.environ)
     spool = Spool(folder, resource({}), most_bytes=most_bytes)
     if rejected:
         recover_rejected(spool)
