@@ -183,6 +183,9 @@ def configure_tracing(environ: Mapping[str, str] | None = None) -> Tracing:
     resource = resource_attributes(environ, instance_id=str(uuid.uuid4()))
     redact = Redactor(secrets_in(environ)).text
     if settings is not None and (by == "batch" or settings.protocol == "grpc"):
+        from otel.spool.span_limits import span_limits  # noqa: PLC0415 - like the next
+
+        span_limits(environ)  # the SDK raises where it is imported, in words of its own
         from otel.delivery import deliver  # noqa: PLC0415 - imports the SDK, 0.2 s
 
         return deliver(settings, resource, redact)

@@ -68,7 +68,7 @@ class SpooledSpan(Span):
         time_ns: int | None = None,
     ) -> None:
         if not self._ended and len(self._events) < self._place.limits.events:
-            said = self._place.limits.cut(attributes or {})
+            said = self._place.limits.cut_event(attributes or {})
             at_ns = time.time_ns() if time_ns is None else time_ns
             self._events.append(encoding.event(name, at_ns, said))
 
