@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from otel.certificates import check_files
 from otel.outage import Outage
-from otel.settings import TelemetryMisconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -118,9 +118,7 @@ def otlp_exporter(settings: ExportSettings) -> SpanExporter:
     Raises:
         TelemetryMisconfigured: a file with a certificate or a key is not there.
     """
-    for path in (settings.certificate, settings.client_key, settings.client_certificate):
-        if path is not None and not Path(path).is_file():
-            raise TelemetryMisconfigured(f"an OTEL_EXPORTER_OTLP_ variable names no file: {path}")
+    check_files(settings)
     return _grpc(settings) if settings.protocol == "grpc" else _http(settings)
 
 

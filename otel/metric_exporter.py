@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
 
-from otel.settings import TelemetryMisconfigured
+from otel.certificates import check_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,9 +150,7 @@ def otlp_metric_exporter(settings: ExportSettings) -> MetricExporter:
     Raises:
         TelemetryMisconfigured: a file with a certificate or a key is not there.
     """
-    for path in (settings.certificate, settings.client_key, settings.client_certificate):
-        if path is not None and not Path(path).is_file():
-            raise TelemetryMisconfigured(f"an OTEL_EXPORTER_OTLP_ variable names no file: {path}")
+    check_files(settings)
     return _grpc(settings) if settings.protocol == "grpc" else _http(settings)
 
 

@@ -8,6 +8,7 @@ and an empty variable is an unset one.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -26,6 +27,10 @@ _COMPRESSIONS: Mapping[Protocol, Mapping[str, Compression]] = {
     "http/protobuf": {"none": "none", "gzip": "gzip", "deflate": "deflate"},
     "grpc": {"none": "none", "gzip": "gzip"},
 }
+_FILES = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
+_TRUTHS = ("true", "false")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t -~]*")
 _DEFAULT_TIMEOUT_S = 10.0
 
 
@@ -47,6 +52,7 @@ class ExportSettings:
         certificate: the file with the certificates to trust; None for the usual ones.
         client_key: the file with our own key, for mutual TLS.
         client_certificate: the file with our own certificate, for mutual TLS.
+        files: the paths of these three, those that are set, by their variables.
     """
 
     endpoint: str
@@ -58,6 +64,7 @@ class ExportSettings:
     certificate: str | None = None
     client_key: str | None = None
     client_certificate: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shown_endpoint(self) -> str:
@@ -104,6 +111,7 @@ def otlp_settings(environ: Mapping[str, str], signal: Signal) -> ExportSettings 
         certificate=said("CERTIFICATE")[1] or None,
         client_key=said("CLIENT_KEY")[1] or None,
         client_certificate=said("CLIENT_CERTIFICATE")[1] or None,
+        files={variable: path for variable, path in map(said, _FILES) if path},
     )
 
 
@@ -173,9 +181,12 @@ def _is_url(value: str) -> bool:
 
 
 def _insecure(said: _Said, endpoint: str) -> bool:
+    variable, value = said("INSECURE")
+    if value:
+        one_of(variable, value.lower(), _TRUTHS)
     if "://" in endpoint:
         return endpoint.startswith("http://")
-    return said("INSECURE")[1].lower() == "true"
+    return value.lower() == "true"
 
 
 def _timeout(said: _Said) -> float:
@@ -199,8 +210,17 @@ def above_zero(variable: str, value: str, default: float, unit: str) -> float:
 
 
 def _headers(said: _Said) -> dict[str, str]:
+    """Return the headers; what cannot be sent is refused, and a value is never shown."""
     variable, value = said("HEADERS")
-    return {name.lower(): text for name, text in pairs(variable, value).items()}
+    headers = {name.lower(): text.strip(" \t") for name, text in pairs(variable, value).items()}
+    for name, text in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise TelemetryMisconfigured(f"{variable} has a header that may not be called {name!r}")
+        if not _HEADER_VALUE.fullmatch(text):
+            raise TelemetryMisconfigured(
+                f"{variable}: the value of {name} has a line break or a sign that is not ASCII"
+            )
+    return headers
 
 
 def pairs(variable: str, value: str) -> dict[str, str]:

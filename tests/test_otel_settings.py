@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from otel import TelemetryMisconfigured, configure_tracing
 from otel.resource import resource_attributes
 from otel.settings import export_settings
+from otel.span import Link, Span
+from otel.spool.span_limits import span_limits
 
-if TYPE_CHECKING:
-    from pathlib import Path
+ROOT = Path(__file__).parents[1]
 
 BASE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 TRACES = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
@@ -91,6 +95,11 @@ def test_the_variable_for_traces_comes_before_the_one_for_all_signals() -> None:
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
         ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "nan"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "no-equals-sign"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a name=value"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "name=a%0Ab"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "name=a%0d%0aother: b"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "name=%C3%BC"),
+        ("OTEL_EXPORTER_OTLP_INSECURE", "yes"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "localhost:4318"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://localhost"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://localhost:port"),
@@ -120,25 +129,87 @@ def test_grpc_needs_a_host_and_a_port(endpoint: str) -> None:
         export_settings(environ)
 
 
-def test_a_certificate_that_is_not_there_is_refused_at_the_start() -> None:
-    environ = {BASE: "https://localhost:4318", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere.pem"}
-    with pytest.raises(TelemetryMisconfigured, match=r"/nowhere\.pem"):
+@pytest.mark.parametrize("export", ["spool", "batch"])
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+    ],
+)
+def test_a_certificate_that_is_not_there_is_refused_at_the_start(
+    tmp_path: Path, variable: str, export: str
+) -> None:
+    environ = {BASE: "https://localhost:4318", variable: "/nowhere.pem"}
+    with pytest.raises(TelemetryMisconfigured, match=rf"^{variable} .*/nowhere\.pem"):
+        configure_tracing(environ | {"MAGSAG_TRACE_EXPORT": export, "MAGSAG_SPOOL": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    "variable", ["OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"]
+)
+def test_a_file_that_is_no_certificate_is_refused_by_its_variable(
+    tmp_path: Path, variable: str
+) -> None:
+    path = tmp_path / "a.pem"
+    path.write_text("nothing")
+    environ = {BASE: "https://localhost:4318", variable: str(path), "MAGSAG_SPOOL": str(tmp_path)}
+    with pytest.raises(TelemetryMisconfigured, match=f"^{variable} "):
         configure_tracing(environ)
 
 
 @pytest.mark.parametrize("export", ["spool", "batch"])
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+    ],
+)
 def test_a_limit_that_is_no_number_is_refused_by_its_name(
-    monkeypatch: pytest.MonkeyPatch, export: str, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, export: str, tmp_path: Path, variable: str
 ) -> None:
-    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")  # the SDK reads it itself
+    monkeypatch.setenv(variable, "many")  # the SDK reads it itself
     environ = {
         BASE: HOME,
         "MAGSAG_TRACE_EXPORT": export,
         "MAGSAG_SPOOL": str(tmp_path),
-        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "many",
+        variable: "many",
     }
-    with pytest.raises(TelemetryMisconfigured, match="OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"):
+    with pytest.raises(TelemetryMisconfigured, match=variable):
         configure_tracing(environ)
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("more", [{}, {"MAGSAG_TRACE_EXPORT": "batch"}])
+def test_a_run_with_a_limit_that_is_no_number_is_one_clear_error(
+    tmp_path: Path, more: dict[str, str]
+) -> None:
+    variable = "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"
+    places = {"MAGSAG_SPOOL": str(tmp_path), "MAGSAG_DB": ":memory:", variable: "abc", BASE: HOME}
+    done = subprocess.run(
+        [sys.executable, "-m", "runtime", "run", "hello-mag", "--input", '{"name": "x"}'],
+        capture_output=True, text=True, check=False, cwd=ROOT, env={**os.environ, **places, **more},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == f"error: {variable}='abc' is no whole number\n"
+
+
+def test_what_is_said_of_events_and_links_has_limits_of_its_own() -> None:
+    many = {str(number): number for number in range(200)}
+    limits = span_limits(
+        {"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT": "3", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT": "0"}
+    )
+    assert len(limits.cut(many)) == 128
+    assert list(limits.cut_event(many)) == ["0", "1", "2"]
+    to = Span(1, 2)
+    (link,) = limits.cut_links([Link(to, many)])
+    assert (link.to, dict(link.attributes)) == (to, {})
+    general = span_limits({"OTEL_ATTRIBUTE_COUNT_LIMIT": "5"})
+    (link,) = general.cut_links([Link(Span(1, 2), many)])
+    assert len(general.cut(many)) == len(general.cut_event(many)) == len(link.attributes) == 5
 
 
 def test_credentials_never_show_in_errors_reprs_or_endpoints() -> None:

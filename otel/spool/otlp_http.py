@@ -9,18 +9,17 @@ from __future__ import annotations
 import gzip
 import math
 import os
-import ssl
 import threading
 import time
 import zlib
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from otel.settings import TelemetryMisconfigured
+from otel.certificates import tls_context
 from otel.spool.wire import BYTES, VARINT, Torn, fields
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
 
     import httpx
@@ -109,7 +108,7 @@ class HttpPost:
         self._url = settings.endpoint
         self._compress = _COMPRESSED[settings.compression]
         self._headers = _headers(settings)
-        self._tls = _tls(settings)
+        self._tls: ssl.SSLContext | bool = tls_context(settings)
         self._client: httpx.Client | None = None
 
     def __call__(self, body: bytes, timeout_s: float) -> Verdict:
@@ -201,23 +200,6 @@ def _headers(settings: ExportSettings) -> dict[str, str]:
     if settings.compression != "none":
         headers["content-encoding"] = settings.compression
     return headers | dict(settings.headers)
-
-
-def _tls(settings: ExportSettings) -> ssl.SSLContext | bool:
-    for path in (settings.certificate, settings.client_key, settings.client_certificate):
-        if path is not None and not Path(path).is_file():
-            raise TelemetryMisconfigured(f"an OTEL_EXPORTER_OTLP_ variable names no file: {path}")
-    if settings.certificate is None and settings.client_certificate is None:
-        return True
-    try:
-        context = ssl.create_default_context(cafile=settings.certificate)
-        if settings.client_certificate is not None:
-            context.load_cert_chain(settings.client_certificate, settings.client_key)
-    except (ssl.SSLError, OSError) as error:
-        raise TelemetryMisconfigured(
-            f"an OTEL_EXPORTER_OTLP_ variable names a file that is no certificate or key: {error}"
-        ) from error
-    return context
 
 
 def _said(error: Exception) -> str:
