@@ -61,15 +61,21 @@ class DeliveringMetrics(MeteredMetrics):
         if self._stopped:
             return True
         self._stopped = True
+        is_over = False
         try:
-            return await finished(self._stop, timeout_s)
+            is_over = await finished(self._stop, timeout_s)
         finally:
             if self._exporter is not None:
+                if not is_over:
+                    self._exporter.give_up(f"no answer in {timeout_s:g} s")
                 self._exporter.shutdown()
             atexit.unregister(self._at_exit)
             self._forget()
+        return is_over
 
     def _stop(self) -> None:
+        if self._exporter is not None:
+            self._exporter.is_ending = True
         if self._page is not None:
             self._page.close()
         self._own.shutdown()

@@ -2,8 +2,8 @@
 
 Sums are cumulative, so a batch that did not arrive is made good by the next one; only what happens
 in the last interval before the end can be lost. A collector that has no place for metrics at all,
-as Jaeger has none, says so with 404 (or ``UNIMPLEMENTED``): that is told once, calmly, and no more
-are sent there.
+as Jaeger has none, says so with 404 (or ``UNIMPLEMENTED``): that is told once, and no more are sent
+there.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("otel.metric_exporter")
 
 _LONGEST_REASON = 300
+_STILL_TRYING = "still trying, without a line for each failure"
+_LOST = "what was measured since the last batch that arrived is lost"
 _EXPORTERS_LOGGERS = (
     "opentelemetry.exporter.otlp.proto.http.metric_exporter",
     "opentelemetry.exporter.otlp.proto.grpc.exporter",
@@ -57,6 +59,7 @@ class WatchedMetricExporter(MetricExporter):
         delivered: batches that the collector took.
         endpoint: where the collector is, for people to read.
         is_out: whether the last thing known is that it does not answer.
+        is_ending: whether there is no later batch that would make a lost one good.
     """
 
     def __init__(self, exporter: MetricExporter, endpoint: str) -> None:
@@ -64,7 +67,7 @@ class WatchedMetricExporter(MetricExporter):
         self.delivered = 0
         self._exporter = exporter
         self.endpoint = endpoint
-        self.is_out = False
+        self.is_out = self.is_ending = False
         self._has_no_place = False
         self._closed = False
         for name in _EXPORTERS_LOGGERS:
@@ -114,20 +117,27 @@ class WatchedMetricExporter(MetricExporter):
         reason = (heard or ["a batch was refused"])[0]
         if any(_NO_PLACE.search(line) for line in heard):
             self._has_no_place = True
-            _log.info(
+            _log.warning(
                 "%s takes no metrics, so none are sent there; OTEL_METRICS_EXPORTER=none says so"
                 " from the start",
                 self.endpoint,
                 extra=self._place,
             )
-        elif not (self.is_out or self._closed):
-            self.is_out = True
-            _log.warning(
-                "metrics do not reach %s: %s; still trying, without a line for each failure",
-                self.endpoint,
-                reason[:_LONGEST_REASON],
-                extra=self._place,
-            )
+        elif not self._closed:
+            self.give_up(reason)
+
+    def give_up(self, reason: str) -> None:
+        """Say that metrics do not arrive, unless that was said."""
+        if self.is_out or self._has_no_place:
+            return
+        self.is_out = True
+        _log.warning(
+            "metrics do not reach %s: %s; %s",
+            self.endpoint,
+            reason[:_LONGEST_REASON],
+            _LOST if self.is_ending else _STILL_TRYING,
+            extra=self._place,
+        )
 
     @property
     def _place(self) -> dict[str, str]:

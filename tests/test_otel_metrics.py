@@ -292,7 +292,7 @@ async def test_a_collector_that_comes_back_gets_all_that_it_missed(
 
 
 @pytest.mark.real_time
-async def test_a_collector_without_a_place_for_metrics_is_asked_once_and_told_calmly(
+async def test_a_collector_without_a_place_for_metrics_is_asked_once_and_told_once(
     collector: Collector, lines: Lines, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Jaeger answers 404 on /v1/metrics."""
@@ -305,7 +305,7 @@ async def test_a_collector_without_a_place_for_metrics_is_asked_once_and_told_ca
         assert (await system.run(double, 21)).ok
     told_ = [each for each in lines.records if each.name.startswith("otel.metric")]
     assert [(each.levelno, "takes no metrics" in each.getMessage()) for each in told_] == [
-        (logging.INFO, True)
+        (logging.WARNING, True)
     ]
     assert lines.from_package("opentelemetry") == []
     assert collector.measured.posts == 1
@@ -313,13 +313,29 @@ async def test_a_collector_without_a_place_for_metrics_is_asked_once_and_told_ca
 
 
 @pytest.mark.real_time
-async def test_a_collector_that_never_answers_does_not_hold_up_the_end(
-    collector: Collector,
+async def test_a_collector_that_never_answers_does_not_hold_up_the_end_and_that_is_told(
+    collector: Collector, lines: Lines
 ) -> None:
     collector.answering.clear()
     metrics = configure_metrics(collector.metric_environ)
     metrics.add(names.RUNS, 1, {})
     assert await metrics.shutdown(0.05) is False
+    (line,) = lines.from_package("otel.")
+    assert f"metrics do not reach {collector.endpoint}" in line
+    assert "no answer in 0.05 s" in line
+    assert "is lost" in line
+
+
+@pytest.mark.real_time
+async def test_a_collector_that_is_not_there_at_the_end_is_told_in_one_line(lines: Lines) -> None:
+    environ = {BASE: f"http://127.0.0.1:{free_port()}", EXPORTER: "otlp"}
+    metrics = configure_metrics(environ)
+    metrics.add(names.RUNS, 1, {})
+    await metrics.shutdown(0.5)
+    (line,) = lines.from_package("otel.")
+    assert f"metrics do not reach {environ[BASE]}" in line
+    assert "is lost" in line
+    assert lines.from_package("opentelemetry") == []
 
 
 class GrpcMetrics(MetricsServiceServicer):
