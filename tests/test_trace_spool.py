@@ -164,6 +164,43 @@ def test_an_export_of_one_run_goes_to_standard_output(cli: Cli, spool: Path) -> 
     assert cli("trace", "export", "-", "--run", "other")[0] == 1
 
 
+def test_the_last_run_and_the_beginning_of_an_id_are_runs_too(cli: Cli, spool: Path) -> None:
+    environ = {"MAGSAG_TRACE_EXPORT": "spool", "MAGSAG_SPOOL": str(spool)}
+    runs = []
+    for _ in range(2):
+        done = run_process(
+            cli.workspace, "run", "tree", "--input", '{"leaves": 1}', "--json", **environ
+        )
+        assert done.returncode == 0, done.stderr
+        runs.append(json.loads(done.stdout))
+    for name, run in (("last", runs[1]), (runs[0]["run_id"][:-4], runs[0])):
+        code, out, err = cli("trace", "export", "-", "--run", name, "--db", "journal.db")
+        assert code == 0, err
+        spans = json.loads(out)["resourceSpans"][0]["scopeSpans"][0]["spans"]
+        assert {span["traceId"] for span in spans} == {run["trace_id"]}
+    code, _, err = cli("trace", "export", "-", "--run", "0", "--db", "journal.db")
+    assert (code, "2 runs begin with '0'" in err) == (1, True)
+
+
+def test_flush_speaks_http_only(cli: Cli, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left_behind(spool, 1)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    code, out, err = cli("trace", "flush", "--endpoint", "http://127.0.0.1:4317")
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert "HTTP only" in err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [("status",), ("flush", "--endpoint", "http://127.0.0.1:9"), ("export", "-")],
+)
+def test_a_spool_that_is_a_file_is_an_error(cli: Cli, spool: Path, argv: tuple[str, ...]) -> None:
+    spool.write_text("")
+    code, out, err = cli("trace", *argv)
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert "is no folder; name one in MAGSAG_SPOOL" in err
+
+
 def test_a_file_that_cannot_be_written_is_named(cli: Cli, spool: Path) -> None:
     left_behind(spool, 1)
     (cli.workspace / "folder").mkdir()

@@ -74,7 +74,7 @@ more. With MAGSAG_TRACE_EXPORT=spool and no endpoint all spans wait there.
 \b
 Examples:
   MAGSAG_TRACE_EXPORT=spool python -m runtime run digest
-  python -m runtime trace export spans.json
+  python -m runtime trace export spans.json --run last
 """
 
 trace = debug_option(
@@ -162,10 +162,16 @@ def flush(endpoint: str | None, timeout_s: float, *, rejected: bool) -> int:
 @debug_option
 @click.command(help=EXPORT_HELP)
 @click.argument("file")
-@click.option("--run", "run_id", metavar="RUN_ID", help="Only the spans of this run.")
+@click.option(
+    "--run",
+    "run_id",
+    metavar="RUN_ID",
+    help="Only the spans of this run: its id, the beginning of it, or last.",
+)
 @click.option("--rejected", is_flag=True, help="Those too that a collector refused.")
-def export(file: str, run_id: str | None, *, rejected: bool) -> None:
+@db_option
+def export(file: str, run_id: str | None, db: str | None, *, rejected: bool) -> None:
     """Write what waits; see ``EXPORT_HELP``."""
     from runtime.cli.trace_spool import export as export_spool  # noqa: PLC0415  # as above
 
-    export_spool(file, run_id, rejected=rejected)
+    export_spool(file, run_id, db, rejected=rejected)

@@ -15,14 +15,16 @@ from otel.spool.encoding import resource
 from otel.spool.reading import contents, exported
 from otel.spool.recovery import recover_rejected
 from otel.spool.sender import sender_of
-from otel.spool.settings import spool_settings
+from otel.spool.settings import FOLDER, spool_settings
 from otel.spool.spool import Spool
+from runtime.cli.history import History
 from runtime.cli.places import journal_path
 from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import plural
 from runtime.cli.whole_file import whole_file
-from runtime.errors import ConfigurationError
+from runtime.errors import ConfigurationError, UnknownName
 from runtime.identity import trace_id_of
+from runtime.journal import JournalFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from otel.spool.sender import Sender
     from otel.spool.settings import SpoolSettings
     from otel.spool.spool import SpoolStatistics
+    from runtime.errors import RuntimeFault
 
 LOOKS_EVERY_S = 0.05
 STANDARD_OUTPUT = "-"
@@ -97,29 +100,31 @@ async def _drained(spool: Spool, sender: Sender, timeout_s: float) -> SpoolStati
     return counted
 
 
-def export(file: str, run_id: str | None, *, rejected: bool) -> None:
+def export(file: str, run_id: str | None, database: str | None, *, rejected: bool) -> None:
     """Write the spans that wait as OTLP's JSON, which Jaeger's upload takes.
 
     Args:
         file: where to; ``-`` for standard output.
-        run_id: only those of a run.
+        run_id: only those of a run: its id, the beginning of it, or ``last``.
+        database: what ``--db`` says.
         rejected: those too that a collector refused.
 
     Raises:
         ConfigurationError: none are there, or the file cannot be written.
     """
     folder = _folder(os.environ)
-    trace_id = None if run_id is None else trace_id_of(run_id)
+    trace_id, fault = (None, None) if run_id is None else _trace_of(database, run_id)
     try:
         found = list(exported(folder, trace_id, rejected=rejected))
     except OSError as error:
         raise ConfigurationError(f"the spool {folder} cannot be read: {error}") from error
     if not found:
         of_run = "" if run_id is None else f" of run {run_id}"
-        raise ConfigurationError(
-            f"no spans{of_run} wait in {folder}; what a collector has taken is not there any more,"
-            " and `trace show` draws a run from the journal"
+        taken = (
+            "what a collector has taken is not there any more, and `trace show` draws a run from"
+            " the journal"
         )
+        raise ConfigurationError(f"no spans{of_run} wait in {folder}; {fault or taken}")
     text = json.dumps({"resourceSpans": found}, ensure_ascii=False)
     if file == STANDARD_OUTPUT:
         emit(text)
@@ -128,6 +133,15 @@ def export(file: str, run_id: str | None, *, rejected: bool) -> None:
     with whole_file(Path(file), journal) as part:
         part.write_text(text + "\n", encoding="utf-8")
     say(f"{file}: {plural(sum(map(_count, found)), 'span')}")
+
+
+def _trace_of(database: str | None, name: str) -> tuple[int, RuntimeFault | None]:
+    """Return the trace id of a run, and why the journal does not know it: then it is a whole id."""
+    try:
+        row = anyio.run(lambda: History(database).find(name))
+    except (UnknownName, ConfigurationError, JournalFailed) as fault:
+        return trace_id_of(name), fault
+    return int(row.trace_id, 16), None
 
 
 def _count(of_resource: Mapping[str, Any]) -> int:
@@ -148,9 +162,12 @@ def _folder(environ: Mapping[str, str]) -> Path:
 
 def _spool_settings(environ: Mapping[str, str]) -> SpoolSettings:
     try:
-        return spool_settings(environ)
+        settings = spool_settings(environ)
     except TelemetryMisconfigured as error:
         raise ConfigurationError(str(error)) from error
+    if settings.folder.exists() and not settings.folder.is_dir():
+        raise ConfigurationError(f"the spool {settings.folder} is no folder; name one in {FOLDER}")
+    return settings
 
 
 def _settings(endpoint: str | None) -> ExportSettings:
@@ -162,6 +179,11 @@ def _settings(endpoint: str | None) -> ExportSettings:
         settings = export_settings(environ)
     except TelemetryMisconfigured as error:
         raise ConfigurationError(str(error)) from error
+    if settings is not None and settings.protocol == "grpc":
+        raise ConfigurationError(
+            "trace flush speaks HTTP only: name an endpoint for that, whose port is usually 4318,"
+            " and set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
+        )
     if settings is None:
         raise ConfigurationError(
             "there is nowhere to send spans to; set OTEL_EXPORTER_OTLP_ENDPOINT or give --endpoint"
