@@ -225,3 +225,15 @@ def test_a_run_tells_its_link_on_standard_error_unless_it_is_to_be_quiet(tmp_pat
             quiet = run_process(tmp_path, *argv, word, word, **environ)
             assert quiet.returncode == 0
             assert "/trace/" not in quiet.stdout + quiet.stderr
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("argv", [("nothing-such",), ("tree", "--routing", "nothing-such")])
+def test_a_run_that_never_began_has_no_link(tmp_path: Path, argv: tuple[str, ...]) -> None:
+    make_workspace(tmp_path)
+    with trace_ui() as ui, running_collector() as collector:
+        environ = collector.environ | {"MAGSAG_TRACE_UI": ui.url}
+        failed = run_process(tmp_path, "run", *argv, "--run-id", "says-1", **environ)
+    assert failed.returncode == 1
+    assert "nothing-such" in failed.stderr
+    assert "/trace/" not in failed.stderr

@@ -6,7 +6,7 @@ import os
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import anyio
 
@@ -26,12 +26,12 @@ from runtime.outcome import RunOptions
 from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from decimal import Decimal
 
     from runtime.cli.options import Session
     from runtime.cli.screen import Screen
-    from runtime.journal import Journal
+    from runtime.journal import Journal, Record
     from runtime.launch import System
     from runtime.outcome import RunOutcome
 
@@ -114,6 +114,7 @@ class Execution:
         self.database = journal_path(order.database, os.environ, Path.cwd())
         self.outcome: RunOutcome | None = None
         self.link: RunLink | None = None
+        self._listeners: list[Callable[[Record], None]] = []
 
     async def carry_out(self) -> RunOutcome:
         """Run and return what came of it; it is in ``outcome`` even where closing then fails."""
@@ -123,9 +124,11 @@ class Execution:
         log_to(stream, order.session, verbose=order.verbose, quiet=order.quiet)
         async with interrupts.watched(), self._system() as system:
             _check_kind(order, system)
-            options = await self._options(system.journal, screen)
+            options = await self._options(system.journal)
+            if screen is not None:
+                self._listeners.append(screen.take)
             if not order.quiet and not order.as_json:
-                self.link = link_of(options.run_id or "", stream)
+                self._listeners.append(self._linked_by(options.run_id or "", stream))
             async with screen.shown() if screen is not None else nullcontext():
                 with interrupts.scope:
                     self.outcome = await system.run(order.target, order.payload, options)
@@ -140,7 +143,20 @@ class Execution:
         async with opened(self.database) as journal, running(catalog, journal=journal) as system:
             yield system
 
-    async def _options(self, journal: Journal, screen: Screen | None) -> RunOptions:
+    def _take(self, record: Record) -> None:
+        for listener in tuple(self._listeners):
+            listener(record)
+
+    def _linked_by(self, run_id: str, stream: TextIO | None) -> Callable[[Record], None]:
+        """Return what looks for the trace when the run's first record tells that it has begun."""
+
+        def take(_record: Record) -> None:
+            self._listeners.remove(take)
+            self.link = link_of(run_id, stream)
+
+        return take
+
+    async def _options(self, journal: Journal) -> RunOptions:
         order = self._order
         run_id = order.run_id or new_run_id(int(wall_clock() * 1_000))
         earlier = await journal.run(run_id)
@@ -158,7 +174,7 @@ class Execution:
             routing=order.routing,
             tenant=order.tenant,
             approve=approval_of(order.approve),
-            listener=None if screen is None else screen.take,
+            listener=self._take,
             argv=order.session.argv,
         )
 
