@@ -208,11 +208,13 @@ def log_fields_of(work: Work) -> Mapping[str, object]:
     }
 
 
-def ended_by(work: Work, error: BaseException) -> str:
-    """Return why a body that was cut off ended, as its span says it."""
+def ended_by(work: Work, error: BaseException) -> tuple[str, str]:
+    """Return why a body that was cut off ended, and in words, as its span says it."""
     if work.ending is not None:
-        return work.ending.reason
-    return "crashed" if isinstance(error, Exception) else "killed"
+        return work.ending
+    if isinstance(error, Exception):
+        return "crashed", f"{type(error).__name__}: {error}".removesuffix(": ")
+    return "killed", "its actor was killed"
 
 
 def envelope(delegation: Delegation, fault: RuntimeFault | None) -> Mapping[str, Any]:

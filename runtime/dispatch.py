@@ -292,10 +292,10 @@ class Dispatcher:
             with handling(Scope(log_fields_of(work), span)), span.attached():
                 answer = await self._answer(activation, work)
         except BaseException as error:
-            reason = ended_by(work, error)
+            reason, why = ended_by(work, error)
             activation.interrupt(reason)
             describe_end(span, activation)
-            span.end(error_type=reason, message=f"{type(error).__name__}: {error}")
+            span.end(error_type=reason, message=why)
             self._telling.ended(activation, began, reason)
             raise
         finally:

@@ -189,6 +189,31 @@ async def test_no_span_of_a_run_that_is_cancelled_stays_open_and_all_have_failed
 
 
 @mag
+async def hurried(ctx: Context) -> str:
+    late = await ctx.delegate(slow_worker, deadline=1.0)
+    return late.error or ""
+
+
+@sag
+async def slow_worker(ctx: Context) -> None:
+    await anyio.sleep(10_000)
+
+
+async def test_what_was_cut_off_says_why_as_the_journal_does() -> None:
+    recorded = Recorded()
+    agents = (hurried, slow_worker)
+    async with running(None, agents=agents, environ={}, tracing=recorded) as system:
+        assert (await system.run(hurried)).output == "its deadline passed"
+        with anyio.move_on_after(0.5):
+            await system.run(hurried)
+    cut_off = [each for each in recorded.told.ended if each.name == "invoke_agent slow-worker"]
+    assert [span.status.description for span in cut_off] == [
+        "its deadline passed",
+        "its caller gave it up",
+    ]
+
+
+@mag
 async def crash(ctx: Context) -> None:
     stream = ctx.stream("one two three four five six")
     await anext(stream)
