@@ -10,8 +10,8 @@ import pytest
 from otel import Tracing
 from runtime import Context, RunOptions, mag, running
 from runtime.errors import ConnectionFailed, RateLimitError, ServerError, Warming
-from runtime.invocations.trail import MOST_SPANS
-from runtime.messages import Usage
+from runtime.invocations.trail import MOST_SPANS, Trail
+from runtime.messages import Message, ModelRequest, Usage
 from tests.echoes import catalog_of, price, provider
 from tests.fake_backends import Scripted, a_reply
 from tests.recorded_spans import Recorded, failed, limited, said, scripted, seconds
@@ -133,6 +133,19 @@ async def test_a_wait_for_the_provider_is_a_span_that_says_what_held_the_call(
         said(span).get("magsag.ratelimit.wait_ms", 0) for span in recorded.named("chat")
     )
     assert told_ms == [0, 1_000, 2_000]
+
+
+async def test_a_turn_that_is_had_at_once_is_no_wait() -> None:
+    tracing = Tracing()
+    request = ModelRequest(provider="p", model="m", messages=(Message("user", "hi"),))
+    trail = Trail(tracing, tracing.start("chat m"), request, None)
+    told_ms = []
+    for wait_s in (0.0004, 0.0005, 0.0005):
+        trail.waiting("queue")
+        await anyio.sleep(wait_s)
+        trail.went_on(cut_off=False)
+        told_ms.append(trail.wait_ms("rate_limit"))
+    assert told_ms == [None, None, pytest.approx(1.4)]
 
 
 async def test_a_pause_that_the_server_asks_for_holds_the_resend(

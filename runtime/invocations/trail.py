@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from runtime.invocations.waits import BudgetWait
     from runtime.messages import HeldBy, ModelRequest
 
+_SHORTEST_S = 0.001
 MOST_SPANS = 64  # of one call: a server that warms up is asked again and again
 
 
@@ -152,8 +153,12 @@ class Trail:
         self._is_over = True
 
     def wait_ms(self, wait: Wait) -> float | None:
-        """Return for how many milliseconds the call was held by something; None for not at all."""
-        return round(self._held_s[wait] * 1_000, 3) or None
+        """Return for how many milliseconds the call was held by something; None for not at all.
+
+        Each call takes its turn: what is below a millisecond is that, and no wait.
+        """
+        held_s = self._held_s[wait]
+        return round(held_s * 1_000, 3) if held_s >= _SHORTEST_S else None
 
     # --- attempts --------------------------------------------------------------------------------
 
