@@ -122,7 +122,7 @@ class Sender(threading.Thread):
             self.recovered.set()
 
     def _finish(self) -> None:
-        """Send what there is, again and again where somebody answers; nobody is not waited for."""
+        """Send what there is, again and again as long as somebody answers."""
         while (later := self._turn()) is not None and later.is_there:
             pause = self._pause_after(later)
             if pause >= self._time_left():
