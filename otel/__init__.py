@@ -6,10 +6,11 @@ Read it in this order:
 - ``attributes``, ``chat_attributes``, ``attempt_attributes``: what each kind of span says.
 - ``span``, ``tracing``: ``configure_tracing``, ``Tracing``, ``Span``; all that the runtime sees.
 - ``contents``, ``openinference``, ``trace_options``: what spans say beyond the usual.
-- ``settings``, ``resource``: what the ``OTEL_*`` variables ask for.
+- ``settings``, ``certificates``, ``resource``: what the ``OTEL_*`` variables ask for.
 - ``recording``, ``sendable``, ``trace_ids``: spans given to any TracerProvider.
 - ``spool``: spans that wait in files until a collector has taken them.
-- ``exporter``, ``delivery``, ``flushing``: the SDK's own batches to a collector instead.
+- ``exporter``, ``sdk_sampler``, ``delivery``, ``flushing``: the SDK's own batches to a collector
+  instead.
 - ``instruments``, ``measurements``: what is measured.
 - ``metrics``: ``configure_metrics``, ``Metrics``; all that the runtime sees of them.
 - ``metering``: measurements given to any MeterProvider.

@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otel.exporter import WatchedExporter, otlp_exporter
 from otel.flushing import finished
 from otel.recording import OwnProvider, RecordingTracing
+from otel.sdk_sampler import SdkSampler
 from otel.settings import TelemetryMisconfigured
 from otel.trace_ids import RunTraceIds
 from otel.tracing import DEFAULT_SHUTDOWN_S, SpanStatistics
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Span as SdkSpan
 
     from otel.settings import ExportSettings
+    from otel.spool.sampling import Sampler
 
 _log = logging.getLogger("otel.delivery")
 
@@ -151,7 +153,10 @@ class DeliveringTracing(RecordingTracing):
 
 
 def deliver(
-    settings: ExportSettings, resource: Mapping[str, str], redact: Callable[[str], str]
+    settings: ExportSettings,
+    resource: Mapping[str, str],
+    redact: Callable[[str], str],
+    sampled: Sampler,
 ) -> DeliveringTracing:
     """Build everything between a span and the collector.
 
@@ -162,6 +167,7 @@ def deliver(
         settings: where the spans go.
         resource: what is said about this process.
         redact: takes secrets out of the messages of failed spans.
+        sampled: which spans are recorded.
 
     Raises:
         TelemetryMisconfigured: a certificate is not there, or a limit of the SDK is not a number.
@@ -171,6 +177,7 @@ def deliver(
         provider = RuntimeTracerProvider(
             resource=Resource.create(dict(resource)),
             id_generator=RunTraceIds(),
+            sampler=SdkSampler(sampled),
             shutdown_on_exit=False,
         )
     except ValueError as error:  # the SDK reads span limits itself, and names the variable

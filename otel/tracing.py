@@ -183,12 +183,14 @@ def configure_tracing(environ: Mapping[str, str] | None = None) -> Tracing:
     resource = resource_attributes(environ, instance_id=str(uuid.uuid4()))
     redact = Redactor(secrets_in(environ)).text
     if settings is not None and (by == "batch" or settings.protocol == "grpc"):
-        from otel.spool.span_limits import span_limits  # noqa: PLC0415 - like the next
+        from otel.spool.sampling import sampler  # noqa: PLC0415 - like the last
+        from otel.spool.span_limits import span_limits  # noqa: PLC0415 - like the last
 
         span_limits(environ)  # the SDK raises where it is imported, in words of its own
+        sampled = sampler(environ)
         from otel.delivery import deliver  # noqa: PLC0415 - imports the SDK, 0.2 s
 
-        return deliver(settings, resource, redact)
+        return deliver(settings, resource, redact, sampled)
     from otel.spool.tracing import spool_to  # noqa: PLC0415 - imports OpenTelemetry
 
     return spool_to(settings, environ, resource, redact)

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel import configure_tracing
 from otel.settings import TelemetryMisconfigured
 from otel.span import Span
 from otel.spool.sampling import sampler
 from runtime.identity import new_run_id, trace_id_of
+from tests.otel_receivers import PATIENCE_S, running_collector
 
 NOW_MS = 1_785_000_000_000
 MANY = 4_000
@@ -45,6 +47,21 @@ def test_a_child_is_recorded_as_its_parent_is_if_that_is_asked_for() -> None:
     parent = Span(1, 1)
     assert sampler(by_ratio(0, "parentbased_traceidratio")).takes(1, parent)
     assert not sampler(by_ratio(0)).takes(1, parent)
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("export", ["spool", "batch"])
+async def test_a_ratio_is_the_same_whichever_way_spans_leave(export: str) -> None:
+    taken, left_out = 1 << 80 | RANDOM - 1, 1 << 80 | RANDOM
+    with running_collector(export) as collector:
+        tracing = configure_tracing(collector.environ | by_ratio(0.25, "parentbased_traceidratio"))
+        for trace in (taken, left_out):
+            root = tracing.start("root", trace_id=trace)
+            tracing.start("child", parent=root).end()
+            root.end()
+        assert await tracing.shutdown(PATIENCE_S)
+    sent = {int.from_bytes(span.trace_id, "big") for span in collector.collected.spans}
+    assert (sent, len(collector.collected.spans)) == ({taken}, 2)
 
 
 @pytest.mark.parametrize("said", ["-0.1", "1.1", "nan", "half"])
