@@ -67,7 +67,7 @@ class DeliveringMetrics(MeteredMetrics):
         finally:
             if self._exporter is not None:
                 if not is_over:
-                    self._exporter.give_up(f"no answer in {timeout_s:g} s")
+                    self._exporter.give_up(timeout_s)
                 self._exporter.shutdown()
             atexit.unregister(self._at_exit)
             self._forget()

@@ -68,6 +68,7 @@ class WatchedMetricExporter(MetricExporter):
         self._exporter = exporter
         self.endpoint = endpoint
         self.is_out = self.is_ending = False
+        self._heard: list[str] = []  # of the last batch
         self._has_no_place = False
         self._closed = False
         for name in _EXPORTERS_LOGGERS:
@@ -83,6 +84,7 @@ class WatchedMetricExporter(MetricExporter):
         if self._closed or self._has_no_place:
             return MetricExportResult.FAILURE
         with _hearing() as heard:
+            self._heard = heard
             try:
                 result = self._exporter.export(metrics_data)
             except Exception as error:  # noqa: BLE001 - telemetry must not end the thread it is in
@@ -124,9 +126,13 @@ class WatchedMetricExporter(MetricExporter):
                 extra=self._place,
             )
         elif not self._closed:
-            self.give_up(reason)
+            self._tell(reason)
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, after_s: float) -> None:
+        """Say of a batch that is still on its way at the end that it does not arrive."""
+        self._tell((self._heard or [f"no answer in {after_s:g} s"])[0])
+
+    def _tell(self, reason: str) -> None:
         """Say that metrics do not arrive, unless that was said."""
         if self.is_out or self._has_no_place:
             return
@@ -134,7 +140,9 @@ class WatchedMetricExporter(MetricExporter):
         _log.warning(
             "metrics do not reach %s: %s; %s",
             self.endpoint,
-            reason[:_LONGEST_REASON],
+            reason.removeprefix("Transient error ").partition(" encountered while")[0][
+                :_LONGEST_REASON
+            ],
             _LOST if self.is_ending else _STILL_TRYING,
             extra=self._place,
         )
