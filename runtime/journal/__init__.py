@@ -25,7 +25,7 @@ In reading order:
 from __future__ import annotations
 
 from runtime.journal.calls import CallRow, CallStatus
-from runtime.journal.faults import JournalFailed, JournalUnusable
+from runtime.journal.faults import Fenced, JournalFailed, JournalUnusable
 from runtime.journal.fold import known_cost
 from runtime.journal.ledger import Balance, Claim, Scope, Shortfall, scope_of
 from runtime.journal.memory import MemoryJournal
@@ -51,6 +51,7 @@ __all__ = [
     "CallStatus",
     "Claim",
     "EventRow",
+    "Fenced",
     "Filed",
     "Journal",
     "JournalFailed",

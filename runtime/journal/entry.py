@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runtime.journal.ledger import Claim, Shortfall
     from runtime.journal.records import Record
 
-Verdict: TypeAlias = "Literal['admitted'] | Shortfall | None"
+Verdict: TypeAlias = "Literal['admitted', 'taken', 'not_taken', 'fenced'] | Shortfall | None"
 
 
 @dataclass(slots=True)
@@ -36,8 +36,10 @@ class Entry:
         facts: what it changes in the row of its run.
         call: what it says of a model call.
         claims: the limits that must hold for it to be stored.
-        verdict: what became of the claims; None until that is known.
+        verdict: what became of its claims, or of its wish to take its run over, or that somebody
+            else owns the run; None until that is known, or where nothing was in question.
         if_begun: whether it is only stored if the call that it ends has begun.
+        takes_over: whether it makes its writer the owner of its run.
 
     The others are those of ``Record``.
     """
@@ -55,14 +57,17 @@ class Entry:
     claims: tuple[Claim, ...] = ()
     verdict: Verdict = None
     if_begun: bool = False
+    epoch: int = 1
+    takes_over: bool = False
 
 
-def encode(record: Record, claims: tuple[Claim, ...] = ()) -> Entry:
+def encode(record: Record, claims: tuple[Claim, ...] = (), *, takes_over: bool = False) -> Entry:
     """Return a record ready to be stored.
 
     Args:
         record: the record.
         claims: the limits that must hold for it to be stored.
+        takes_over: whether it shall make its writer the owner of its run.
 
     Raises:
         TypeError: the body is not JSON, or a field of it that is summed up has a wrong type.
@@ -71,6 +76,8 @@ def encode(record: Record, claims: tuple[Claim, ...] = ()) -> Entry:
     rule = KINDS.get(record.kind)
     if rule is None:
         raise ValueError(f"unknown kind of record {record.kind!r}, known are {', '.join(KINDS)}")
+    if takes_over != (record.kind == "run_resumed"):
+        raise ValueError(f"{record.kind} is no record for that; a run is taken over by take_over")
     try:
         facts, call = _checked(record), call_facts(record)
     except ValueError as error:
@@ -91,6 +98,8 @@ def encode(record: Record, claims: tuple[Claim, ...] = ()) -> Entry:
         facts=facts,
         call=call,
         claims=claims,
+        epoch=record.epoch,
+        takes_over=takes_over,
     )
 
 

@@ -64,10 +64,21 @@ def _advice(error: Exception) -> str:
     return _SQLITE_ADVICE.get(code, "choose another file with --db")
 
 
+class Fenced(JournalFailed):
+    """Somebody else has taken a run over: whoever owned it must stop."""
+
+
+def fenced(run_id: str) -> Fenced:
+    """Return the error of whoever writes into a run that is another's by now."""
+    return Fenced(f"run {run_id} was taken over by another process; this one has stopped it")
+
+
 def report_refusal(entry: Entry) -> None:
     """Log a record that is left out, without its body: a journal never drops one in silence."""
+    why = "its operation already has an outcome; a failure that is tried again needs terminal=False"
+    if entry.verdict == "fenced":
+        why = "another process has taken its run over"
     _log.error(
-        "the journal refused a record: its operation already has an outcome; "
-        "a failure that is tried again needs terminal=False",
+        f"the journal refused a record: {why}",
         extra={"run_id": entry.run_id, "kind": entry.kind, "op": entry.op, "bytes": entry.size},
     )

@@ -31,6 +31,15 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenOver:
+    """What ``run_resumed`` says about the new owner of its run."""
+
+    pid: int | None
+    host: str | None
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """What the last record of a run says about it."""
 
@@ -50,7 +59,7 @@ class Call:
     cost_nano_usd: int
 
 
-Facts = Start | End | Call | None
+Facts = Start | TakenOver | End | Call | None
 
 
 def facts_of(kind: str, body: Mapping[str, Any], cost_nano_usd: int) -> Facts:
@@ -70,6 +79,9 @@ def facts_of(kind: str, body: Mapping[str, Any], cost_nano_usd: int) -> Facts:
             output_tokens=count_in(usage, "output_tokens"),
             cost_nano_usd=cost_nano_usd,
         )
+    if kind == "run_resumed":
+        pid, host = field_in(body, "pid", int), field_in(body, "host", str)
+        return TakenOver(pid, host, count_in(body, "epoch"))
     if rule.status == "running":
         target, trace_id = field_in(body, "target", str), field_in(body, "trace_id", str)
         return Start(
@@ -100,6 +112,7 @@ class RunState:
         next_seq: the number of the next record.
         started_seq: the number of its ``run_started``, whose body has the input.
         ended_seq: the number of its last record, whose body has the output.
+        epoch: the how-manieth owner it has.
 
     The others are those of ``RunRow``.
     """
@@ -123,6 +136,7 @@ class RunState:
     next_seq: int = 1
     started_seq: int | None = None
     ended_seq: int | None = None
+    epoch: int = 1
 
     @classmethod
     def first(cls, run_id: str, at: float) -> RunState:
@@ -140,10 +154,24 @@ class RunState:
                 self.started_seq, self.started_at = seq, at
                 self.target, self.pid, self.host = facts.target, facts.pid, facts.host
                 self.trace_id = facts.trace_id or self.trace_id
+            case TakenOver():
+                self.pid, self.host, self.epoch = facts.pid, facts.host, facts.epoch
             case End() if self.ended_seq is None:
                 self.ended_seq, self.ended_at = seq, at
                 self.status, self.error, self.reason = facts.status, facts.error, facts.reason
         return seq
+
+    def is_fenced(self, epoch: int) -> bool:
+        """Whether somebody else owns the run now."""
+        return epoch != self.epoch
+
+    def may_be_taken(self, epoch: int) -> bool:
+        """Whether a new owner may take it over: it runs, and nobody did so meanwhile.
+
+        Args:
+            epoch: the number that the new owner would have.
+        """
+        return self.status == "running" and self.started_seq is not None and epoch == self.epoch + 1
 
     def _add(self, call: Call) -> None:
         self.calls += 1
@@ -175,6 +203,7 @@ class RunState:
             cost_nano_usd=known_cost(cost, calls, self.errors, self.unpriced_calls),
             pid=self.pid,
             host=self.host,
+            epoch=self.epoch,
         )
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runtime.journal.entry import encode
-from runtime.journal.faults import JournalFailed, report_refusal
+from runtime.journal.faults import JournalFailed, fenced, report_refusal
 from runtime.journal.fold import RunState
+from runtime.journal.liveness import is_dead
 from runtime.journal.memory_calls import MemoryCalls
 from runtime.journal.protocol import check_limit
 from runtime.journal.records import EventRow, JournalStatistics
@@ -77,13 +78,34 @@ class MemoryJournal:
         self._check_open()
         entry = encode(record)
         with self._lock:
+            self._check_owner(entry)
             self._take(entry)
+
+    async def take_over(self, record: Record) -> bool:
+        """Become the owner of a run whose process is dead; see ``Journal``."""
+        self._check_open()
+        entry = encode(record, takes_over=True)
+        with self._lock:
+            run = self._runs.get(entry.run_id)
+            state = None if run is None else run.state
+            if state is None or not state.may_be_taken(entry.epoch):
+                return False
+            if not is_dead(state.pid, state.host):
+                return False
+            self._take(entry)
+            return True
+
+    def _check_owner(self, entry: Entry) -> None:
+        run = self._runs.get(entry.run_id)
+        if run is not None and run.state.is_fenced(entry.epoch):
+            raise fenced(entry.run_id)
 
     async def admit(self, record: Record, claims: tuple[Claim, ...]) -> Shortfall | None:
         """Take the beginning of a call if its worst case fits; see ``Journal``."""
         self._check_open()
         entry = encode(record, claims)
         with self._lock:
+            self._check_owner(entry)
             short = self._calls.shortfall(entry)
             if short is None:
                 self._take(entry)

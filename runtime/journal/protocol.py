@@ -26,6 +26,7 @@ class Journal(Protocol):
         Raises:
             TypeError: the body is not JSON, or a field of it that is summed up has a wrong type.
             ValueError: the kind is unknown, or a number or a text cannot be stored.
+            Fenced: another process has taken the run over.
             JournalFailed: the journal is closed.
         """
 
@@ -41,6 +42,21 @@ class Journal(Protocol):
 
         Returns:
             The limit that it does not fit into; None when it is noted and its cost reserved.
+
+        Raises:
+            TypeError: as ``append``.
+            ValueError: as ``append``.
+            JournalFailed: the journal is closed, dead, or could not write for too long.
+        """
+
+    async def take_over(self, record: Record) -> bool:
+        """Become the owner of a run that goes on: whoever owned it can write nothing any more.
+
+        Args:
+            record: a ``run_resumed`` with the next ``epoch``, ``pid`` and ``host``.
+
+        Returns:
+            Whether it is ours: it runs, its process is dead, and nobody was faster.
 
         Raises:
             TypeError: as ``append``.

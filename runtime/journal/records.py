@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "run_started",
+    "run_resumed",
     "delegation_sent",
     "delegation_started",
     "delegation_completed",
@@ -52,6 +53,7 @@ class KindRule:
 KINDS: Mapping[str, KindRule] = MappingProxyType(
     {
         "run_started": KindRule(status="running"),
+        "run_resumed": KindRule(),
         "delegation_sent": KindRule(),
         "delegation_started": KindRule(),
         "delegation_completed": KindRule(terminal=True),
@@ -93,6 +95,7 @@ class Record:
         cost_nano_usd: what it cost; counted into the run for outcomes of invocations.
         terminal: whether it is the outcome of ``op``. None means as ``KINDS`` says; False is for
             a failure that the same operation will try again.
+        epoch: the how-manieth owner of the run wrote it; only the last one may.
     """
 
     run_id: str
@@ -102,6 +105,7 @@ class Record:
     at: float
     cost_nano_usd: int = 0
     terminal: bool | None = None
+    epoch: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,7 @@ class RunRow:
             answered.
         pid: the process that started it.
         host: the machine that started it.
+        epoch: the how-manieth owner it has: 1 until it is resumed.
     """
 
     run_id: str
@@ -169,6 +174,7 @@ class RunRow:
     cost_nano_usd: int | None
     pid: int | None
     host: str | None
+    epoch: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ import anyio
 from runtime.journal.backlog import Backlog
 from runtime.journal.bell import Bell
 from runtime.journal.entry import encode, withdrawal
-from runtime.journal.faults import JournalFailed, JournalUnusable, describe
+from runtime.journal.faults import JournalFailed, JournalUnusable, describe, fenced
+from runtime.journal.ledger import Shortfall
 from runtime.journal.reader import Reader
 from runtime.journal.records import JournalStatistics
 from runtime.journal.schema import Synchronous
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from runtime.journal.ledger import Balance, Claim, Scope, Shortfall
+    from runtime.journal.ledger import Balance, Claim, Scope
     from runtime.journal.query import CallQuery, Filed
     from runtime.journal.records import EventRow, Record, RunRow, RunStatus
 
@@ -126,7 +127,17 @@ class SqliteJournal:
 
     def append(self, record: Record) -> None:
         """Take a record; see ``Journal``."""
+        if self._writer.fenced.get(record.run_id, 0) >= record.epoch:
+            raise fenced(record.run_id)
         self._backlog.put(encode(record))
+
+    async def take_over(self, record: Record) -> bool:
+        """Become the owner of a run whose process is dead; see ``Journal``."""
+        self._check_open()
+        entry = encode(record, takes_over=True)
+        self._backlog.put(entry)
+        await self._until(lambda: entry.verdict is not None)
+        return entry.verdict == "taken"
 
     async def admit(self, record: Record, claims: tuple[Claim, ...]) -> Shortfall | None:
         """Take the beginning of a call if its worst case fits; see ``Journal``.
@@ -144,7 +155,9 @@ class SqliteJournal:
                 with suppress(JournalFailed):  # closed: the next to open finds it
                     self._backlog.put(withdrawal(record))
             raise
-        return None if entry.verdict == "admitted" else entry.verdict
+        if entry.verdict == "fenced":
+            raise fenced(record.run_id)
+        return entry.verdict if isinstance(entry.verdict, Shortfall) else None
 
     async def room(self) -> None:
         """Wait while ``high_water`` records wait, until less than half of it do.

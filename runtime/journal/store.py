@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from runtime.journal.books import Books
 from runtime.journal.faults import JournalUnusable, describe
 from runtime.journal.fold import COLUMNS, RunState, values_of
+from runtime.journal.liveness import is_dead
 from runtime.journal.lock import FileLock
 from runtime.journal.schema import BUSY_TIMEOUT_MS, connect
 
@@ -37,8 +38,8 @@ _CHECKPOINT_WAIT_MS = 100
 _RECORD_FAULTS = (sqlite3.IntegrityError, sqlite3.DataError)
 
 _INSERT = """
-    INSERT INTO journal (run_id, seq, at, kind, op, terminal, cost_nano_usd, body, sha256)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO journal (run_id, seq, epoch, at, kind, op, terminal, cost_nano_usd, body, sha256)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _KEEP = "INSERT OR IGNORE INTO blob (sha256, data) VALUES (?, ?)"
 _LOAD = f"SELECT {', '.join(COLUMNS)} FROM run WHERE run_id = ?"  # noqa: S608  # our own columns
@@ -48,7 +49,7 @@ _SAVE = (
 )
 
 Verdicts: TypeAlias = "list[tuple[Entry, Verdict]]"
-_Row = tuple[str, int, float, str, str, bool, int, str | None, bytes | None]
+_Row = tuple[str, int, int, float, str, str, bool, int, str | None, bytes | None]
 
 
 class Store:
@@ -107,7 +108,7 @@ class Store:
                     refused, verdicts = self._insert_singly(group)
         for entry, verdict in verdicts:
             entry.verdict = verdict
-        return refused
+        return refused + [entry for entry, verdict in verdicts if verdict == "fenced"]
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -134,6 +135,11 @@ class Store:
         rows: list[_Row] = []
         verdicts: Verdicts = []
         for entry in entries:
+            standing = self._standing(entry, states)
+            if standing is not None:
+                verdicts.append((entry, standing))
+            if standing in {"fenced", "not_taken"}:
+                continue
             if entry.claims:
                 short = books.shortfall(entry)
                 verdicts.append((entry, short or "admitted"))
@@ -142,7 +148,7 @@ class Store:
             elif entry.if_begun and not books.is_running(entry):
                 continue
             books.take(entry)
-            state = states.setdefault(entry.run_id, self._state(entry))
+            state = states[entry.run_id]
             rows.append(_row(entry, state.take(entry.at, entry.facts), large))
         self._connection.executemany(_INSERT, rows)
         if large:
@@ -161,6 +167,14 @@ class Store:
                 self._forget()  # what is known has counted a record that is not there
                 refused.append(entry)
         return refused, verdicts
+
+    def _standing(self, entry: Entry, states: dict[str, RunState]) -> Verdict:
+        """Return whether a record's writer owns its run, where that is in question."""
+        state = states.setdefault(entry.run_id, self._state(entry))
+        if not entry.takes_over:
+            return "fenced" if state.is_fenced(entry.epoch) else None
+        is_free = state.may_be_taken(entry.epoch) and is_dead(state.pid, state.host)
+        return "taken" if is_free else "not_taken"
 
     def _state(self, entry: Entry) -> RunState:
         state = self._states.get(entry.run_id)
@@ -228,6 +242,7 @@ def _row(entry: Entry, seq: int, large: dict[bytes, str]) -> _Row:
     return (
         entry.run_id,
         seq,
+        entry.epoch,
         entry.at,
         entry.kind,
         entry.op,

@@ -72,6 +72,7 @@ class Writer:
         error: why the group in hand could not be written; None while all is well.
         progress: how far it is.
         ended: whether the thread has let go of the store; nothing is written any more.
+        fenced: runs that somebody else has taken over, and the last epoch that is not theirs.
     """
 
     def __init__(self, open_store: Callable[[], Store], backlog: Backlog, bell: Bell) -> None:
@@ -79,6 +80,7 @@ class Writer:
         self.error: Exception | None = None
         self.progress = Progress()
         self.ended = False
+        self.fenced: dict[str, int] = {}
         self._open_store = open_store
         self._backlog = backlog
         self._bell = bell
@@ -156,6 +158,8 @@ class Writer:
     def _settle(self, group: list[Entry], refused: list[Entry], failures: int) -> None:
         for entry in refused:
             report_refusal(entry)
+            if entry.verdict == "fenced":
+                self.fenced[entry.run_id] = max(entry.epoch, self.fenced.get(entry.run_id, 0))
         if failures:
             _log.info("the journal writes again", extra={"failures": failures})
         self.error = None

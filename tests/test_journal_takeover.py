@@ -1,0 +1,140 @@
+"""Who owns a run: one process at a time, and who was owned it can write nothing any more."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from runtime.journal import Fenced, Journal, MemoryJournal, Record, SqliteJournal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.real_time
+
+
+def dead_pid() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def started(pid: int) -> Record:
+    body = {"target": "t", "pid": pid, "host": socket.gethostname()}
+    return Record("run", "run_started", "", body, 1.0)
+
+
+def resumed(epoch: int, pid: int | None = None) -> Record:
+    body = {"pid": pid or os.getpid(), "host": socket.gethostname(), "epoch": epoch}
+    return Record("run", "run_resumed", f"resumed:{epoch}", body, 2.0, epoch=epoch)
+
+
+def logged(epoch: int, op: str = "x") -> Record:
+    return Record("run", "log", op, {"event": "e"}, 3.0, epoch=epoch)
+
+
+async def write_until_fenced(journal: Journal) -> None:
+    """Write as a former owner: the first may be taken, and is left out when it is committed."""
+    for _ in range(1_000):
+        journal.append(logged(1))
+        await journal.flush()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
+    one: Journal = MemoryJournal()
+    if request.param == "sqlite":
+        one = await SqliteJournal.open(tmp_path / "journal.db", synchronous="normal")
+    yield one
+    await one.close()
+
+
+async def test_a_run_whose_process_is_dead_gets_a_new_owner(journal: Journal) -> None:
+    journal.append(started(dead_pid()))
+    assert await journal.take_over(resumed(2)) is True
+    journal.append(logged(2))
+    await journal.flush()
+    row = await journal.run("run")
+    assert row is not None
+    assert (row.epoch, row.pid, row.status) == (2, os.getpid(), "running")
+    assert [event.kind for event in await journal.events("run")] == [
+        *("run_started", "run_resumed", "log"),
+    ]
+
+
+async def test_a_run_of_a_living_process_is_left_alone(journal: Journal) -> None:
+    journal.append(started(os.getppid()))
+    assert await journal.take_over(resumed(2)) is False
+    row = await journal.run("run")
+    assert row is not None
+    assert row.epoch == 1
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+async def test_who_does_not_know_the_last_owner_does_not_become_one(
+    journal: Journal, epoch: int
+) -> None:
+    journal.append(started(dead_pid()))
+    assert await journal.take_over(resumed(epoch)) is False
+
+
+async def test_a_run_that_is_over_or_was_never_begun_has_no_new_owner(journal: Journal) -> None:
+    assert await journal.take_over(resumed(2)) is False
+    journal.append(started(dead_pid()))
+    journal.append(Record("run", "run_failed", "", {"error": "e", "reason": "r"}, 2.0))
+    assert await journal.take_over(resumed(2)) is False
+
+
+async def test_a_former_owner_is_fenced(journal: Journal) -> None:
+    journal.append(started(dead_pid()))
+    assert await journal.take_over(resumed(2))
+    with pytest.raises(Fenced):
+        await write_until_fenced(journal)
+    begun = {"task": "t", "agent": "a", "provider": "p", "model": "m", "reserved_nano_usd": 1}
+    with pytest.raises(Fenced):
+        await journal.admit(Record("run", "invocation_started", "c", begun, 3.0), ())
+    journal.append(logged(2))
+    await journal.flush()
+    epochs = [event.kind for event in await journal.events("run")]
+    assert epochs == ["run_started", "run_resumed", "log"]
+
+
+async def test_a_run_is_not_resumed_by_an_ordinary_record(journal: Journal) -> None:
+    journal.append(started(dead_pid()))
+    with pytest.raises(ValueError, match="take_over"):
+        journal.append(resumed(2))
+    with pytest.raises(ValueError, match="take_over"):
+        await journal.take_over(logged(2))
+
+
+async def test_of_many_who_want_a_run_one_gets_it(tmp_path: Path) -> None:
+    path, dead = tmp_path / "journal.db", dead_pid()
+    async with AsyncExitStack() as stack:
+        journals = []
+        for _ in range(6):
+            one = await SqliteJournal.open(path, synchronous="normal")
+            stack.push_async_callback(one.close)
+            journals.append(one)
+        journals[0].append(started(dead))
+        await journals[0].flush()
+        won: list[int] = []
+
+        async def want(number: int) -> None:
+            if await journals[number].take_over(resumed(2)):
+                won.append(number)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(6):
+                tasks.start_soon(want, number)
+        assert len(won) == 1
+        loser = journals[(won[0] + 1) % 6]
+        with pytest.raises(Fenced):
+            await write_until_fenced(loser)
