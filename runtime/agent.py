@@ -110,6 +110,8 @@ class Skill:
         style: ``async``, ``thread`` (a plain function, run in a worker thread) or ``inline``.
         wants_context: whether its first parameter is the context of the agent that uses it.
         description: one line about it, for people and models.
+        side_effects: whether doing it twice is not the same as once, so that a use of it that an
+            interruption has left in doubt is not repeated unasked.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Skill:
     style: Literal["async", "thread", "inline"]
     wants_context: bool = False
     description: str = ""
+    side_effects: bool = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, as plain Python."""
@@ -173,7 +176,7 @@ def sag(body: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 def skill(function: Callable[..., Any], /) -> Skill: ...
 @overload
 def skill(
-    *, name: str | None = None, inline: bool = False
+    *, name: str | None = None, inline: bool = False, side_effects: bool = False
 ) -> Callable[[Callable[..., Any]], Skill]: ...
 def skill(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a skill of a function.
@@ -182,7 +185,8 @@ def skill(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         function: the function, when used without parentheses. A plain ``def`` runs in a worker
             thread; a first parameter called ``ctx`` gets the context of the agent that uses it.
         options: ``name`` (default: the function's, in kebab-case), ``inline`` (run a plain
-            function on the event loop: it is quick and never blocks).
+            function on the event loop: it is quick and never blocks), ``side_effects`` (doing it
+            twice is not the same as once: after an interruption it is not repeated unasked).
 
     Raises:
         ConfigurationError: a hint cannot be read, or an option does not fit.
@@ -200,6 +204,7 @@ def make_skill(
     *,
     name: str | None = None,
     inline: bool = False,
+    side_effects: bool = False,
     local_names: Mapping[str, Any] | None = None,
 ) -> Skill:
     """Return the skill that a function defines; see ``skill``."""
@@ -212,7 +217,8 @@ def make_skill(
     )
     is_async = inspect.iscoroutinefunction(function)
     style: Any = "async" if is_async else "inline" if inline else "thread"
-    return Skill(name, function, signature, style, wants_context, first_line(function.__doc__))
+    described = first_line(function.__doc__)
+    return Skill(name, function, signature, style, wants_context, described, side_effects)
 
 
 def make_agent(

@@ -23,6 +23,7 @@ from runtime.activation import Activation
 from runtime.agent_telemetry import AgentTelemetry
 from runtime.bodies import Bodies
 from runtime.context import Context
+from runtime.delegation_steps import go_on, recall
 from runtime.delivery import (
     Answer,
     Sent,
@@ -228,6 +229,9 @@ class Dispatcher:
     ) -> Pending:
         """Check, note and hand over; whatever is wrong becomes a failed Result."""
         sent = Sent(run, activation, delegation, anyio.current_time(), new_pending())
+        if run.recorded is not None and (done := run.recorded.outcome(delegation.op)) is not None:
+            recall(sent, entry.agent, done, run.recorded)
+            return sent.pending
         arguments, fault = check(entry, delegation)
         fault = note_sent(run, delegation, fault)
         if fault is not None:
@@ -312,6 +316,8 @@ class Dispatcher:
         try:
             if place is not None and not place.inside:
                 await place.come_back()  # it crashed, and waited for its restart outside
+            if work.attempts > 1:
+                await go_on(activation.run, activation.delegation.op)
             checked, work.arguments = work.arguments, None
             args, kwargs = checked or arguments_of(agent, activation.delegation)
             answer = await self._bodies.run(context, activation, work.state, args, kwargs)

@@ -116,6 +116,12 @@ class Cancelled(RuntimeFault):
     exit_code = 130
 
 
+class InDoubt(RuntimeFault):
+    """A step with side effects had begun when its run was interrupted: it may have taken place."""
+
+    reason = "in_doubt"
+
+
 class DelegationCycle(RuntimeFault):
     """A stateful agent would wait for itself: it is already busy further up in this run."""
 

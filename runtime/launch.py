@@ -36,7 +36,7 @@ from runtime.invocations.invocation import Doors
 from runtime.invocations.reservation import Reservations
 from runtime.journal import MemoryJournal
 from runtime.models import Models
-from runtime.outcome import RunOptions, RunOutcome
+from runtime.outcome import ResumeOptions, RunOptions, RunOutcome
 from runtime.planner import Planner
 from runtime.pricing import Pricing
 from runtime.routing import Learned
@@ -141,6 +141,22 @@ class System:
         )
         check(start, self.catalog, self._environ)
         return await self._workflows.run(*start)
+
+    async def resume(self, run_id: str, options: ResumeOptions | None = None) -> RunOutcome:
+        """Go on with a run whose process has died, and return what came of it.
+
+        Steps that were done are answered from the journal; those that were in flight are done once
+        more.
+
+        Args:
+            run_id: the run.
+            options: how; None for what it had left of its limits.
+
+        Raises:
+            UnknownName: there is no such run.
+            ConfigurationError: it is over, its process lives, or it was not begun by ``run``.
+        """
+        return await self._workflows.resume(run_id, options or ResumeOptions())
 
     async def close(self) -> None:
         """Begin no more runs and end those that are under way; ``running`` does it on leaving."""

@@ -17,7 +17,7 @@ import anyio
 
 from runtime.errors import StreamInterrupted
 from runtime.estimate import cut_off_usage
-from runtime.messages import ModelReply
+from runtime.messages import ModelEvent, ModelReply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream
 
     from runtime.invocations.invocation import Invocation
-    from runtime.messages import ModelEvent, Usage
+    from runtime.messages import Usage
 
 BUFFER = 64
 
@@ -142,6 +142,21 @@ class Flow:
         self._forget(self)
 
 
+class RecalledFlow:
+    """A streamed answer that was given before: one piece, as the journal has it."""
+
+    def __init__(self, reply: ModelReply) -> None:
+        self.reply = reply
+        self._pieces = [ModelEvent("text", reply.text)] if reply.text else []
+
+    async def next(self) -> ModelEvent | None:
+        """Return the whole text, then None."""
+        return self._pieces.pop() if self._pieces else None
+
+    def close(self, ended_by: str | None = None) -> None:
+        """Do nothing: it was paid before."""
+
+
 class Pieces:
     """One ``async for`` over an answer: when the loop is left, so is the answer."""
 
@@ -170,9 +185,9 @@ class ModelStream:
         start: asks, and returns once there is a first piece.
     """
 
-    def __init__(self, start: Callable[[], Awaitable[Flow]]) -> None:
+    def __init__(self, start: Callable[[], Awaitable[Flow | RecalledFlow]]) -> None:
         self._start = start
-        self._flow: Flow | None = None
+        self._flow: Flow | RecalledFlow | None = None
         self._closed = False
 
     def __aiter__(self) -> AsyncIterator[ModelEvent]:

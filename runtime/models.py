@@ -25,9 +25,10 @@ from runtime.errors import AllTargetsFailed
 from runtime.invocations.beginning import begin
 from runtime.invocations.case import Asker
 from runtime.invocations.denials import denials_noted, note_denied
+from runtime.invocations.recall import StepIsDone, recalled
 from runtime.invocations.waits import sleep_until_circuit
 from runtime.messages import ModelEvent, ModelReply
-from runtime.model_stream import BUFFER, Flow, ModelStream
+from runtime.model_stream import BUFFER, Flow, ModelStream, RecalledFlow
 from runtime.plan_spans import planning
 from runtime.planner import Who, data_classes_of
 from runtime.replies import Replies, Wanted
@@ -140,7 +141,7 @@ class Models:
     def stream(self, activation: Activation, question: Question) -> ModelStream:
         """Return the answer to a question in pieces; its first piece asks. Raises what ask does."""
 
-        async def start() -> Flow:
+        async def start() -> Flow | RecalledFlow:
             activation.check()
             activation.turns += 1
             asking = self._prepare(activation, question, answer_type(str), activation.span)
@@ -219,7 +220,10 @@ class Models:
     async def _call(
         self, asking: Asking, request: ModelRequest, fallen: Fallen | None
     ) -> ModelReply:
-        invocation = await self._begin(asking, request, fallen)
+        try:
+            invocation = await self._begin(asking, request, fallen)
+        except StepIsDone as done:
+            return recalled(asking.asker, request, done.event)
         try:
             with invocation.span.attached(), within(invocation.span):
                 reply = await self._accounts.ask(invocation.request, payer=invocation).reply()
@@ -229,9 +233,14 @@ class Models:
         invocation.completed(reply)
         return reply
 
-    async def _open(self, asking: Asking, request: ModelRequest, fallen: Fallen | None) -> Flow:
+    async def _open(
+        self, asking: Asking, request: ModelRequest, fallen: Fallen | None
+    ) -> Flow | RecalledFlow:
         """Ask for an answer in pieces, and return once there is a first one."""
-        invocation = await self._begin(asking, request, fallen)
+        try:
+            invocation = await self._begin(asking, request, fallen)
+        except StepIsDone as done:
+            return RecalledFlow(recalled(asking.asker, request, done.event))
         flows = asking.activation.flows
         send, receive = anyio.create_memory_object_stream[ModelEvent](BUFFER)
         try:

@@ -60,6 +60,24 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeOptions:
+    """How a run is gone on with.
+
+    Attributes:
+        deadline_s: the seconds it gets; None for what it had left.
+        retry_in_doubt: whether skills with side effects are used again that had begun and of which
+            nobody knows whether they took place.
+        approve: decides about tools that a policy wants approved; None approves none.
+        listener: called with every record that is written from now on.
+    """
+
+    deadline_s: float | None = None
+    retry_in_doubt: bool = False
+    approve: Approve | None = None
+    listener: Callable[[Record], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
     """What came of a run; ``as_json`` is what ``--json`` prints.
 

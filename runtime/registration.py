@@ -18,12 +18,12 @@ from runtime.governance.cost import NANO
 from runtime.traces import Traces
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from decimal import Decimal
 
     from otel import Metrics, Span, Tracing
     from runtime.governance.policy import RunLimit
     from runtime.journal import Kind
+    from runtime.outcome import RunOptions
     from runtime.run import Run
 
 
@@ -58,13 +58,14 @@ def begin_span(run: Run, tracing: Tracing) -> Span:
     return run.span
 
 
-def register(run: Run, payload: Any, argv: Sequence[str]) -> None:
-    """Note that a run begins.
+def register(run: Run, payload: Any, agent: str, options: RunOptions) -> None:
+    """Note that a run begins, and all that it needs to go on in another process.
 
     Args:
         run: the run.
         payload: its input, JSON data.
-        argv: the command line.
+        agent: the slug of the agent that begins.
+        options: how it was started.
 
     Raises:
         InvalidInput: the payload has a number that JSON has none for.
@@ -76,9 +77,17 @@ def register(run: Run, payload: Any, argv: Sequence[str]) -> None:
         "trace_id": f"{run.trace_id:032x}",
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "argv": list(argv),
+        "argv": list(options.argv),
         "budget_nano_usd": run.budget.limit,
-        **({"tenant": run.tenant} if run.tenant else {}),
+        "agent": agent,
+        "deadline_s": options.deadline_s,
+        **_set(
+            tenant=run.tenant,
+            routing=run.routing,
+            wishes=[list(wish) for wish in run.wishes],
+            conversation_id=run.dialogue.conversation_id,
+            session_id=run.dialogue.session_id,
+        ),
     }
     try:
         run.record("run_started", "", body)
@@ -135,3 +144,8 @@ def ended_by(error: BaseException) -> tuple[str, str]:
         return "cancelled", "it was cancelled"
     reason = error.reason if isinstance(error, RuntimeFault) else "crashed"
     return reason, f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def _set(**said: Any) -> dict[str, Any]:
+    """Return what is said, without what is empty."""
+    return {name: value for name, value in said.items() if value}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runtime.journal import Journal, Shortfall
     from runtime.journal.records import Kind
     from runtime.messages import Usage
+    from runtime.recorded import Recorded
     from runtime.routing import Wish
     from runtime.traces import Traces
 
@@ -131,6 +132,9 @@ class Run:
         self._settled: anyio.Event | None = None
         self._bodies = 0
         self._quiet: anyio.Event | None = None
+        self.recorded: Recorded | None = None
+        self.retries_in_doubt = False
+        self.epoch = 1
 
     def __repr__(self) -> str:
         return f"<Run {self.id} {self.target} {self.totals} {self.budget!r}>"
@@ -148,7 +152,9 @@ class Run:
             ValueError: a number or a text in it cannot be stored.
             JournalFailed: the journal is closed.
         """
-        record = Record(self.id, kind, op, body, self._clock(), cost)
+        if self.recorded is not None and self.recorded.is_noted(kind, op):
+            return  # the code runs again, and this was noted the first time
+        record = Record(self.id, kind, op, body, self._clock(), cost, epoch=self.epoch)
         self.journal.append(record)
         self._tell(record)
 
@@ -175,7 +181,7 @@ class Run:
         Raises:
             JournalFailed: the journal cannot be written.
         """
-        record = Record(self.id, kind, op, body, at)
+        record = Record(self.id, kind, op, body, at, epoch=self.epoch)
         short = await self.journal.admit(record, claims)
         if short is None:
             self._tell(record)
@@ -236,8 +242,17 @@ class Run:
         """Return the id of a step whose content has a digest; see ``operation``."""
         name = f"{kind}:{digest[:16]}"
         key = f"{parent}/{name}" if parent else name
-        count = self._operations[key] = self._operations.get(key, 0) + 1
-        return f"{key}:{count}"
+        while True:
+            count = self._operations[key] = self._operations.get(key, 0) + 1
+            op = f"{key}:{count}"
+            if self.recorded is None or not self.recorded.is_to_be_another(op):
+                return op
+
+    def steps_again(self, parent: str) -> None:
+        """Count the steps below one from the beginning: its code runs again."""
+        below = f"{parent}/"
+        for key in [key for key in self._operations if key.startswith(below)]:
+            del self._operations[key]
 
     def task_id(self, agent: str) -> str:
         """Return a short name for a new task of ``agent``, unique in this run."""

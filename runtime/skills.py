@@ -17,6 +17,7 @@ from runtime.blocking import BlockingContext
 from runtime.errors import DeadlineExceeded, InvalidInput, InvalidOutput, PolicyDenied
 from runtime.explicit import FOR_THE_RUNTIME
 from runtime.signature import to_json
+from runtime.skill_steps import recalled_skill, step_of_skill
 from runtime.threads import Threads
 
 if TYPE_CHECKING:
@@ -95,8 +96,10 @@ class Skills:
         by_model = call_id is not None
         foreign = () if by_model else FOR_THE_RUNTIME
         own = found.signature.without(payload, foreign)
+        op, done = step_of_skill(run, delegation.op, found, given)
+        if done is not None:
+            return recalled_skill(found, done)
         await self._check_permission(activation, found, given, own)
-        op = run.operation(delegation.op, found.name, given)
         run.record("skill_started", op, {"skill": found.name, "input": given})
         span = self._start_span(activation, found.name, call_id or op, found.description)
         activation.tool_calls += 1
@@ -118,7 +121,8 @@ class Skills:
         except BaseException as error:
             reason = activation.reason_of(error)
             span.end(error_type=reason, message=str(error))
-            run.record("skill_failed", op, {"error": str(error), "reason": reason})
+            why = {"error": str(error), "reason": reason, "error_class": type(error).__name__}
+            run.record("skill_failed", op, why)
             raise
         finally:
             if self._metrics.on:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,22 +16,26 @@ from runtime.errors import (
     ConfigurationError,
     RuntimeFault,
 )
+from runtime.governance.budget import Budget
 from runtime.governance.cost import usd
 from runtime.identity import new_run_id
 from runtime.messages import Delegation
-from runtime.outcome import RunOptions, RunOutcome
+from runtime.outcome import ResumeOptions, RunOptions, RunOutcome
 from runtime.registration import begin_span, budget_of, ended_by, register, sign_off
+from runtime.resumption import take_over
 from runtime.run import Run
 from runtime.signature import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from otel import Metrics, Tracing
     from runtime.dispatch import Dispatcher
     from runtime.governance.policy import RunLimit
     from runtime.journal import Journal
     from runtime.messages import Result
+    from runtime.recorded import Recorded
+    from runtime.resumption import Resumable
     from runtime.routing import Wish
 
 CLOSE_S = 5.0  # what runs that are under way get to end when the system stops
@@ -88,6 +94,43 @@ class Workflows:
             JournalFailed: the journal cannot be written.
         """
         run_id = options.run_id or new_run_id(int(self._clock() * 1_000))
+        async with self._noted(run_id):
+            if options.run_id and await self._journal.run(run_id) is not None:
+                raise ConfigurationError(f"run {run_id} is in the journal already")
+            run = self._new(run_id, target, payload, options, wishes)
+            given, started = to_json(payload), anyio.current_time()
+            root = self._root(run, agent, given, _usual(options.deadline_s))
+            begin = partial(register, run, given, agent, options)
+            return await self._carry_out(run, root, started, begin)
+        raise Cancelled(f"run {run_id} was ended, as the system is being stopped")
+
+    async def resume(self, run_id: str, options: ResumeOptions) -> RunOutcome:
+        """Go on with a run whose process has died, and return what came of it.
+
+        Args:
+            run_id: the run.
+            options: how.
+
+        Raises:
+            UnknownName: there is no such run.
+            ConfigurationError: it is over, its process lives, or it was never meant for that.
+            Cancelled: the system is being stopped.
+            JournalFailed: the journal cannot be read or written.
+        """
+        async with self._noted(run_id):
+            found = await take_over(self._journal, run_id, self._clock())
+            run, started = self._again(found, options), anyio.current_time()
+            left = found.time_left(DEFAULT_DEADLINE_S)
+            deadline_s = left if options.deadline_s is None else options.deadline_s
+            root = self._root(run, found.agent, found.payload, deadline_s)
+            outcome = await self._carry_out(run, root, started, _nothing)
+            _tell_orphans(run, found.recorded)
+            return outcome
+        raise Cancelled(f"run {run_id} was ended, as the system is being stopped")
+
+    @asynccontextmanager
+    async def _noted(self, run_id: str) -> AsyncIterator[None]:
+        """Note that a run is under way, so that it can be ended."""
         if self._closed:
             raise Cancelled(f"the system is being stopped; run {run_id} was not begun")
         if run_id in self._under_way:
@@ -95,15 +138,11 @@ class Workflows:
         with anyio.CancelScope() as scope:
             self._under_way[run_id] = scope
             try:
-                if options.run_id and await self._journal.run(run_id) is not None:
-                    raise ConfigurationError(f"run {run_id} is in the journal already")
-                run = self._new(run_id, target, payload, options, wishes)
-                return await self._run(run, agent, payload, options)
+                yield
             finally:
                 del self._under_way[run_id]
                 if not self._under_way:
                     self._idle.set()
-        raise Cancelled(f"run {run_id} was ended, as the system is being stopped")
 
     async def close(self) -> None:
         """Begin no more runs, end those that are under way, and wait for their last records."""
@@ -138,29 +177,44 @@ class Workflows:
             listener=options.listener,
         )
 
-    async def _run(self, run: Run, agent: str, payload: Any, options: RunOptions) -> RunOutcome:
-        given = to_json(payload)
-        started = anyio.current_time()
+    def _again(self, found: Resumable, options: ResumeOptions) -> Run:
+        run = Run(
+            found.run_id,
+            found.target,
+            budget=Budget(found.budget_nano_usd),
+            journal=self._journal,
+            clock=self._clock,
+            wishes=found.wishes,
+            routing=found.routing,
+            tenant=found.tenant,
+            dialogue=found.dialogue,
+            approve=options.approve,
+            listener=options.listener,
+        )
+        run.epoch, run.recorded = found.epoch, found.recorded
+        run.retries_in_doubt = options.retry_in_doubt
+        run.budget.settle(0, found.recorded.spent)
+        return run
+
+    def _root(self, run: Run, agent: str, payload: Any, deadline_s: float) -> Delegation:
         span = begin_span(run, self._tracing)
-        limit = options.deadline_s
-        root = Delegation(
+        return Delegation(
             run.task_id(agent),
             agent,
-            given,
+            payload,
             run_id=run.id,
             op=run.operation("", agent, None),
-            deadline=started + (DEFAULT_DEADLINE_S if limit is None else limit),
+            deadline=anyio.current_time() + deadline_s,
             traceparent=span.traceparent,
         )
-        with scoped(Scope({"run_id": run.id}, span)):
-            return await self._carry_out(run, root, started, options)
 
     async def _carry_out(
-        self, run: Run, root: Delegation, started: float, options: RunOptions
+        self, run: Run, root: Delegation, started: float, begin: Callable[[], None]
     ) -> RunOutcome:
         try:
-            register(run, root.input, options.argv)
-            result = await self._dispatcher.run_root(run, root)
+            begin()
+            with scoped(Scope({"run_id": run.id}, run.span)):
+                result = await self._dispatcher.run_root(run, root)
         except BaseException as error:
             try:
                 sign_off(run, started, *ended_by(error), metrics=self._metrics)
@@ -195,3 +249,25 @@ class Workflows:
         how = result.reason, result.error
         sign_off(run, started, *how, output=outcome.output, metrics=self._metrics)
         return outcome
+
+
+def _usual(deadline_s: float | None) -> float:
+    return DEFAULT_DEADLINE_S if deadline_s is None else deadline_s
+
+
+def _nothing() -> None:
+    """A run that is gone on with was registered before."""
+
+
+def _tell_orphans(run: Run, recorded: Recorded) -> None:
+    """Say which recorded steps the code did not come to any more: it has changed, or is random."""
+    orphans = recorded.orphans()
+    if orphans:
+        logger.warning(
+            "%d recorded steps were not used again: the code has changed, or is not the same each"
+            " time; the first is %s at %s",
+            len(orphans),
+            orphans[0].kind,
+            orphans[0].op,
+            extra={"run_id": run.id},
+        )

@@ -25,6 +25,7 @@ from runtime.identity import new_run_id, wall_clock
 from runtime.invocations.case import Asker
 from runtime.invocations.invocation import Doors
 from runtime.launch import running
+from runtime.outcome import RunOptions
 from runtime.registration import begin_span, budget_of, ended_by, register, sign_off
 from runtime.routing import Wish, choose
 from runtime.run import Run
@@ -165,7 +166,7 @@ async def _noted(wishes: Wishes, system: System, interrupts: Interrupts) -> Asyn
     )
     began = anyio.current_time()
     begin_span(run, system.tracing)
-    register(run, None, wishes.session.argv)
+    register(run, None, "", RunOptions(argv=wishes.session.argv))
     try:
         yield run
     except BaseException as error:

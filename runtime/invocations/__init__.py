@@ -8,6 +8,7 @@ In reading order:
 - ``notes``: what the journal is told; ``denials``: also of what is forbidden
 - ``fate``: what a failed call has cost
 - ``endings``, ``waits``, ``trail``: what it goes through, as spans
+- ``recall``: what was answered before the run was interrupted
 - ``invocation``: one call under way, to its end
 - ``beginning``: ``begin``, how it comes to be
 """

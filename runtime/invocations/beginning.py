@@ -15,6 +15,7 @@ from runtime.invocations.bounds import check_bounds
 from runtime.invocations.endings import Failure, error_type
 from runtime.invocations.invocation import Begun, Invocation
 from runtime.invocations.notes import asked_note
+from runtime.invocations.recall import StepIsDone, step_of
 from runtime.invocations.reservation import reserve
 from runtime.invocations.trail import Trail
 from runtime.invocations.waits import BudgetWait, Clock
@@ -30,6 +31,7 @@ async def begin(asker: Asker, request: ModelRequest, case: Case, doors: Doors) -
     """Reserve the worst case of a call, note that it begins, and start its span.
 
     Raises:
+        StepIsDone: it was made before, and its outcome is in the journal.
         PolicyDenied: nobody knows its price, and a policy forbids such calls.
         BudgetExceeded: what it may cost does not fit, or nobody knows what that is.
         DeadlineExceeded: the deadline passed while other calls held the budget.
@@ -38,6 +40,8 @@ async def begin(asker: Asker, request: ModelRequest, case: Case, doors: Doors) -
     wait = BudgetWait()
     try:
         begun = await _begin(asker, request, case, doors, wait)
+    except StepIsDone:
+        raise
     except BaseException as error:
         failure = Failure(error_type(error, asker.reason_of), str(error))
         wait.in_vain(doors.tracing, asker.span, failure)
@@ -52,12 +56,12 @@ async def _begin(
     await run.journal.room()
     if doors.tracing.holds_up:
         await doors.tracing.room()
+    said = fingerprint(request)
+    digest = request_digest(request, said)
+    op = step_of(asker, digest)
     limited = run.budget.limit is not None or bool(case.terms.limits)
     check_bounds(target, request, case, limited=limited)
     worst = 0 if case.counted is None else worst_case(request, case.counted)
-    said = fingerprint(request)
-    digest = request_digest(request, said)
-    op = run.step(asker.op, "chat", digest)
     await reserve(run, worst, request.deadline, wait)
     try:
         body = asked_note(asker, target, case) | {

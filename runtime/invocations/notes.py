@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from runtime.described import calls_of, reply_digest, tokens_of
@@ -32,7 +33,9 @@ def answered_note(
     asker: Asker, reply: ModelReply, case: Case, *, unpriced: bool, cut_off: bool
 ) -> dict[str, Any]:
     """Return what an answer was, with its words only where the journal may have them."""
-    said = {"text": reply.text, "tool_calls": calls_of(reply)}
+    said: dict[str, Any] = {"text": reply.text, "tool_calls": calls_of(reply)}
+    if reply.state is not None:
+        said["state"] = asdict(reply.state)
     return {
         "task": asker.task_id,
         "model": reply.model,

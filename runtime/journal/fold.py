@@ -204,6 +204,7 @@ class RunState:
             pid=self.pid,
             host=self.host,
             epoch=self.epoch,
+            resumable=bool(started.get("agent")),
         )
 
 

@@ -154,6 +154,7 @@ class RunRow:
         pid: the process that started it.
         host: the machine that started it.
         epoch: the how-manieth owner it has: 1 until it is resumed.
+        resumable: whether its first record says all that is needed to go on with it.
     """
 
     run_id: str
@@ -175,6 +176,7 @@ class RunRow:
     pid: int | None
     host: str | None
     epoch: int = 1
+    resumable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,130 @@
+"""A run whose process has died: what its journal says that is needed to go on with it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, NamedTuple
+
+from runtime.dialogues import Dialogue
+from runtime.errors import ConfigurationError, UnknownName
+from runtime.journal import Record
+from runtime.journal.liveness import is_dead
+from runtime.recorded import Recorded, events_of
+from runtime.routing import Wish
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from runtime.journal import EventRow, Journal, RunRow
+
+
+class Resumable(NamedTuple):
+    """A run that this process owns now, and what it was started with.
+
+    Attributes:
+        run_id: its name.
+        target: the workflow's or agent's name.
+        agent: the slug of the agent that begins.
+        payload: its input.
+        budget_nano_usd: what it may cost; None for no limit.
+        deadline_s: the seconds that it got; None where nobody said.
+        used_s: the seconds for which processes were at work on it.
+        tenant: for whom it is.
+        routing: the routing file to go by.
+        wishes: whom its starter wanted asked.
+        dialogue: the user's conversation.
+        epoch: the how-manieth owner this is.
+        recorded: what it has done.
+    """
+
+    run_id: str
+    target: str
+    agent: str
+    payload: Any
+    budget_nano_usd: int | None
+    deadline_s: float | None
+    used_s: float
+    tenant: str
+    routing: str | None
+    wishes: tuple[Wish, ...]
+    dialogue: Dialogue
+    epoch: int
+    recorded: Recorded
+
+    def time_left(self, usual_s: float) -> float:
+        """Return the seconds that it has left; the time in which nobody did it does not count."""
+        whole = usual_s if self.deadline_s is None else self.deadline_s
+        return max(0.0, whole - self.used_s)
+
+
+async def take_over(journal: Journal, run_id: str, now: float) -> Resumable:
+    """Become the owner of a run whose process has died.
+
+    Args:
+        journal: where it is.
+        run_id: the run.
+        now: the time, in seconds since the Unix epoch.
+
+    Raises:
+        UnknownName: there is no such run.
+        ConfigurationError: it is over, its process lives, somebody else has just taken it over, or
+            its journal does not say how it was started.
+        JournalFailed: the journal cannot be read or written.
+    """
+    row = await journal.run(run_id)
+    if row is None:
+        raise UnknownName(f"no run {run_id!r} is in the journal")
+    check_resumable(row)
+    epoch = row.epoch + 1
+    owner = {"pid": os.getpid(), "host": socket.gethostname(), "epoch": epoch}
+    if not await journal.take_over(
+        Record(run_id, "run_resumed", f"resumed:{epoch}", owner, now, epoch=epoch)
+    ):
+        raise ConfigurationError(f"run {run_id} has just been taken over by another process")
+    events = await events_of(journal, run_id)
+    started = next(event for event in events if event.kind == "run_started")
+    body, recorded = started.body, Recorded(events)
+    return Resumable(
+        run_id=run_id,
+        target=row.target,
+        agent=body["agent"],
+        payload=row.input,
+        budget_nano_usd=body.get("budget_nano_usd"),
+        deadline_s=body.get("deadline_s"),
+        used_s=_used_s(events),
+        tenant=body.get("tenant") or "",
+        routing=body.get("routing"),
+        wishes=tuple(Wish(*wish) for wish in body.get("wishes") or ()),
+        dialogue=Dialogue(body.get("conversation_id"), body.get("session_id")),
+        epoch=epoch,
+        recorded=recorded,
+    )
+
+
+def check_resumable(row: RunRow) -> None:
+    """Refuse a run that is over, or whose process lives.
+
+    Raises:
+        ConfigurationError: it is such a one.
+    """
+    if row.status != "running":
+        raise ConfigurationError(f"run {row.run_id} is over: {row.status}; nothing is left to do")
+    if not row.resumable:
+        raise ConfigurationError(
+            f"run {row.run_id} ({row.target}) cannot be gone on with: run the same command again"
+        )
+    if not is_dead(row.pid, row.host):
+        raise ConfigurationError(
+            f"run {row.run_id} is under way in process {row.pid} on {row.host}; end that first"
+        )
+
+
+def _used_s(events: list[EventRow]) -> float:
+    """Return how long processes were at work on a run."""
+    used, last = 0.0, events[0].at
+    for event in events:
+        if event.kind != "run_resumed":
+            used += max(0.0, event.at - last)
+        last = event.at
+    return used
