@@ -225,12 +225,14 @@ class Models:
         except StepIsDone as done:
             return recalled(asking.asker, request, done.event)
         try:
+            await asking.asker.run.written()
             with invocation.span.attached(), within(invocation.span):
                 reply = await self._accounts.ask(invocation.request, payer=invocation).reply()
         except BaseException as error:
             invocation.failed(error)
             raise
         invocation.completed(reply)
+        await asking.asker.run.written()
         return reply
 
     async def _open(
@@ -244,6 +246,7 @@ class Models:
         flows = asking.activation.flows
         send, receive = anyio.create_memory_object_stream[ModelEvent](BUFFER)
         try:
+            await asking.asker.run.written()
             with within(invocation.span):
                 asked = self._accounts.ask(invocation.request, send, payer=invocation)
         except BaseException as error:

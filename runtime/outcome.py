@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from runtime.approval import Approve
     from runtime.journal import Record
+    from runtime.run import Durability
 
 EXIT_CODES = {
     fault.reason: fault.exit_code
@@ -42,6 +43,10 @@ class RunOptions:
         session_id: the user's session, likewise.
         approve: decides about tools that a policy wants approved; None approves none.
         listener: called with every record of the run.
+        durability: ``fast``: records are on the disk a moment after they were made, and what a
+            kill loses of that moment is done again; ``strict``: what begins is on the disk before
+            it leaves the process, and what is done before anybody sees it. None leaves it to
+            ``MAGSAG_DURABILITY``, and to ``fast`` in the end.
         argv: the command line, for the journal.
     """
 
@@ -56,6 +61,7 @@ class RunOptions:
     session_id: str | None = None
     approve: Approve | None = None
     listener: Callable[[Record], None] | None = None
+    durability: Durability | None = None
     argv: tuple[str, ...] = ()
 
 

@@ -84,6 +84,7 @@ def register(run: Run, payload: Any, agent: str, options: RunOptions) -> None:
         **_set(
             tenant=run.tenant,
             routing=run.routing,
+            durability="" if run.durability == "fast" else run.durability,
             wishes=[list(wish) for wish in run.wishes],
             conversation_id=run.dialogue.conversation_id,
             session_id=run.dialogue.session_id,

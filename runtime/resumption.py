@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runtime.journal import EventRow, Journal, RunRow
+    from runtime.run import Durability
 
 
 class Resumable(NamedTuple):
@@ -34,6 +35,7 @@ class Resumable(NamedTuple):
         routing: the routing file to go by.
         wishes: whom its starter wanted asked.
         dialogue: the user's conversation.
+        durability: what is on the disk before it goes on.
         epoch: the how-manieth owner this is.
         recorded: what it has done.
     """
@@ -49,6 +51,7 @@ class Resumable(NamedTuple):
     routing: str | None
     wishes: tuple[Wish, ...]
     dialogue: Dialogue
+    durability: Durability
     epoch: int
     recorded: Recorded
 
@@ -97,6 +100,7 @@ async def take_over(journal: Journal, run_id: str, now: float) -> Resumable:
         routing=body.get("routing"),
         wishes=tuple(Wish(*wish) for wish in body.get("wishes") or ()),
         dialogue=Dialogue(body.get("conversation_id"), body.get("session_id")),
+        durability=body.get("durability") or "fast",
         epoch=epoch,
         recorded=recorded,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import anyio
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from runtime.traces import Traces
 
 logger = logging.getLogger("runtime.run")
+
+Durability: TypeAlias = Literal["fast", "strict"]
 
 
 @dataclass(slots=True)
@@ -110,6 +112,7 @@ class Run:
         dialogue: Dialogue = NOBODYS,
         approve: Approve | None = None,
         listener: Callable[[Record], None] | None = None,
+        durability: Durability = "fast",
     ) -> None:
         self.id = run_id
         self.trace_id = trace_id_of(run_id)
@@ -126,6 +129,7 @@ class Run:
         self.span: Span | None = None
         self.traces: Traces | None = None
         self.listener = listener
+        self.durability = durability
         self._clock = clock
         self._operations: dict[str, int] = {}
         self._tasks: dict[str, int] = {}
@@ -186,6 +190,18 @@ class Run:
         if short is None:
             self._tell(record)
         return short
+
+    async def written(self, *, always: bool = False) -> None:
+        """Wait until what was noted is on the disk, if this run waits for that.
+
+        Args:
+            always: whether that matters so much here that every run waits.
+
+        Raises:
+            JournalFailed: it cannot be written.
+        """
+        if always or self.durability == "strict":
+            await self.journal.flush()
 
     def _tell(self, record: Record) -> None:
         if self.listener is None:

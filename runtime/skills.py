@@ -101,6 +101,7 @@ class Skills:
             return recalled_skill(found, done)
         await self._check_permission(activation, found, given, own)
         run.record("skill_started", op, {"skill": found.name, "input": given})
+        await run.written(always=found.side_effects)
         span = self._start_span(activation, found.name, call_id or op, found.description)
         activation.tool_calls += 1
         began = anyio.current_time() if self._metrics.on else 0.0
@@ -113,6 +114,7 @@ class Skills:
                 inner = context if by_model else context.for_payload(payload)
                 value, output = await self._call(inner, activation, found, own)
             _completed(run, op, found, output)
+            await run.written(always=found.side_effects)
             if span.is_recording:
                 span.set(execute_tool_end(result_bytes=len(json.dumps(output).encode())))
             if contents is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.catalog import profile_of
 from runtime.directory import suggest
-from runtime.errors import UnknownName
+from runtime.errors import ConfigurationError, UnknownName
 from runtime.outcome import RunOptions
 from runtime.routing import Wish, choose
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from runtime.agent import Agent
     from runtime.catalog import Catalog, WorkflowEntry
     from runtime.directory import Directory
+    from runtime.run import Durability
+
+DURABILITY = "MAGSAG_DURABILITY"
+DURABILITIES: Mapping[str, Durability] = {"fast": "fast", "strict": "strict"}
 
 
 class Start(NamedTuple):
@@ -82,6 +86,7 @@ def resolve(
         session_id=options.session_id,
         approve=options.approve,
         listener=options.listener,
+        durability=options.durability or _durability(environ),
         argv=options.argv,
     )
     return Start(name, slug, payload, resolved, wishes)
@@ -144,3 +149,15 @@ def _set(environ: Mapping[str, str], variable: str) -> str | None:
 
 def _first(values: Iterable[Any]) -> Any:
     return next((value for value in values if value is not None), None)
+
+
+def _durability(environ: Mapping[str, str]) -> Durability:
+    """Return what the environment says.
+
+    Raises:
+        ConfigurationError: that is neither word.
+    """
+    said = _set(environ, DURABILITY) or "fast"
+    if said not in DURABILITIES:
+        raise ConfigurationError(f"{DURABILITY}={said!r} is not known; it is fast or strict")
+    return DURABILITIES[said]

@@ -175,6 +175,7 @@ class Workflows:
             dialogue=named.or_else(dialogue_in(payload)),
             approve=options.approve,
             listener=options.listener,
+            durability=options.durability or "fast",
         )
 
     def _again(self, found: Resumable, options: ResumeOptions) -> Run:
@@ -190,6 +191,7 @@ class Workflows:
             dialogue=found.dialogue,
             approve=options.approve,
             listener=options.listener,
+            durability=found.durability,
         )
         run.epoch, run.recorded = found.epoch, found.recorded
         run.retries_in_doubt = options.retry_in_doubt

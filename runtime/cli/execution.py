@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from runtime.journal import Journal, Record
     from runtime.launch import System
     from runtime.outcome import RunOutcome
+    from runtime.run import Durability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class Order:
         routing: the routing file to go by.
         tenant: for whom it is.
         approve: names or patterns of tools that are approved.
+        durability: what is on the disk before the run goes on.
         database: what ``--db`` says.
         catalog: what ``--catalog`` says.
         as_json: whether one JSON object is wanted.
@@ -73,6 +75,7 @@ class Order:
     routing: str | None
     tenant: str | None
     approve: tuple[str, ...]
+    durability: Durability | None
     database: str | None
     catalog: Path | None
     as_json: bool
@@ -175,6 +178,7 @@ class Execution:
             tenant=order.tenant,
             approve=approval_of(order.approve),
             listener=self._take,
+            durability=order.durability,
             argv=order.session.argv,
         )
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "invoke": Lazy("runtime.cli.invoke:invoke", "Call models: one prompt, or a file of them."),
     "list": Lazy("runtime.cli.listing:listing", "List agents, skills, workflows and providers."),
     "runs": Lazy("runtime.cli.runs:runs", "List past and present runs, the newest first."),
+    "resume": Lazy("runtime.cli.resume:resume", "Go on with runs whose processes were killed."),
     "show": Lazy("runtime.cli.show:show", "Show one run: its outcome and its delegations."),
     "trace": Lazy("runtime.cli.trace:trace", "Draw a run's waterfall, or open it in Jaeger."),
     "explain": Lazy("runtime.cli.explain:explain", "Tell which model would be asked, and why."),

@@ -49,6 +49,13 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Approve this tool, or pattern of tools, where a policy wants that; repeatable.",
     ),
     click.option("--deadline", type=Positive("SECONDS"), help="The seconds it gets."),
+    click.option(
+        "--durability",
+        type=click.Choice(("fast", "strict")),
+        help="fast: what a kill loses of the last moment is done again by resume; strict: what"
+        " begins is on the disk before it leaves the process. [env: MAGSAG_DURABILITY; default:"
+        " fast]",
+    ),
     click.option("--run-id", type=RunId(), help="Its name; by default a new UUIDv7."),
     db_option,
     catalog_option,

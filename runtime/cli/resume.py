@@ -1,0 +1,81 @@
+"""``resume``: go on with runs whose processes have died."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime.cli.options import (
+    Positive,
+    Session,
+    catalog_option,
+    db_option,
+    debug_option,
+    json_option,
+)
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+RESUME_HELP = """Go on with the run RUN_ID, whose process was killed.
+
+RUN_ID is its id, the beginning of it, or "last".
+
+The agents' code runs again from the beginning, and every model call, skill and delegation that was
+completed is answered from the journal: nothing is asked, done or paid twice. What was in flight is
+done once more; a skill with side effects (@skill(side_effects=True)) is not, unless you say so:
+nobody knows whether they took place. The budget goes on where it was, and counts what was in flight
+at its worst; the deadline does not count the time in which nobody was at work.
+
+Where the code has changed since, steps of the same content are still answered from the journal,
+others are new; recorded steps that are not used any more are told in a warning.
+
+\b
+Examples:
+  python -m runtime runs --status lost
+  python -m runtime resume last
+  python -m runtime resume --all
+
+Exit codes are those of `run`; with --all 2 if any run failed. A run that is over, or whose process
+lives, is not resumed (1).
+"""
+
+
+@debug_option
+@click.command(help=RESUME_HELP)
+@click.argument("run_id", required=False)
+@click.option("--all", "everything", is_flag=True, help="Go on with all that have died.")
+@click.option("--deadline", type=Positive("SECONDS"), help="The seconds it gets from now on.")
+@click.option(
+    "--retry-in-doubt",
+    is_flag=True,
+    help="Use skills with side effects again that had begun.",
+)
+@click.option("--approve", multiple=True, metavar="TOOL", help="Approve this tool; repeatable.")
+@db_option
+@catalog_option
+@json_option
+@click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors.")
+@click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too.")
+@click.pass_obj
+def resume(
+    session: Session, /, run_id: str | None, deadline: Decimal | None, **choices: Any
+) -> int:
+    """Go on with runs; see ``RESUME_HELP``."""
+    if (run_id is None) != choices["everything"]:
+        raise click.UsageError("name a run, or give --all")
+    if choices["quiet"] and choices["verbose"]:
+        raise click.UsageError("--quiet and --verbose exclude each other")
+    from runtime.cli.resuming import Continuation, go_on  # noqa: PLC0415  # 0.4 s, not for --help
+
+    return go_on(
+        Continuation(
+            session=session,
+            name=run_id,
+            deadline_s=None if deadline is None else float(deadline),
+            live=sys.stderr.isatty() and not choices["quiet"],
+            **choices,
+        )
+    )

@@ -1,0 +1,176 @@
+"""What ``resume`` does: open the journal and the catalog, and go on with one run, or with all."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from runtime.approval import approval_of
+from runtime.cli.history import History
+from runtime.cli.interrupts import Interrupts
+from runtime.cli.liveness import LOST
+from runtime.cli.logs import log_to
+from runtime.cli.opening import opened
+from runtime.cli.places import catalog_folder, journal_path
+from runtime.cli.report import outcome_of, report, summary
+from runtime.cli.streams import emit, emit_json, prints_to_stderr, say
+from runtime.errors import RuntimeFault
+from runtime.launch import running
+from runtime.outcome import ResumeOptions
+from runtime.resumption import check_resumable
+from runtime.workspace import check_workspace, open_catalog
+
+if TYPE_CHECKING:
+    from runtime.cli.options import Session
+    from runtime.cli.screen import Screen
+    from runtime.journal import Journal, RunRow
+    from runtime.launch import System
+    from runtime.outcome import RunOutcome
+
+MOST_RUNS = 1_000_000  # of --all
+AT_ONCE = 16  # of them
+FAILED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
+    """What ``resume`` was asked to do.
+
+    Attributes:
+        session: the call of the command line.
+        name: the run, as a person names it; None for all.
+        everything: whether all runs are meant whose processes have died.
+        deadline_s: the seconds each gets; None for what it had left.
+        retry_in_doubt: whether skills with side effects are used again that had begun.
+        approve: names or patterns of tools that are approved.
+        db: what ``--db`` says.
+        catalog: what ``--catalog`` says.
+        as_json: whether JSON is wanted.
+        quiet: whether only errors are wanted besides the result.
+        verbose: whether the log of what goes well is wanted.
+        live: whether the tree of agents is to be shown.
+    """
+
+    session: Session
+    name: str | None
+    everything: bool
+    deadline_s: float | None
+    retry_in_doubt: bool
+    approve: tuple[str, ...]
+    db: str | None
+    catalog: Path | None
+    as_json: bool
+    quiet: bool
+    verbose: bool
+    live: bool
+
+
+def go_on(wanted: Continuation) -> int:
+    """Go on with runs, print what came of them, and return the exit code.
+
+    Raises:
+        RuntimeFault: it could not begin, or the journal could not be written.
+    """
+    with prints_to_stderr():
+        outcomes = anyio.run(_carry_out, wanted)
+    if wanted.name is not None:
+        (outcome,) = outcomes
+        report(outcome, as_json=wanted.as_json, quiet=wanted.quiet, kept=True)
+        return outcome.exit_code
+    if wanted.as_json:
+        emit_json([outcome.as_json() for outcome in outcomes])
+    elif outcomes:
+        emit("\n".join(map(summary, outcomes)))
+    elif not wanted.quiet:
+        say("no run has died that could be gone on with")
+    return 0 if all(outcome.ok for outcome in outcomes) else FAILED
+
+
+async def _carry_out(wanted: Continuation) -> list[RunOutcome]:
+    history, interrupts = History(wanted.db), Interrupts()
+    rows = await _rows(history, wanted.name)
+    if not rows:
+        return []
+    screen = _screen(rows[0]) if wanted.live and wanted.name is not None else None
+    stream = None if screen is None else screen.log
+    log_to(stream, wanted.session, verbose=wanted.verbose, quiet=wanted.quiet)
+    check_workspace()
+    catalog = open_catalog(catalog_folder(wanted.catalog, Path.cwd()))
+    options = ResumeOptions(
+        deadline_s=wanted.deadline_s,
+        retry_in_doubt=wanted.retry_in_doubt,
+        approve=approval_of(wanted.approve),
+        listener=None if screen is None else screen.take,
+    )
+    database = journal_path(wanted.db, os.environ, Path.cwd())
+    async with (
+        interrupts.watched(),
+        opened(database) as journal,
+        running(catalog, journal=journal) as system,
+        screen.shown() if screen is not None else nullcontext(),
+    ):
+        return await _resumed(system, rows, options, interrupts, one=wanted.name is not None)
+
+
+async def _rows(history: History, name: str | None) -> list[RunRow]:
+    """Return the runs to go on with.
+
+    Raises:
+        UnknownName: no run is called so.
+        ConfigurationError: it is over, or its process lives.
+    """
+    if name is None:
+        lost = await history.runs(MOST_RUNS, LOST)
+        return [row for row in reversed(lost) if row.resumable]
+    row = await history.find(name)
+    check_resumable(row)
+    return [row]
+
+
+async def _resumed(
+    system: System, rows: list[RunRow], options: ResumeOptions, interrupts: Interrupts, *, one: bool
+) -> list[RunOutcome]:
+    """Go on with some runs side by side, and return what came of them, in their order."""
+    found: dict[str, RunOutcome] = {}
+    limit = anyio.CapacityLimiter(AT_ONCE)
+
+    async def resume(row: RunRow) -> None:
+        async with limit:
+            try:
+                found[row.run_id] = await system.resume(row.run_id, options)
+            except RuntimeFault as error:
+                if one:
+                    raise
+                say(f"error: {error}")
+
+    with interrupts.scope:
+        if one:
+            await resume(rows[0])
+        else:
+            async with anyio.create_task_group() as tasks:
+                for row in rows:
+                    tasks.start_soon(resume, row)
+    if interrupts.scope.cancelled_caught:
+        await _fill_in(system.journal, rows, found)
+    return [found[row.run_id] for row in rows if row.run_id in found]
+
+
+async def _fill_in(journal: Journal, rows: list[RunRow], found: dict[str, RunOutcome]) -> None:
+    """Add what runs came to that a signal has ended."""
+    await journal.flush()
+    for row in rows:
+        if row.run_id not in found:
+            ended = await journal.run(row.run_id)
+            if ended is not None and ended.status != "running":
+                found[row.run_id] = outcome_of(ended)
+
+
+def _screen(row: RunRow) -> Screen:
+    from runtime.cli.screen import Screen  # noqa: PLC0415  # rich: only where a terminal is
+
+    return Screen(row.target)

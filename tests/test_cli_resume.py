@@ -1,0 +1,128 @@
+"""``resume``: processes that are really killed, by the command line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli_workspace import command, environment, make_workspace, run_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.real_time
+
+SLOW = """\
+import time
+from runtime import Context, mag, sag, skill
+
+
+@skill
+def nap(number: int) -> int:
+    with open("naps.txt", "a") as file:
+        file.write(f"{number}\\n")
+    time.sleep(0.3 if number == 3 else 0)
+    return number
+
+
+@mag
+async def naps(ctx: Context) -> dict:
+    return {"text": str([await ctx.use(nap, number) for number in range(1, 6)])}
+"""
+ENTRY = """\
+name: naps
+role: mag
+description: Takes five naps.
+entrypoint: agents/naps.py:naps
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    make_workspace(tmp_path)
+    (tmp_path / "agents" / "naps.py").write_text(SLOW)
+    (tmp_path / "catalog" / "agents" / "naps.yaml").write_text(ENTRY)
+    return tmp_path
+
+
+def killed_run(workspace: Path, run_id: str) -> None:
+    """Start a run, and kill it in its third nap."""
+    naps = workspace / "naps.txt"
+    naps.unlink(missing_ok=True)
+    environ = environment(MAGSAG_DB=str(workspace / "journal.db"))
+    argv = command("run", "naps", "--run-id", run_id, "--durability", "strict")
+    with subprocess.Popen(
+        argv, cwd=workspace, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        while not (naps.exists() and "3" in naps.read_text()):
+            time.sleep(0.005)  # noqa: TID251  # a process of its own takes its time
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+def test_a_killed_run_is_lost_and_then_gone_on_with(workspace: Path) -> None:
+    killed_run(workspace, "one")
+    listed = json.loads(run_process(workspace, "runs", "--status", "lost", "--json").stdout)
+    assert [row["run_id"] for row in listed] == ["one"]
+    done = run_process(workspace, "resume", "one", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["output"] == {"text": "[1, 2, 3, 4, 5]"}
+    assert (workspace / "naps.txt").read_text().split() == ["1", "2", "3", "3", "4", "5"]
+    shown = run_process(workspace, "show", "one")
+    assert "completed" in shown.stdout
+    again = run_process(workspace, "resume", "one")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "run one is over: completed" in again.stderr
+
+
+def test_all_that_were_killed_are_gone_on_with(workspace: Path) -> None:
+    for name in ("one", "two", "three"):
+        killed_run(workspace, name)
+    done = run_process(workspace, "resume", "--all", "--json")
+    assert done.returncode == 0, done.stderr
+    outcomes = json.loads(done.stdout)
+    assert [each["run_id"] for each in outcomes] == ["one", "two", "three"]
+    assert {each["status"] for each in outcomes} == {"completed"}
+    again = run_process(workspace, "resume", "--all")
+    assert (again.returncode, again.stdout) == (0, "")
+    assert "no run has died" in again.stderr
+
+
+def test_of_two_who_resume_a_run_one_does(workspace: Path) -> None:
+    killed_run(workspace, "one")
+    environ = environment(MAGSAG_DB=str(workspace / "journal.db"))
+    both = [
+        subprocess.Popen(
+            command("resume", "one", "--json"), cwd=workspace, env=environ,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    said = [process.communicate() for process in both]
+    codes = sorted(process.returncode for process in both)
+    assert codes == [0, 1], said
+    assert (workspace / "naps.txt").read_text().split() == ["1", "2", "3", "3", "4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "words"),
+    [
+        (("resume",), 1, "name a run, or give --all"),
+        (("resume", "x", "--all"), 1, "name a run, or give --all"),
+        (("resume", "nobody"), 1, "no run 'nobody'"),
+        (("resume", "--all", "-q", "-v"), 1, "exclude each other"),
+    ],
+)
+def test_what_cannot_be_resumed_is_one_clear_error(
+    workspace: Path, argv: tuple[str, ...], code: int, words: str
+) -> None:
+    done = run_process(workspace, *argv)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert words in done.stderr
+    assert "internal error" not in done.stderr

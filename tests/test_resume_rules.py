@@ -1,0 +1,278 @@
+"""The rules of going on: crashes of a living run, doubts, money, deadlines, changed code."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runtime import Context, ResumeOptions, mag, running, sag, skill
+from runtime.errors import ConfigurationError, InDoubt, UnknownName
+from runtime.journal import EventRow, MemoryJournal, Record
+from runtime.recorded import Recorded, RecordedFailure, failure_of
+from tests.chat_server import chat_server, completion
+from tests.echoes import at, catalog_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.agent import Agent
+    from runtime.journal import Journal
+    from runtime.outcome import RunOutcome
+
+RUN = "01997f2e-0000-7000-8000-000000000001"
+DONE: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_done() -> None:
+    DONE.clear()
+
+
+def dead_pid() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+@skill(inline=True, side_effects=True)
+def pay(amount: int) -> str:
+    """Pay."""
+    DONE.append(f"paid {amount}")
+    return f"receipt {amount}"
+
+
+@skill(inline=True)
+def look(amount: int) -> str:
+    """Look."""
+    DONE.append(f"looked at {amount}")
+    return f"saw {amount}"
+
+
+@mag
+async def payer(ctx: Context) -> list[str]:
+    """Look, then pay."""
+    return [await ctx.use(look, 1), await ctx.use(pay, 2), await ctx.ask("and now?")]
+
+
+async def recorded_until(
+    agent: Agent, stop: Callable[[Record], bool], *, agents: tuple[Agent, ...] = ()
+) -> list[Record]:
+    """Return the records of a whole run, up to the one that is said."""
+    kept: list[Record] = []
+    is_over = False
+
+    class Listening(MemoryJournal):
+        def append(self, record: Record) -> None:
+            nonlocal is_over
+            if not is_over:
+                kept.append(record)
+            is_over = is_over or stop(record)
+            super().append(record)
+
+        async def admit(self, record: Record, claims: Any) -> Any:
+            nonlocal is_over
+            if not is_over:
+                kept.append(record)
+            is_over = is_over or stop(record)
+            return await super().admit(record, claims)
+
+    async with running(agents=(agent, *agents), environ={}, journal=Listening()) as system:
+        await system.run(agent)
+    DONE.clear()
+    return kept
+
+
+async def resumed(
+    agent: Agent,
+    records: list[Record],
+    options: ResumeOptions | None = None,
+    *,
+    agents: tuple[Agent, ...] = (),
+) -> tuple[RunOutcome, Journal]:
+    """Go on with a run whose process died after some records."""
+    journal = MemoryJournal()
+    for record in records:
+        body = dict(record.body)
+        if record.kind == "run_started":
+            body |= {"pid": dead_pid(), "host": socket.gethostname()}
+        journal.append(Record(record.run_id, record.kind, record.op, body, record.at,
+                              record.cost_nano_usd))  # fmt: skip
+    async with running(agents=(agent, *agents), environ={}, journal=journal) as system:
+        outcome = await system.resume(records[0].run_id, options)
+        return outcome, journal
+
+
+def ends(kind: str, which: str = "") -> Callable[[Record], bool]:
+    return lambda record: record.kind == kind and which in record.op
+
+
+@pytest.mark.real_time
+async def test_what_was_done_is_not_done_again() -> None:
+    records = await recorded_until(payer, ends("skill_completed", "/pay:"))
+    outcome, _ = await resumed(payer, records)
+    assert outcome.output == ["saw 1", "receipt 2", "and now?"]
+    assert DONE == []
+
+
+@pytest.mark.real_time
+async def test_a_skill_with_side_effects_that_had_begun_is_in_doubt() -> None:
+    records = await recorded_until(payer, ends("skill_started", "/pay:"))
+    outcome, _ = await resumed(payer, records)
+    assert (outcome.status, outcome.reason) == ("failed", InDoubt.reason)
+    assert "resume with --retry-in-doubt" in (outcome.error or "")
+    assert DONE == []
+    outcome, _ = await resumed(payer, records, ResumeOptions(retry_in_doubt=True))
+    assert (outcome.output, DONE) == (["saw 1", "receipt 2", "and now?"], ["paid 2"])
+
+
+@pytest.mark.real_time
+async def test_a_skill_without_side_effects_that_had_begun_is_used_once_more() -> None:
+    records = await recorded_until(payer, ends("skill_started", "/look:"))
+    outcome, _ = await resumed(payer, records)
+    assert outcome.ok, outcome.error
+    assert DONE == ["looked at 1", "paid 2"]
+
+
+@pytest.mark.real_time
+async def test_money_that_was_spent_and_what_was_in_flight_count_against_the_budget() -> None:
+    records = [
+        Record(RUN, "run_started", "", {
+            "target": "payer", "agent": "payer", "input": None, "budget_nano_usd": 100,
+            "deadline_s": None, "trace_id": "0" * 31 + "1",
+        }, 1.0),
+        Record(RUN, "invocation_started", "x/chat:1:1", {"reserved_nano_usd": 30}, 1.0),
+        Record(RUN, "invocation_retried", "x/chat:1:1", {"reserved_nano_usd": 30}, 1.0),
+        Record(RUN, "invocation_started", "x/chat:2:1", {"reserved_nano_usd": 50}, 1.0),
+        Record(RUN, "invocation_completed", "x/chat:2:1", {"settled_nano_usd": 7}, 1.0, 7),
+    ]  # fmt: skip
+    journal = MemoryJournal()
+    for record in records:
+        journal.append(record)
+    found = Recorded(await journal.events(RUN))
+    assert found.spent == 67
+    assert [event.op for event in found.in_flight()] == ["x/chat:1:1"]
+
+
+@pytest.mark.real_time
+async def test_steps_that_the_code_does_not_come_to_any_more_are_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    records = await recorded_until(payer, ends("skill_completed", "/look:"))
+
+    @mag(name="payer")
+    async def changed(ctx: Context) -> list[str]:
+        return [await ctx.ask("something else")]
+
+    with caplog.at_level(logging.WARNING):
+        outcome, _ = await resumed(changed, records)
+    assert outcome.output == ["something else"]
+    assert "1 recorded steps were not used again" in caplog.text
+
+
+@pytest.mark.real_time
+async def test_only_a_run_that_died_is_resumed() -> None:
+    records = await recorded_until(payer, lambda _: False)
+    with pytest.raises(ConfigurationError, match="is over: completed"):
+        await resumed(payer, records)
+    async with running(agents=(payer,), environ={}) as system:
+        with pytest.raises(UnknownName):
+            await system.resume("nobody")
+
+
+@pytest.mark.real_time
+async def test_it_gets_the_time_that_it_had_left() -> None:
+    records = await recorded_until(payer, ends("skill_completed", "/look:"))
+    late = [
+        Record(r.run_id, r.kind, r.op, r.body, r.at + (3_601 if n else 0), r.cost_nano_usd)
+        for n, r in enumerate(records)
+    ]
+    outcome, _ = await resumed(payer, late)
+    assert outcome.reason == "deadline"
+    outcome, _ = await resumed(payer, late, ResumeOptions(deadline_s=60))
+    assert outcome.ok
+
+
+# --- a body that crashes in a living run ---------------------------------------------------------
+
+ATTEMPTS: list[int] = []
+
+
+@sag
+async def crashes_once(ctx: Context) -> list[str]:
+    """Ask, pay, crash the first time, ask again."""
+    first = await ctx.ask("before the crash")
+    receipt = await ctx.use(pay, 5)
+    ATTEMPTS.append(1)
+    if len(ATTEMPTS) == 1:
+        raise ZeroDivisionError
+    return [first, receipt, await ctx.ask("after the crash")]
+
+
+@mag
+async def above(ctx: Context) -> list[str]:
+    """Delegate."""
+    return (await ctx.delegate(crashes_once)).unwrap()
+
+
+@pytest.mark.real_time
+async def test_a_body_that_crashed_goes_on_from_its_steps_and_pays_nothing_twice() -> None:
+    ATTEMPTS.clear()
+    asked: list[str] = []
+
+    def answer(body: dict[str, Any]) -> Any:
+        asked.append(body["messages"][-1]["content"])
+        return completion(f"<{asked[-1]}>")
+
+    with chat_server(answer) as server:
+        catalog = catalog_of({"home": at(server.url)})
+        async with running(catalog, agents=(above, crashes_once), environ={}) as system:
+            outcome = await system.run(above)
+    assert outcome.output == ["<before the crash>", "receipt 5", "<after the crash>"]
+    assert asked == ["before the crash", "after the crash"]
+    assert (DONE, outcome.usage["calls"]) == (["paid 5"], 2)
+
+
+@sag
+async def fails_once(ctx: Context) -> str:
+    """Use a skill that fails the first time, and crash of it."""
+    return await ctx.use(flaky)
+
+
+@skill(inline=True)
+def flaky() -> str:
+    """Fail the first time."""
+    DONE.append("tried")
+    if len(DONE) == 1:
+        raise ZeroDivisionError("the first time")
+    return "well"
+
+
+@mag
+async def above_flaky(ctx: Context) -> str:
+    """Delegate."""
+    return (await ctx.delegate(fails_once)).unwrap()
+
+
+@pytest.mark.real_time
+async def test_what_failed_in_a_living_run_is_tried_again() -> None:
+    async with running(agents=(above_flaky, fails_once), environ={}) as system:
+        outcome = await system.run(above_flaky)
+    assert (outcome.output, DONE) == ("well", ["tried", "tried"])
+
+
+def test_a_failure_is_raised_as_the_class_that_it_was_where_that_is_known() -> None:
+    def failed(name: str, **body: Any) -> Exception:
+        said = {"error": "e", "error_class": name, **body}
+        return failure_of(EventRow(1, 1.0, "skill_failed", "op", said, 0))
+
+    assert type(failed("ValueError")) is ValueError
+    assert type(failed("RateLimitError", attempts=2)).__name__ == "RateLimitError"
+    assert type(failed("DeadlineExceeded")).__name__ == "DeadlineExceeded"
+    unknown = failed("MyError")
+    assert isinstance(unknown, RecordedFailure)
+    assert (unknown.error_class, str(unknown)) == ("MyError", "e")
