@@ -11,13 +11,12 @@ import math
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from otel.certificates import check_files
 from otel.outage import Outage
+from otel.stock import arguments_of, hear_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,8 +59,7 @@ class WatchedExporter(SpanExporter):
         self._outage = Outage(endpoint)
         self._closed = False
         self._closes_at = math.inf
-        for name in _EXPORTERS_LOGGERS:
-            logging.getLogger(name).addFilter(_to_outage)  # adding it twice adds it once
+        hear_first(_EXPORTERS_LOGGERS, _to_outage)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send one batch, with the retries of the exporter; blocks until its timeout at worst."""
@@ -118,48 +116,15 @@ def otlp_exporter(settings: ExportSettings) -> SpanExporter:
     Raises:
         TelemetryMisconfigured: a file with a certificate or a key is not there.
     """
-    check_files(settings)
-    return _grpc(settings) if settings.protocol == "grpc" else _http(settings)
-
-
-def _http(settings: ExportSettings) -> SpanExporter:
-    from opentelemetry.exporter.otlp.proto.http import (  # noqa: PLC0415 - only where it is used
-        Compression,
-        trace_exporter,
-    )
-
-    return trace_exporter.OTLPSpanExporter(
-        endpoint=settings.endpoint,
-        headers=dict(settings.headers),
-        timeout=settings.timeout_s,
-        compression=Compression(settings.compression),
-        certificate_file=settings.certificate,
-        client_key_file=settings.client_key,
-        client_certificate_file=settings.client_certificate,
-    )
-
-
-def _grpc(settings: ExportSettings) -> SpanExporter:
-    import grpc  # type: ignore[import-untyped]  # noqa: PLC0415 - it ships no types; 0.1 s
-    from opentelemetry.exporter.otlp.proto.grpc import trace_exporter  # noqa: PLC0415 - as above
-
-    compressions = {"none": grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip}
-    credentials = None
-    if not settings.insecure:
-        credentials = grpc.ssl_channel_credentials(
-            root_certificates=_content(settings.certificate),
-            private_key=_content(settings.client_key),
-            certificate_chain=_content(settings.client_certificate),
+    arguments = arguments_of(settings)
+    if settings.protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc import (  # noqa: PLC0415 - only where it is used
+            trace_exporter as grpc_exporter,
         )
-    return trace_exporter.OTLPSpanExporter(
-        endpoint=settings.endpoint,
-        insecure=settings.insecure,
-        credentials=credentials,
-        headers=dict(settings.headers),
-        timeout=settings.timeout_s,
-        compression=compressions[settings.compression],
+
+        return grpc_exporter.OTLPSpanExporter(**arguments)
+    from opentelemetry.exporter.otlp.proto.http import (  # noqa: PLC0415 - as above
+        trace_exporter as http_exporter,
     )
 
-
-def _content(path: str | None) -> bytes | None:
-    return None if path is None else Path(path).read_bytes()
+    return http_exporter.OTLPSpanExporter(**arguments)

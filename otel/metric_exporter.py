@@ -12,12 +12,11 @@ import logging
 import re
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
 
-from otel.certificates import check_files
+from otel.stock import arguments_of, hear_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,10 +70,7 @@ class WatchedMetricExporter(MetricExporter):
         self._heard: list[str] = []  # of the last batch
         self._has_no_place = False
         self._closed = False
-        for name in _EXPORTERS_LOGGERS:
-            filters = logging.getLogger(name).filters
-            if _to_watcher not in filters:
-                filters.insert(0, _to_watcher)  # the SDK's own drops what was said just before
+        hear_first(_EXPORTERS_LOGGERS, _to_watcher)
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
@@ -168,48 +164,15 @@ def otlp_metric_exporter(settings: ExportSettings) -> MetricExporter:
     Raises:
         TelemetryMisconfigured: a file with a certificate or a key is not there.
     """
-    check_files(settings)
-    return _grpc(settings) if settings.protocol == "grpc" else _http(settings)
-
-
-def _http(settings: ExportSettings) -> MetricExporter:
-    from opentelemetry.exporter.otlp.proto.http import (  # noqa: PLC0415 - only where it is used
-        Compression,
-        metric_exporter,
-    )
-
-    return metric_exporter.OTLPMetricExporter(
-        endpoint=settings.endpoint,
-        headers=dict(settings.headers),
-        timeout=settings.timeout_s,
-        compression=Compression(settings.compression),
-        certificate_file=settings.certificate,
-        client_key_file=settings.client_key,
-        client_certificate_file=settings.client_certificate,
-    )
-
-
-def _grpc(settings: ExportSettings) -> MetricExporter:
-    import grpc  # type: ignore[import-untyped]  # noqa: PLC0415 - it ships no types; 0.1 s
-    from opentelemetry.exporter.otlp.proto.grpc import metric_exporter  # noqa: PLC0415 - as above
-
-    compressions = {"none": grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip}
-    credentials = None
-    if not settings.insecure:
-        credentials = grpc.ssl_channel_credentials(
-            root_certificates=_content(settings.certificate),
-            private_key=_content(settings.client_key),
-            certificate_chain=_content(settings.client_certificate),
+    arguments = arguments_of(settings)
+    if settings.protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc import (  # noqa: PLC0415 - only where it is used
+            metric_exporter as grpc_exporter,
         )
-    return metric_exporter.OTLPMetricExporter(
-        endpoint=settings.endpoint,
-        insecure=settings.insecure,
-        credentials=credentials,
-        headers=dict(settings.headers),
-        timeout=settings.timeout_s,
-        compression=compressions[settings.compression],
+
+        return grpc_exporter.OTLPMetricExporter(**arguments)
+    from opentelemetry.exporter.otlp.proto.http import (  # noqa: PLC0415 - as above
+        metric_exporter as http_exporter,
     )
 
-
-def _content(path: str | None) -> bytes | None:
-    return None if path is None else Path(path).read_bytes()
+    return http_exporter.OTLPMetricExporter(**arguments)
