@@ -17,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from otel import configure_tracing
 from otel.settings import export_settings
+from otel.span import Link, Span
 from otel.spool.encoding import frame, scope
 from otel.spool.recovery import recover
 from otel.spool.sampling import Sampler
@@ -616,3 +617,15 @@ async def test_a_run_is_held_up_while_there_is_no_room_for_its_spans(collector: 
 @mag
 async def asks(ctx: Context, text: str) -> str:
     return await ctx.ask(text)
+
+
+@pytest.mark.parametrize("ratio", ["0", "1"])
+async def test_a_sub_trace_is_recorded_as_the_span_is_that_it_links_to(
+    collector: Collector, ratio: str
+) -> None:
+    sampled = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": ratio}
+    tracing = configure_tracing(collector.environ | sampled)
+    other = Span(1, 1, flags=1 - int(ratio))
+    tracing.start("sub", trace_id=RUN, links=[Link(other)]).end()
+    assert await tracing.shutdown(PATIENCE_S) is True
+    assert len(collector.collected.spans) == other.flags

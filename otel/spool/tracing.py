@@ -142,7 +142,9 @@ class SpooledTracing(Tracing):
     ) -> Span:
         """Begin a span of some instrumentation; see ``start``."""
         trace = above.trace_id if above is not None else trace_id or random_id(128)
-        if not self._sampled.takes(trace, above):
+        # The root of a sub-trace links to what it would be a child of, and is recorded as that is.
+        decider = links[0].to if above is None and trace_id is not None and links else above
+        if not self._sampled.takes(trace, decider):
             return Span(trace, random_id(64), _NOT_SAMPLED)
         ids = Span(trace, random_id(64))
         start = time.time_ns() if start_time_ns is None else start_time_ns
