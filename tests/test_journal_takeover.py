@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
-from runtime.journal import Fenced, Journal, MemoryJournal, Record, SqliteJournal
+from runtime.journal import Claim, Fenced, Journal, MemoryJournal, Record, Scope, SqliteJournal
+from tests.interrupted import dead_pid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
 pytestmark = pytest.mark.real_time
-
-
-def dead_pid() -> int:
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
-    return process.pid
 
 
 def started(pid: int) -> Record:
@@ -138,3 +131,52 @@ async def test_of_many_who_want_a_run_one_gets_it(tmp_path: Path) -> None:
         loser = journals[(won[0] + 1) % 6]
         with pytest.raises(Fenced):
             await write_until_fenced(loser)
+
+
+async def test_a_former_owner_hears_of_it_when_it_waits_for_its_records(journal: Journal) -> None:
+    journal.append(started(dead_pid()))
+    await journal.flush()
+    journal.check_owner("run", 1)
+    assert await journal.take_over(resumed(2))
+    with suppress(Fenced):
+        journal.append(logged(1))  # a journal on a disk finds it out when it commits
+    await journal.flush()
+    with pytest.raises(Fenced):
+        journal.check_owner("run", 1)
+    journal.check_owner("run", 2)
+
+
+async def test_what_a_former_owner_knew_of_a_run_does_not_replace_what_is_there(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.db"
+    async with AsyncExitStack() as stack:
+        former = await SqliteJournal.open(path, synchronous="normal")
+        stack.push_async_callback(former.close)
+        former.append(started(dead_pid()))
+        await former.flush()
+        owner = await SqliteJournal.open(path, synchronous="normal")
+        stack.push_async_callback(owner.close)
+        assert await owner.take_over(resumed(2))
+        day = "2026-01-01"
+        begun = {"agent": "a", "reserved_nano_usd": 10}
+        claim = Claim(Scope("agent", "a", day, day), 1, "a policy")
+        assert await former.admit(Record("run", "invocation_started", "c", begun, 3.0), (claim,))
+        row = await owner.run("run")
+    assert row is not None
+    assert row.epoch == 2
+
+
+async def test_a_call_that_is_begun_once_more_stays_spent_at_its_worst(journal: Journal) -> None:
+    day = "1970-01-01"
+    begun = {"agent": "a", "reserved_nano_usd": 30}
+    ended = {"settled_nano_usd": 7}
+    journal.append(started(os.getpid()))
+    journal.append(Record("run", "invocation_started", "c", begun, 1.0))
+    journal.append(Record("run", "invocation_started", "c", begun, 2.0))
+    await journal.flush()
+    scope = Scope("agent", "a", day, day)
+    assert await journal.balance(scope) == (30, 30)
+    journal.append(Record("run", "invocation_completed", "c", ended, 3.0))
+    await journal.flush()
+    assert await journal.balance(scope) == (37, 0)

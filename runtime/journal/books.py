@@ -92,6 +92,7 @@ class Books:
         key = (entry.run_id, entry.op)
         match entry.call:
             case Begun() as begun:
+                self._lose(key, begun.at)
                 self._begin(key, begun.row(*key))
             case Retried() as retried:
                 self._retry(key, retried)
@@ -118,6 +119,13 @@ class Books:
         if self._spent:
             spent = ((*key, amount) for key, amount in self._spent.items())
             self._connection.executemany(_SPEND, spent)
+
+    def _lose(self, key: CallKey, at: float) -> None:
+        """A step begins: one that had begun before is lost, and may have cost its worst case."""
+        row = self._changed.get(key) or self._open.get(key) or self._loaded(key)
+        if row is not None and row.status == "running":
+            with self._settled(row):
+                row.lose(at)
 
     def _begin(self, key: CallKey, row: CallRow) -> None:
         self._changed[key] = row

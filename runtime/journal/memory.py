@@ -78,7 +78,7 @@ class MemoryJournal:
         self._check_open()
         entry = encode(record)
         with self._lock:
-            self._check_owner(entry)
+            self.check_owner(entry.run_id, entry.epoch)
             self._take(entry)
 
     async def take_over(self, record: Record) -> bool:
@@ -95,17 +95,18 @@ class MemoryJournal:
             self._take(entry)
             return True
 
-    def _check_owner(self, entry: Entry) -> None:
-        run = self._runs.get(entry.run_id)
-        if run is not None and run.state.is_fenced(entry.epoch):
-            raise fenced(entry.run_id)
+    def check_owner(self, run_id: str, epoch: int) -> None:
+        """Refuse a former owner; see ``Journal``."""
+        run = self._runs.get(run_id)
+        if run is not None and run.state.is_fenced(epoch):
+            raise fenced(run_id)
 
     async def admit(self, record: Record, claims: tuple[Claim, ...]) -> Shortfall | None:
         """Take the beginning of a call if its worst case fits; see ``Journal``."""
         self._check_open()
         entry = encode(record, claims)
         with self._lock:
-            self._check_owner(entry)
+            self.check_owner(entry.run_id, entry.epoch)
             short = self._calls.shortfall(entry)
             if short is None:
                 self._take(entry)
@@ -177,6 +178,18 @@ class MemoryJournal:
                 return []
             first = max(after, 0) + 1
             return [run.event(seq) for seq in range(first, run.state.next_seq)[:limit]]
+
+    async def outcomes(self, run_id: str, op: str) -> list[EventRow]:
+        """Return the outcomes of the steps below one; see ``Journal``."""
+        self._check_open()
+        with self._lock:
+            run = self._runs[run_id]
+            numbered = enumerate(run.entries, 1)
+            return [
+                run.event(seq)
+                for seq, entry in numbered
+                if entry.terminal and entry.op.startswith(f"{op}/")
+            ]
 
     async def calls(self, query: CallQuery) -> list[Filed]:
         """Return calls of the audit trail; see ``Journal``."""

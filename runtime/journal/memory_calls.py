@@ -37,6 +37,7 @@ class MemoryCalls:
         key = (entry.run_id, entry.op)
         match entry.call:
             case Begun() as begun:
+                self._lose(key, begun.at)
                 row = self._rows[key] = begun.row(*key)
                 if row.status == "running":
                     self._running[key] = row
@@ -48,9 +49,18 @@ class MemoryCalls:
                 earlier = row.settled_nano_usd or 0
                 row.end(ended)
                 self._running.pop(key, None)
-                for subject in SUBJECTS:
-                    name = getattr(row, subject)
-                    self._spent[subject, name, row.day] += row.settled - earlier
+                self._spend(row, row.settled - earlier)
+
+    def _lose(self, key: tuple[str, str], at: float) -> None:
+        """A step begins: one that had begun before is lost, and may have cost its worst case."""
+        row = self._running.pop(key, None)
+        if row is not None:
+            row.lose(at)
+            self._spend(row, row.settled)
+
+    def _spend(self, row: CallRow, amount: int) -> None:
+        for subject in SUBJECTS:
+            self._spent[subject, getattr(row, subject), row.day] += amount
 
     def balance(self, scope: Scope) -> Balance:
         """Return what a scope has spent and reserved."""

@@ -81,6 +81,17 @@ class Journal(Protocol):
             JournalFailed: the writer is dead, or could not write for too long.
         """
 
+    def check_owner(self, run_id: str, epoch: int) -> None:
+        """Refuse an owner whose record was refused, as another process has taken the run over.
+
+        Args:
+            run_id: the run.
+            epoch: the how-manieth owner it is.
+
+        Raises:
+            Fenced: it owns the run no more.
+        """
+
     async def close(self) -> None:
         """Flush, then let go of everything. A second call does nothing. Never hangs.
 
@@ -120,6 +131,13 @@ class Journal(Protocol):
 
         Raises:
             ValueError: the limit is below 1.
+            JournalFailed: they cannot be read.
+        """
+
+    async def outcomes(self, run_id: str, op: str) -> list[EventRow]:
+        """Return the outcomes of all steps below one, in any order.
+
+        Raises:
             JournalFailed: they cannot be read.
         """
 

@@ -78,6 +78,12 @@ _EVENTS = """
     WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?
 """
 
+_OUTCOMES = """
+    SELECT seq, at, kind, op, coalesce(body, data), cost_nano_usd
+    FROM journal LEFT JOIN blob USING (sha256)
+    WHERE run_id = ? AND op > ? || '/' AND op < ? || '0' AND terminal = 1
+"""  # 0 comes after the slash; the index of outcomes has them
+
 
 class Reader:
     """Reads a journal's file beside its writer."""
@@ -100,6 +106,10 @@ class Reader:
         """Return a run's events; see ``Journal``."""
         check_limit(limit)
         return await self._rows(_EVENTS, (run_id, after, limit), _event_row)
+
+    async def outcomes(self, run_id: str, op: str) -> list[EventRow]:
+        """Return the outcomes of the steps below one; see ``Journal``."""
+        return await self._rows(_OUTCOMES, (run_id, op, op), _event_row)
 
     async def calls(self, query: CallQuery) -> list[Filed]:
         """Return calls of the audit trail; see ``Journal``."""

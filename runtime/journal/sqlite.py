@@ -127,9 +127,13 @@ class SqliteJournal:
 
     def append(self, record: Record) -> None:
         """Take a record; see ``Journal``."""
-        if self._writer.fenced.get(record.run_id, 0) >= record.epoch:
-            raise fenced(record.run_id)
+        self.check_owner(record.run_id, record.epoch)
         self._backlog.put(encode(record))
+
+    def check_owner(self, run_id: str, epoch: int) -> None:
+        """Refuse a former owner; see ``Journal``."""
+        if self._writer.fenced.get(run_id, 0) >= epoch:
+            raise fenced(run_id)
 
     async def take_over(self, record: Record) -> bool:
         """Become the owner of a run whose process is dead; see ``Journal``."""
@@ -247,6 +251,11 @@ class SqliteJournal:
         """Return a run's events; see ``Journal``."""
         self._check_open()
         return await self._reader.events(run_id, after, limit)
+
+    async def outcomes(self, run_id: str, op: str) -> list[EventRow]:
+        """Return the outcomes of the steps below one; see ``Journal``."""
+        self._check_open()
+        return await self._reader.outcomes(run_id, op)
 
     async def calls(self, query: CallQuery) -> list[Filed]:
         """Return calls of the audit trail; see ``Journal``."""

@@ -131,6 +131,7 @@ class Store:
     def _insert(self, entries: Sequence[Entry]) -> Verdicts:
         books = Books(self._connection, self._calls)
         states: dict[str, RunState] = {}
+        changed: dict[str, RunState] = {}  # only these: what is known of others may be old
         large: dict[bytes, str] = {}
         rows: list[_Row] = []
         verdicts: Verdicts = []
@@ -148,12 +149,12 @@ class Store:
             elif entry.if_begun and not books.is_running(entry):
                 continue
             books.take(entry)
-            state = states[entry.run_id]
+            state = changed[entry.run_id] = states[entry.run_id]
             rows.append(_row(entry, state.take(entry.at, entry.facts), large))
         self._connection.executemany(_INSERT, rows)
         if large:
             self._connection.executemany(_KEEP, large.items())
-        self._connection.executemany(_SAVE, map(values_of, states.values()))
+        self._connection.executemany(_SAVE, map(values_of, changed.values()))
         books.save()
         return verdicts
 
@@ -170,6 +171,8 @@ class Store:
 
     def _standing(self, entry: Entry, states: dict[str, RunState]) -> Verdict:
         """Return whether a record's writer owns its run, where that is in question."""
+        if entry.takes_over and entry.run_id not in states:
+            self._states.pop(entry.run_id, None)  # other processes may have written the run since
         state = states.setdefault(entry.run_id, self._state(entry))
         if not entry.takes_over:
             return "fenced" if state.is_fenced(entry.epoch) else None
