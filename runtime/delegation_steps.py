@@ -7,40 +7,51 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from runtime.delivery import Answer, result_of
+from runtime.delivery import Answer, result_of, room_given_back
 from runtime.errors import InvalidOutput
-from runtime.recorded import Recorded, events_of
+from runtime.recorded import Recorded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runtime.agent import Agent
     from runtime.delivery import Sent
     from runtime.journal import EventRow
-    from runtime.run import Run
+    from runtime.run import Run, Totals
 
 logger = logging.getLogger("runtime.dispatch")
 
 
-def recall(sent: Sent, agent: Agent, done: EventRow, recorded: Recorded) -> None:
-    """Answer a Delegation as it was answered before.
+def recall(sent: Sent, agent: Agent, keeps_state: Callable[[str], bool]) -> bool:
+    """Answer a Delegation as it was answered before, and return whether that could be.
+
+    An agent that keeps its state has lost it with its process: its bodies run again, from their
+    steps, and so do those of whoever has delegated to it.
 
     Args:
         sent: the Delegation.
         agent: whose answer it is.
-        done: its outcome.
-        recorded: what the run has done.
+        keeps_state: whether an agent, by its slug, keeps state from one Delegation to the next.
     """
-    totals = recorded.totals(done.op)
+    recorded, op = sent.run.recorded, sent.delegation.op
+    done = None if recorded is None else recorded.outcome(op)
+    if recorded is None or done is None:
+        return False
+    if any(map(keeps_state, recorded.agents(op))):
+        recorded.works_again(op)
+        return False
     if sent.activation is not None:
-        sent.activation.totals.add(totals)
-    if not recorded.of_live_run:
-        sent.run.totals.add(totals)
-    answer = _answer(agent, done, recorded)
+        sent.activation.totals.add(recorded.totals(op))
+        room_given_back(sent.run, sent.delegation)
+    sent.run.totals.add(recorded.newly_counted(op))
     metrics = done.body.get("metrics") or {}
+    answer = _answer(agent, done, recorded.totals(op))
     sent.pending.set_result(result_of(sent.delegation.task_id, answer, metrics))
+    return True
 
 
-def _answer(agent: Agent, done: EventRow, recorded: Recorded) -> Answer:
-    body, totals = done.body, recorded.totals(done.op)
+def _answer(agent: Agent, done: EventRow, totals: Totals) -> Answer:
+    body = done.body
     if done.kind == "delegation_failed":
         return Answer(None, {}, totals, body.get("reason"), body.get("error"))
     output = body.get("output")
@@ -62,5 +73,8 @@ async def go_on(run: Run, op: str) -> None:
         JournalFailed: the journal cannot be read.
     """
     await run.journal.flush()
-    run.recorded = Recorded(await events_of(run.journal, run.id), of_live_run=True)
+    outcomes = await run.journal.outcomes(run.id, op)
+    if run.recorded is None:
+        run.recorded = Recorded()
+    run.recorded.crashed(op, outcomes)
     run.steps_again(op)

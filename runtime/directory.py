@@ -53,6 +53,11 @@ class Directory:
         if alias is not None:
             self._aliases[alias] = skill
 
+    def keeps_state(self, slug: str) -> bool:
+        """Whether an agent keeps state from one Delegation to the next."""
+        entry = self.agents.get(slug)
+        return entry is not None and entry.agent.per != "delegation"
+
     def slug(self, agent: Agent | str) -> str:
         """Return the slug of an agent; one that is new gets the default limits.
 

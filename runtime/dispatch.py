@@ -229,8 +229,7 @@ class Dispatcher:
     ) -> Pending:
         """Check, note and hand over; whatever is wrong becomes a failed Result."""
         sent = Sent(run, activation, delegation, anyio.current_time(), new_pending())
-        if run.recorded is not None and (done := run.recorded.outcome(delegation.op)) is not None:
-            recall(sent, entry.agent, done, run.recorded)
+        if recall(sent, entry.agent, self._directory.keeps_state):
             return sent.pending
         arguments, fault = check(entry, delegation)
         fault = note_sent(run, delegation, fault)

@@ -42,7 +42,7 @@ from runtime.pricing import Pricing
 from runtime.routing import Learned
 from runtime.rules import Rules
 from runtime.skills import Skills
-from runtime.start import check, resolve
+from runtime.start import check, check_again, resolve
 from runtime.workflow import Workflows
 from runtime.workspace import check_workspace, open_catalog
 
@@ -153,10 +153,12 @@ class System:
             options: how; None for what it had left of its limits.
 
         Raises:
-            UnknownName: there is no such run.
+            UnknownName: there is no such run, or its agent or routing file is not here.
             ConfigurationError: it is over, its process lives, or it was not begun by ``run``.
+            InDoubt: a skill with side effects had begun, and the options do not say to use it.
         """
-        return await self._workflows.resume(run_id, options or ResumeOptions())
+        check = partial(check_again, catalog=self.catalog, directory=self.directory)
+        return await self._workflows.resume(run_id, options or ResumeOptions(), check)
 
     async def close(self) -> None:
         """Begin no more runs and end those that are under way; ``running`` does it on leaving."""

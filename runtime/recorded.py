@@ -4,16 +4,17 @@ The author's code runs again from its beginning, and each step that it comes to 
 id, which is made from the step's content (``Run.operation``). One with an outcome is answered from
 the record; one without was in flight and is done once more; one that the code does not come to any
 more is an orphan.
+
+A body that crashes is started again, and then what had failed in it is tried again, as a step of
+its own: an operation has one outcome. It is known from the journal which failures those are, so a
+run that is killed after a crash goes on as the restarted body did.
 """
 
 from __future__ import annotations
 
-import builtins
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from runtime import errors
-from runtime.errors import DeadlineExceeded, ProviderError, RuntimeFault
 from runtime.journal import KINDS
 from runtime.messages import TOKEN_COUNTS, Usage
 from runtime.run import Totals
@@ -23,122 +24,214 @@ if TYPE_CHECKING:
 
     from runtime.journal import EventRow, Journal
 
-PAGE = 10_000
+PAGE = 1_000
 ONCE = frozenset(("delegation_sent", "invocation_denied", "invocation_cached"))
 BEGINNINGS = frozenset(("delegation_sent", "invocation_started", "skill_started"))
 FAILURES = frozenset(("delegation_failed", "invocation_failed", "skill_failed"))
 
 
 class Recorded:
-    """The records of one run.
+    """The records of one run that its code may come to again.
 
     Attributes:
-        spent: nano-USD that budgets count: what is settled, and the worst case of what is not.
-        events: how many records there are.
-        last_at: when the last of them was written, in seconds since the Unix epoch.
+        beginning: the body of its ``run_started``.
+        used_s: the seconds for which processes were at work on it.
 
     Args:
-        events: all its records.
-        of_live_run: whether the run goes on in this process, and a body of it has crashed: then
-            what is done is counted already, and what failed is tried again.
+        events: the first of its records.
+        retry_in_doubt: whether skills with side effects are used again that may have taken place.
     """
 
-    def __init__(self, events: Iterable[EventRow], *, of_live_run: bool = False) -> None:
-        self.of_live_run = of_live_run
-        self.spent = 0
-        self.events = 0
-        self.last_at = 0.0
+    def __init__(self, events: Iterable[EventRow] = (), *, retry_in_doubt: bool = False) -> None:
+        self._retry_in_doubt = retry_in_doubt
+        self.beginning: Mapping[str, Any] = {}
+        self.used_s = 0.0
+        self._seq = 0
+        self._last_at: float | None = None
+        self._settled = 0
         self._outcomes: dict[str, EventRow] = {}
-        self._begun: dict[str, EventRow] = {}
+        self._begun: dict[str, str] = {}
         self._once: set[tuple[str, str]] = set()
         self._logs: Counter[str] = Counter()
+        self._failed: defaultdict[str, list[EventRow]] = defaultdict(list)
+        self._superseded: set[str] = set()
+        self._doubtful: set[str] = set()
         self._totals: defaultdict[str, Totals] = defaultdict(Totals)
+        self._calls: defaultdict[str, list[str]] = defaultdict(list)
+        self._uncounted: set[str] = set()
         self._reserved: Counter[str] = Counter()
         self._used: set[str] = set()
+        self._agents: defaultdict[str, set[str]] = defaultdict(set)
         for event in events:
             self._take(event)
-        self.spent += sum(self._reserved.values())
 
     def __repr__(self) -> str:
-        return f"<Recorded [{self.events} records, {len(self._outcomes)} outcomes]>"
+        return f"<Recorded [{self._seq} records, {len(self._outcomes)} outcomes]>"
+
+    async def read(self, journal: Journal, run_id: str) -> None:
+        """Take the records of a former process that are not taken yet.
+
+        Raises:
+            JournalFailed: they cannot be read.
+        """
+        while page := await journal.events(run_id, after=self._seq, limit=PAGE):
+            for event in page:
+                self._take(event)
+
+    @property
+    def spent(self) -> int:
+        """Nano-USD that budgets count: what is settled, and the worst case of what is not."""
+        return self._settled + self._reserved.total()
 
     def outcome(self, op: str) -> EventRow | None:
-        """Return how a step ended; None if it did not, or shall be tried again."""
+        """Return how a step ended; None if it did not."""
         event = self._outcomes.get(op)
-        if event is None or (self.of_live_run and event.kind in FAILURES):
-            return None
-        self._used.add(op)
+        if event is not None:
+            self._used.add(op)
         return event
 
+    def agents(self, op: str) -> set[str]:
+        """Return who was at work in former processes on a delegation, and on those below it."""
+        return self._agents[op]
+
+    def works_again(self, op: str) -> None:
+        """Note that the bodies of a delegation and those below it have run in this process."""
+        self._agents.pop(op, None)
+
     def is_to_be_another(self, op: str) -> bool:
-        """Whether a step has an outcome and is tried again: it must not get a second one."""
-        return op in self._outcomes and self.of_live_run and self._outcomes[op].kind in FAILURES
+        """Whether a step has failed and is tried again: it must not get a second outcome."""
+        return op in self._superseded
 
     def is_in_doubt(self, op: str) -> bool:
         """Whether a step had begun and nobody knows whether it took place."""
-        return op in self._begun and op not in self._outcomes
+        return op in self._doubtful or (op in self._begun and not self._retry_in_doubt)
 
     def is_noted(self, kind: str, op: str) -> bool:
         """Whether something is in the journal already that happens again as the code runs again."""
         if kind == "log":
             self._logs[op] -= 1
             return self._logs[op] >= 0
-        return (kind, op) in self._once
+        return (kind, op) in self._once or (op in self._outcomes and KINDS[kind].terminal)
 
     def totals(self, op: str) -> Totals:
         """Return what models were asked below a delegation."""
         return self._totals[op]
 
-    def in_flight(self) -> list[EventRow]:
+    def newly_counted(self, op: str) -> Totals:
+        """Return what former processes asked models in a step or below it, each call only once.
+
+        Args:
+            op: the step; empty for all that is left.
+        """
+        totals = Totals()
+        for call in self._uncounted.intersection(self._calls[op]) if op else set(self._uncounted):
+            self._uncounted.remove(call)
+            _add(totals, self._outcomes[call])
+        return totals
+
+    def in_flight(self) -> list[str]:
         """Return the steps that had begun and not ended."""
-        return [event for op, event in self._begun.items() if op not in self._outcomes]
+        return list(self._begun)
+
+    def in_doubt(self) -> list[str]:
+        """Return the skills with side effects that had begun and not ended."""
+        return [] if self._retry_in_doubt else [skill for skill in self._begun.values() if skill]
 
     def orphans(self) -> list[EventRow]:
         """Return outcomes that the code did not come to, but those below one that it came to."""
+        known = self._used | self._superseded
         return [
             event
             for op, event in self._outcomes.items()
-            if op not in self._used and not any(above in self._used for above in _above(op))
+            if op not in known and not any(above in self._used for above in _above(op))
         ]
 
+    def crashed(self, op: str, outcomes: Iterable[EventRow]) -> None:
+        """The body of a delegation has crashed in this process, and runs again.
+
+        Args:
+            op: the delegation.
+            outcomes: those of all steps below it.
+        """
+        for event in outcomes:
+            if event.op not in self._outcomes:
+                self._keep(event)
+        self._try_again(op)
+
     def _take(self, event: EventRow) -> None:
-        self.events += 1
-        self.last_at = max(self.last_at, event.at)
-        kind, op = event.kind, event.op
-        if kind == "log":
+        kind, op, body = event.kind, event.op, event.body
+        self._seq = event.seq
+        self._count_time(event)
+        if kind == "run_started":
+            self.beginning = body
+        elif kind == "run_resumed":  # what was in flight then is lost, and may be begun once more
+            self._settled += self._reserved.total()
+            self._reserved.clear()
+        elif kind == "delegation_started":
+            self._start(op, body)
+        elif kind == "log":
             self._logs[op] += 1
+        if kind in BEGINNINGS and op not in self._outcomes:
+            self._begun[op] = str(body.get("skill")) if body.get("side_effects") else ""
         if kind in ONCE:
             self._once.add((kind, op))
-        if kind in BEGINNINGS:
-            self._begun.setdefault(op, event)
-        self._reserved[op] += _amount(event.body, "reserved_nano_usd")
+        if "reserved_nano_usd" in body:
+            self._reserved[op] += _amount(body, "reserved_nano_usd")
         rule = KINDS[kind]
-        if rule.terminal and rule.status is None and kind not in ONCE:
-            self._outcomes[op] = event
-            self._once.add((kind, op))
+        if rule.terminal and rule.status is None:
+            self._keep(event)
         if rule.calls:
             self._settle(event)
 
+    def _start(self, op: str, body: Mapping[str, Any]) -> None:
+        for at in (op, *_above(op)):
+            self._agents[at].add(str(body.get("agent")))
+        if body.get("attempt", 1) > 1:
+            self._try_again(op)
+
+    def _count_time(self, event: EventRow) -> None:
+        if self._last_at is not None and event.kind != "run_resumed":
+            self.used_s += max(0.0, event.at - self._last_at)
+        self._last_at = event.at
+
+    def _keep(self, event: EventRow) -> None:
+        """Keep the outcome of a step."""
+        kind, op = event.kind, event.op
+        self._once.add((kind, op))
+        if kind in ONCE:
+            return
+        self._outcomes[op] = event
+        self._begun.pop(op, None)
+        if kind in FAILURES and _was_given_up(event):
+            self._supersede(event)  # nobody has seen how it ended
+        elif kind in FAILURES or event.body.get("cut_off"):
+            self._failed[op.rpartition("/")[0]].append(event)
+        if KINDS[kind].calls:
+            self._calls[op].append(op)
+            for above in _above(op):
+                self._calls[above].append(op)
+                _add(self._totals[above], event)
+
     def _settle(self, event: EventRow) -> None:
-        settled = _amount(event.body, "settled_nano_usd")
-        self.spent += settled if "settled_nano_usd" in event.body else event.cost_nano_usd
+        body = event.body
+        known = "settled_nano_usd" in body
+        self._settled += _amount(body, "settled_nano_usd") if known else event.cost_nano_usd
         self._reserved.pop(event.op, None)
-        cost = None if event.body.get("unpriced") else event.cost_nano_usd
-        failed = event.kind == "invocation_failed"
-        for above in _above(event.op):
-            self._totals[above].add_call(usage_of(event.body), cost, failed=failed)
+        self._uncounted.add(event.op)
+
+    def _try_again(self, op: str) -> None:
+        """A body begins again: what failed in it, or was not read to its end, is no answer."""
+        for event in self._failed.pop(op, ()):
+            self._supersede(event)
+
+    def _supersede(self, event: EventRow) -> None:
+        is_doubtful = event.body.get("in_doubt") and not self._retry_in_doubt
+        (self._doubtful if is_doubtful else self._superseded).add(event.op)
 
 
-async def events_of(journal: Journal, run_id: str) -> list[EventRow]:
-    """Return all records of a run.
-
-    Raises:
-        JournalFailed: they cannot be read.
-    """
-    found: list[EventRow] = []
-    while page := await journal.events(run_id, after=len(found), limit=PAGE):
-        found += page
-    return found
+def _add(totals: Totals, event: EventRow) -> None:
+    cost = None if event.body.get("unpriced") else event.cost_nano_usd
+    totals.add_call(usage_of(event.body), cost, failed=event.kind == "invocation_failed")
 
 
 def usage_of(body: Mapping[str, Any]) -> Usage | None:
@@ -149,43 +242,18 @@ def usage_of(body: Mapping[str, Any]) -> Usage | None:
     return Usage(**{name: said.get(name) or 0 for name in TOKEN_COUNTS})
 
 
-def failure_of(event: EventRow) -> Exception:
-    """Return the error that a step ended with, as far as the journal knows it."""
-    body = event.body
-    name, message = str(body.get("error_class") or ""), str(body.get("error") or "")
-    kind = getattr(errors, name, None)
-    if isinstance(kind, type) and issubclass(kind, ProviderError):
-        fault = kind.__new__(kind)
-        ProviderError.__init__(fault, message, attempts=int(body.get("attempts") or 0))
-        return fault
-    if isinstance(kind, type) and issubclass(kind, DeadlineExceeded):
-        return kind(message)
-    own = getattr(builtins, name, None)
-    if isinstance(own, type) and issubclass(own, Exception):
-        return own(message)
-    return RecordedFailure(message, name)
-
-
-class RecordedFailure(RuntimeFault):
-    """A step failed before, with an error that only its own code could make again.
-
-    Attributes:
-        error_class: the name of that error's class.
-    """
-
-    reason = "failed_before"
-
-    def __init__(self, message: str, error_class: str) -> None:
-        super().__init__(message)
-        self.error_class = error_class
-
-
 def _above(op: str) -> Iterator[str]:
     """Yield the steps that a step is below, outermost first."""
     at = op.find("/")
     while at >= 0:
         yield op[:at]
         at = op.find("/", at + 1)
+
+
+def _was_given_up(event: EventRow) -> bool:
+    """Whether a step was ended from outside, with whoever waited for it."""
+    body = event.body
+    return body.get("reason") == "cancelled" or body.get("error_class") == "CancelledError"
 
 
 def _amount(body: Mapping[str, Any], name: str) -> int:

@@ -34,7 +34,16 @@ def budget_of(budget_usd: Decimal | float | None, limit: RunLimit | None) -> Bud
         budget_usd: what its starter says; None for nothing.
         limit: what policies say; None for nothing.
     """
-    wished = None if budget_usd is None else int(budget_usd * NANO)
+    return limited(None if budget_usd is None else int(budget_usd * NANO), limit)
+
+
+def limited(wished: int | None, limit: RunLimit | None) -> Budget:
+    """Return what a run may spend; see ``budget_of``.
+
+    Args:
+        wished: what its starter says, in nano-USD; None for nothing.
+        limit: what policies say; None for nothing.
+    """
     if limit is not None and (wished is None or limit.amount < wished):
         return Budget(*limit)
     return Budget(wished)

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.dialogues import Dialogue
 from runtime.errors import ConfigurationError, UnknownName
+from runtime.failed_before import in_doubt
 from runtime.journal import Record
 from runtime.journal.liveness import is_dead
-from runtime.recorded import Recorded, events_of
+from runtime.recorded import Recorded
 from runtime.routing import Wish
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any
 
-    from runtime.journal import EventRow, Journal, RunRow
+    from runtime.journal import Journal, RunRow
     from runtime.run import Durability
 
 
@@ -30,7 +32,6 @@ class Resumable(NamedTuple):
         payload: its input.
         budget_nano_usd: what it may cost; None for no limit.
         deadline_s: the seconds that it got; None where nobody said.
-        used_s: the seconds for which processes were at work on it.
         tenant: for whom it is.
         routing: the routing file to go by.
         wishes: whom its starter wanted asked.
@@ -46,7 +47,6 @@ class Resumable(NamedTuple):
     payload: Any
     budget_nano_usd: int | None
     deadline_s: float | None
-    used_s: float
     tenant: str
     routing: str | None
     wishes: tuple[Wish, ...]
@@ -58,44 +58,65 @@ class Resumable(NamedTuple):
     def time_left(self, usual_s: float) -> float:
         """Return the seconds that it has left; the time in which nobody did it does not count."""
         whole = usual_s if self.deadline_s is None else self.deadline_s
-        return max(0.0, whole - self.used_s)
+        return max(0.0, whole - self.recorded.used_s)
 
 
-async def take_over(journal: Journal, run_id: str, now: float) -> Resumable:
+async def take_over(
+    journal: Journal,
+    run_id: str,
+    now: float,
+    *,
+    check: Callable[[Mapping[str, Any]], None],
+    retry_in_doubt: bool = False,
+) -> Resumable:
     """Become the owner of a run whose process has died.
+
+    Everything that may stand in its way is looked at before: who owns a run and cannot go on with
+    it has ended it for ever.
 
     Args:
         journal: where it is.
         run_id: the run.
         now: the time, in seconds since the Unix epoch.
+        check: refuses a run, by what its ``run_started`` says, that cannot go on here.
+        retry_in_doubt: whether skills with side effects are used again that had begun.
 
     Raises:
         UnknownName: there is no such run.
         ConfigurationError: it is over, its process lives, somebody else has just taken it over, or
             its journal does not say how it was started.
+        InDoubt: a skill with side effects had begun, and ``retry_in_doubt`` does not say to use it.
+        RuntimeFault: what ``check`` raises.
         JournalFailed: the journal cannot be read or written.
     """
     row = await journal.run(run_id)
     if row is None:
         raise UnknownName(f"no run {run_id!r} is in the journal")
     check_resumable(row)
+    recorded = Recorded(retry_in_doubt=retry_in_doubt)
+    await recorded.read(journal, run_id)
+    check(recorded.beginning)
+    if skills := recorded.in_doubt():
+        raise in_doubt(skills)
     epoch = row.epoch + 1
     owner = {"pid": os.getpid(), "host": socket.gethostname(), "epoch": epoch}
     if not await journal.take_over(
         Record(run_id, "run_resumed", f"resumed:{epoch}", owner, now, epoch=epoch)
     ):
         raise ConfigurationError(f"run {run_id} has just been taken over by another process")
-    events = await events_of(journal, run_id)
-    started = next(event for event in events if event.kind == "run_started")
-    body, recorded = started.body, Recorded(events)
+    await recorded.read(journal, run_id)
+    return _resumable(row, epoch, recorded)
+
+
+def _resumable(row: RunRow, epoch: int, recorded: Recorded) -> Resumable:
+    body = recorded.beginning
     return Resumable(
-        run_id=run_id,
+        run_id=row.run_id,
         target=row.target,
         agent=body["agent"],
         payload=row.input,
         budget_nano_usd=body.get("budget_nano_usd"),
         deadline_s=body.get("deadline_s"),
-        used_s=_used_s(events),
         tenant=body.get("tenant") or "",
         routing=body.get("routing"),
         wishes=tuple(Wish(*wish) for wish in body.get("wishes") or ()),
@@ -122,13 +143,3 @@ def check_resumable(row: RunRow) -> None:
         raise ConfigurationError(
             f"run {row.run_id} is under way in process {row.pid} on {row.host}; end that first"
         )
-
-
-def _used_s(events: list[EventRow]) -> float:
-    """Return how long processes were at work on a run."""
-    used, last = 0.0, events[0].at
-    for event in events:
-        if event.kind != "run_resumed":
-            used += max(0.0, event.at - last)
-        last = event.at
-    return used

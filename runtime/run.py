@@ -137,7 +137,6 @@ class Run:
         self._bodies = 0
         self._quiet: anyio.Event | None = None
         self.recorded: Recorded | None = None
-        self.retries_in_doubt = False
         self.epoch = 1
 
     def __repr__(self) -> str:
@@ -198,10 +197,12 @@ class Run:
             always: whether that matters so much here that every run waits.
 
         Raises:
+            Fenced: it was refused: another process has taken the run over.
             JournalFailed: it cannot be written.
         """
         if always or self.durability == "strict":
             await self.journal.flush()
+            self.journal.check_owner(self.id, self.epoch)
 
     def _tell(self, record: Record) -> None:
         if self.listener is None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime.errors import InDoubt
-from runtime.recorded import failure_of
+from runtime.errors import DeadlineExceeded
+from runtime.failed_before import failure_of, in_doubt
 
 if TYPE_CHECKING:
     from runtime.agent import Skill
@@ -28,12 +28,8 @@ def step_of_skill(run: Run, parent: str, skill: Skill, given: Any) -> tuple[str,
     op, recorded = run.operation(parent, skill.name, given), run.recorded
     if recorded is None:
         return op, None
-    if recorded.is_in_doubt(op) and skill.side_effects and not run.retries_in_doubt:
-        raise InDoubt(
-            f"skill {skill.name!r} had begun when the run was interrupted, and has side effects:"
-            " nobody knows whether they took place; find out, then resume with --retry-in-doubt to"
-            " do it again"
-        )
+    if skill.side_effects and recorded.is_in_doubt(op):
+        raise in_doubt([skill.name])
     return op, recorded.outcome(op)
 
 
@@ -42,3 +38,16 @@ def recalled_skill(skill: Skill, outcome: EventRow) -> Any:
     if outcome.kind == "skill_failed":
         raise failure_of(outcome)
     return skill.signature.restore(outcome.body.get("output"))
+
+
+def begun_note(skill: Skill, given: Any) -> dict[str, Any]:
+    """Return what is used, on what, and whether that may be done twice."""
+    note = {"skill": skill.name, "input": given}
+    return note | ({"side_effects": True} if skill.side_effects else {})
+
+
+def failed_note(skill: Skill, error: BaseException, reason: str) -> dict[str, Any]:
+    """Return how a use of a skill failed; one that was cut off may have taken place."""
+    note = {"error": str(error), "reason": reason, "error_class": type(error).__name__}
+    was_cut_off = not isinstance(error, Exception) or isinstance(error, DeadlineExceeded)
+    return note | ({"in_doubt": True} if skill.side_effects and was_cut_off else {})

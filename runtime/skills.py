@@ -17,7 +17,7 @@ from runtime.blocking import BlockingContext
 from runtime.errors import DeadlineExceeded, InvalidInput, InvalidOutput, PolicyDenied
 from runtime.explicit import FOR_THE_RUNTIME
 from runtime.signature import to_json
-from runtime.skill_steps import recalled_skill, step_of_skill
+from runtime.skill_steps import failed_note, recalled_skill, step_of_skill
 from runtime.threads import Threads
 
 if TYPE_CHECKING:
@@ -100,7 +100,10 @@ class Skills:
         if done is not None:
             return recalled_skill(found, done)
         await self._check_permission(activation, found, given, own)
-        run.record("skill_started", op, {"skill": found.name, "input": given})
+        note = {"skill": found.name, "input": given}
+        run.record(
+            "skill_started", op, note | ({"side_effects": True} if found.side_effects else {})
+        )
         await run.written(always=found.side_effects)
         span = self._start_span(activation, found.name, call_id or op, found.description)
         activation.tool_calls += 1
@@ -123,8 +126,7 @@ class Skills:
         except BaseException as error:
             reason = activation.reason_of(error)
             span.end(error_type=reason, message=str(error))
-            why = {"error": str(error), "reason": reason, "error_class": type(error).__name__}
-            run.record("skill_failed", op, why)
+            run.record("skill_failed", op, failed_note(found, error, reason))
             raise
         finally:
             if self._metrics.on:

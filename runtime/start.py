@@ -115,6 +115,21 @@ def check(start: Start, catalog: Catalog, environ: Mapping[str, str]) -> None:
         profile_of(provider, catalog.providers[provider], environ)
 
 
+def check_again(beginning: Mapping[str, Any], catalog: Catalog, directory: Directory) -> None:
+    """Refuse to go on with a run where its agent or its routing is not there.
+
+    Args:
+        beginning: what its ``run_started`` says.
+        catalog: routing.
+        directory: the agents.
+
+    Raises:
+        UnknownName: there is no such agent or routing file.
+    """
+    directory.slug(str(beginning.get("agent")))
+    _check_routing(beginning.get("routing"), catalog)
+
+
 def _wishes(
     options: RunOptions, environ: Mapping[str, str], workflow: WorkflowEntry | None
 ) -> tuple[Wish, ...]:
@@ -138,9 +153,13 @@ def _routing(
 ) -> str | None:
     wished = options.routing or _set(environ, "MAGSAG_ROUTING")
     name = wished or (None if workflow is None else workflow.routing)
+    _check_routing(name, catalog)
+    return name
+
+
+def _check_routing(name: str | None, catalog: Catalog) -> None:
     if name is not None and name not in catalog.routings:
         raise UnknownName(f"no routing file is called {name!r}{suggest(name, catalog.routings)}")
-    return name
 
 
 def _set(environ: Mapping[str, str], variable: str) -> str | None:

@@ -16,18 +16,17 @@ from runtime.errors import (
     ConfigurationError,
     RuntimeFault,
 )
-from runtime.governance.budget import Budget
 from runtime.governance.cost import usd
 from runtime.identity import new_run_id
 from runtime.messages import Delegation
 from runtime.outcome import ResumeOptions, RunOptions, RunOutcome
-from runtime.registration import begin_span, budget_of, ended_by, register, sign_off
+from runtime.registration import begin_span, budget_of, ended_by, limited, register, sign_off
 from runtime.resumption import take_over
 from runtime.run import Run
 from runtime.signature import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from otel import Metrics, Tracing
     from runtime.dispatch import Dispatcher
@@ -104,21 +103,28 @@ class Workflows:
             return await self._carry_out(run, root, started, begin)
         raise Cancelled(f"run {run_id} was ended, as the system is being stopped")
 
-    async def resume(self, run_id: str, options: ResumeOptions) -> RunOutcome:
+    async def resume(
+        self, run_id: str, options: ResumeOptions, check: Callable[[Mapping[str, Any]], None]
+    ) -> RunOutcome:
         """Go on with a run whose process has died, and return what came of it.
 
         Args:
             run_id: the run.
             options: how.
+            check: refuses a run, by what its ``run_started`` says, that cannot go on here.
 
         Raises:
             UnknownName: there is no such run.
             ConfigurationError: it is over, its process lives, or it was never meant for that.
+            InDoubt: a skill with side effects had begun, and nobody says to use it again.
             Cancelled: the system is being stopped.
             JournalFailed: the journal cannot be read or written.
         """
         async with self._noted(run_id):
-            found = await take_over(self._journal, run_id, self._clock())
+            doubts = options.retry_in_doubt
+            found = await take_over(
+                self._journal, run_id, self._clock(), check=check, retry_in_doubt=doubts
+            )
             run, started = self._again(found, options), anyio.current_time()
             left = found.time_left(DEFAULT_DEADLINE_S)
             deadline_s = left if options.deadline_s is None else options.deadline_s
@@ -182,7 +188,7 @@ class Workflows:
         run = Run(
             found.run_id,
             found.target,
-            budget=Budget(found.budget_nano_usd),
+            budget=limited(found.budget_nano_usd, self._run_limit),
             journal=self._journal,
             clock=self._clock,
             wishes=found.wishes,
@@ -194,7 +200,6 @@ class Workflows:
             durability=found.durability,
         )
         run.epoch, run.recorded = found.epoch, found.recorded
-        run.retries_in_doubt = options.retry_in_doubt
         run.budget.settle(0, found.recorded.spent)
         return run
 
@@ -218,6 +223,7 @@ class Workflows:
             with scoped(Scope({"run_id": run.id}, run.span)):
                 result = await self._dispatcher.run_root(run, root)
         except BaseException as error:
+            _count_the_rest(run)
             try:
                 sign_off(run, started, *ended_by(error), metrics=self._metrics)
             except RuntimeFault:  # the journal's: what ended the run is what its caller must hear
@@ -226,6 +232,7 @@ class Workflows:
         return self._conclude(run, started, result)
 
     def _conclude(self, run: Run, started: float, result: Result[Any]) -> RunOutcome:
+        _count_the_rest(run)
         cost, totals = run.totals.known_cost, run.totals
         status = "completed" if result.ok else "failed"
         if result.reason == "cancelled":
@@ -255,6 +262,12 @@ class Workflows:
 
 def _usual(deadline_s: float | None) -> float:
     return DEFAULT_DEADLINE_S if deadline_s is None else deadline_s
+
+
+def _count_the_rest(run: Run) -> None:
+    """Count what former processes have asked, and the code has not come to any more."""
+    if run.recorded is not None:
+        run.totals.add(run.recorded.newly_counted(""))
 
 
 def _nothing() -> None:

@@ -24,8 +24,9 @@ from runtime.journal import Record, SqliteJournal
 from tests.echoes import at, catalog_of
 
 if TYPE_CHECKING:
-    from runtime.journal import Claim, Shortfall
+    from runtime.journal import Claim, EventRow, Journal, Shortfall
 
+PAGE = 1_000
 EFFECTS: list[str] = []
 
 
@@ -79,6 +80,14 @@ async def chief(ctx: Context) -> dict[str, Any]:
         "story": "".join(pieces),
         "same": same,
     }
+
+
+async def events_of(journal: Journal, run_id: str) -> list[EventRow]:
+    """Return all records of a run."""
+    found: list[EventRow] = []
+    while page := await journal.events(run_id, after=len(found), limit=PAGE):
+        found += page
+    return found
 
 
 class Killing:

@@ -14,8 +14,9 @@ import anyio
 import pytest
 
 from runtime.journal import EventRow, RunRow, SqliteJournal
-from runtime.recorded import Recorded, events_of
+from runtime.recorded import Recorded
 from tests.chat_server import chat_server, completion
+from tests.resumable import events_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +124,7 @@ def killed(one: World, kill_at: int, *, resume: bool = False) -> bool:
         return False
     _, events = one.journalled()
     prompts = prompts_of(events)
-    under_way = (event.op for event in Recorded(events).in_flight())
+    under_way = Recorded(events).in_flight()
     one.in_flight.update(prompts[op] for op in under_way if op in prompts)
     return True
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from runtime.described import calls_of, reply_digest, tokens_of
+from runtime.failed_before import details_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,6 +57,7 @@ def answered_note(
 
 def failed_note(asker: Asker, error: BaseException, fate: Fate, attempts: int) -> dict[str, Any]:
     """Return how a call failed after how many attempts, and what is known of its cost."""
+    details = details_of(error)
     return {
         "task": asker.task_id,
         "error": str(error),
@@ -64,6 +66,7 @@ def failed_note(asker: Asker, error: BaseException, fate: Fate, attempts: int) -
         "billed": fate.billed,
         "attempts": attempts,
         "settled_nano_usd": fate.settled,
+        **({"details": details} if details else {}),
         **({"unpriced": True} if fate.cost is None else {}),
         **({"usage": tokens_of(fate.usage)} if fate.usage is not None else {}),
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from runtime.failed_before import failure_of
 from runtime.messages import ModelReply, ProviderState, ToolCall, parsed_arguments
-from runtime.recorded import failure_of, usage_of
+from runtime.recorded import usage_of
 
 if TYPE_CHECKING:
     from runtime.invocations.case import Asker
@@ -77,12 +78,10 @@ def reply_of(body: dict[str, Any], request: ModelRequest) -> ModelReply:
 
 
 def _count(asker: Asker, event: EventRow) -> None:
-    """Count a call that was made before, where that was not done in this process."""
+    """Count a call that was made before; in its run only where this process has not made it."""
     recorded = asker.run.recorded
-    usage = usage_of(event.body)
     cost = None if event.body.get("unpriced") else event.cost_nano_usd
-    failed = event.kind == "invocation_failed"
     for totals in asker.totals:
-        totals.add_call(usage, cost, failed=failed)
-    if recorded is not None and not recorded.of_live_run:
-        asker.run.totals.add_call(usage, cost, failed=failed)
+        totals.add_call(usage_of(event.body), cost, failed=event.kind == "invocation_failed")
+    if recorded is not None:
+        asker.run.totals.add(recorded.newly_counted(event.op))
