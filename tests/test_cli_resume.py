@@ -94,6 +94,18 @@ def test_all_that_were_killed_are_gone_on_with(workspace: Path) -> None:
     assert "no run has died" in again.stderr
 
 
+def test_runs_of_another_workspace_are_left_alone_and_told(workspace: Path) -> None:
+    killed_run(workspace, "one")
+    entry = workspace / "catalog" / "agents" / "naps.yaml"
+    entry.unlink()
+    refused = run_process(workspace, "resume", "--all")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "error: run one (naps): no agent 'naps'" in refused.stderr
+    assert "no run has died" not in refused.stderr
+    entry.write_text(ENTRY)
+    assert run_process(workspace, "resume", "--all").returncode == 0
+
+
 def test_of_two_who_resume_a_run_one_does(workspace: Path) -> None:
     killed_run(workspace, "one")
     environ = environment(MAGSAG_DB=str(workspace / "journal.db"))

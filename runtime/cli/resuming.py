@@ -77,7 +77,7 @@ def go_on(wanted: Continuation) -> int:
         RuntimeFault: it could not begin, or the journal could not be written.
     """
     with prints_to_stderr():
-        outcomes = anyio.run(_carry_out, wanted)
+        outcomes, refused = anyio.run(_carry_out, wanted)
     if wanted.name is not None:
         (outcome,) = outcomes
         report(outcome, as_json=wanted.as_json, quiet=wanted.quiet, kept=True)
@@ -86,16 +86,17 @@ def go_on(wanted: Continuation) -> int:
         emit_json([outcome.as_json() for outcome in outcomes])
     elif outcomes:
         emit("\n".join(map(summary, outcomes)))
-    elif not wanted.quiet:
+    elif not wanted.quiet and not refused:
         say("no run has died that could be gone on with")
-    return 0 if all(outcome.ok for outcome in outcomes) else FAILED
+    return FAILED if refused or not all(outcome.ok for outcome in outcomes) else 0
 
 
-async def _carry_out(wanted: Continuation) -> list[RunOutcome]:
+async def _carry_out(wanted: Continuation) -> tuple[list[RunOutcome], int]:
+    """Return what came of the runs, and how many could not go on here."""
     history, interrupts = History(wanted.db), Interrupts()
     rows = await _rows(history, wanted.name)
     if not rows:
-        return []
+        return [], 0
     screen = _screen(rows[0]) if wanted.live and wanted.name is not None else None
     stream = None if screen is None else screen.log
     log_to(stream, wanted.session, verbose=wanted.verbose, quiet=wanted.quiet)
@@ -134,19 +135,26 @@ async def _rows(history: History, name: str | None) -> list[RunRow]:
 
 async def _resumed(
     system: System, rows: list[RunRow], options: ResumeOptions, interrupts: Interrupts, *, one: bool
-) -> list[RunOutcome]:
-    """Go on with some runs side by side, and return what came of them, in their order."""
+) -> tuple[list[RunOutcome], int]:
+    """Go on with some runs side by side.
+
+    Returns:
+        What came of them, in their order, and how many were refused.
+    """
+    refused = 0
     found: dict[str, RunOutcome] = {}
     limit = anyio.CapacityLimiter(AT_ONCE)
 
     async def resume(row: RunRow) -> None:
+        nonlocal refused
         async with limit:
             try:
                 found[row.run_id] = await system.resume(row.run_id, options)
             except RuntimeFault as error:
                 if one:
                     raise
-                say(f"error: {error}")
+                refused += 1
+                say(f"error: run {row.run_id} ({row.target}): {error}")
 
     with interrupts.scope:
         if one:
@@ -157,7 +165,7 @@ async def _resumed(
                     tasks.start_soon(resume, row)
     if interrupts.scope.cancelled_caught:
         await _fill_in(system.journal, rows, found)
-    return [found[row.run_id] for row in rows if row.run_id in found]
+    return [found[row.run_id] for row in rows if row.run_id in found], refused
 
 
 async def _fill_in(journal: Journal, rows: list[RunRow], found: dict[str, RunOutcome]) -> None:
