@@ -8,6 +8,7 @@ Only whole answers are given again, and only where the journal keeps what was an
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
@@ -18,10 +19,11 @@ from runtime.chat_contents import input_of, output_of
 from runtime.chat_spans import start_chat_span
 from runtime.described import fingerprint, reply_digest, request_digest
 from runtime.invocations.notes import asked_note
-from runtime.messages import ModelReply, ToolCall, Usage, parsed_arguments
+from runtime.invocations.recall import reply_of
+from runtime.messages import ModelReply, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from otel import Tracing
     from runtime.invocations.case import Asker, Case
@@ -104,7 +106,7 @@ class Replies:
             del self._under_way[key]
             under_way.over.set()
 
-    async def _find(self, wanted: Wanted, digest: str) -> Mapping[str, Any] | None:
+    async def _find(self, wanted: Wanted, digest: str) -> dict[str, Any] | None:
         run = wanted.asker.run
         await run.journal.flush()  # what was answered a moment ago counts, too
         row = await run.journal.answer(digest, run.tenant, run.now - wanted.ttl_s)
@@ -114,7 +116,7 @@ class Replies:
             return None  # its model wants to see its own thoughts again, and nobody has kept them
         return row.body if row.body.get("finish_reason") in WHOLE else None
 
-    def _again(self, wanted: Wanted, digest: str, body: Mapping[str, Any]) -> ModelReply:
+    def _again(self, wanted: Wanted, digest: str, body: dict[str, Any]) -> ModelReply:
         """Note that an answer is given again, and return it."""
         asker, request, case, _ = wanted
         reply = _reply_of(body, request)
@@ -133,21 +135,11 @@ class Replies:
         return reply
 
 
-def _reply_of(body: Mapping[str, Any], request: ModelRequest) -> ModelReply:
-    """Return an answer as the journal has it."""
-    return ModelReply(
-        text=body["text"],
-        usage=Usage(),
-        model=str(body.get("model") or request.model),
-        tool_calls=tuple(
-            ToolCall(id_, name, parsed_arguments(raw), raw)
-            for id_, name, raw in body.get("tool_calls") or ()
-        ),
-        finish_reason=body["finish_reason"],
-        provider=request.provider,
-        attempts=0,
-        warnings=("this answer was given before, to an equal question",),
-    )
+def _reply_of(body: dict[str, Any], request: ModelRequest) -> ModelReply:
+    """Return an answer as the journal has it: it has cost nothing this time."""
+    said = reply_of(body, request)
+    warnings = ("this answer was given before, to an equal question",)
+    return replace(said, usage=Usage(), attempts=0, request_id=None, warnings=warnings)
 
 
 def _is_reusable(reply: ModelReply) -> bool:
