@@ -26,8 +26,9 @@ RUN_ID is its id, the beginning of it, or "last".
 The agents' code runs again from the beginning, and every model call, skill and delegation that was
 completed is answered from the journal: nothing is asked, done or paid twice. What was in flight is
 done once more; where that is a skill with side effects (@skill(side_effects=True)), the run is not
-gone on with until you say --retry-in-doubt: nobody knows whether they took place. The budget goes on where it was, and counts what was in flight
-at its worst; the deadline does not count the time in which nobody was at work.
+gone on with until you say --retry-in-doubt: nobody knows whether they took place. The budget goes
+on where it was, and counts what was in flight at its worst; the deadline does not count the time in
+which nobody was at work.
 
 Where the code has changed since, steps of the same content are still answered from the journal,
 others are new; recorded steps that are not used any more are told in a warning.
