@@ -20,6 +20,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import httpx  # noqa: F401  # the spool's, as the SDK's is imported here: neither is measured
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
