@@ -163,6 +163,7 @@ class Writer:
         if failures:
             _log.info("the journal writes again", extra={"failures": failures})
         self.error = None
+        self._busy_since = time.monotonic()  # what comes now is a checkpoint: another wait
         self.progress = self.progress.after(group, refused)
 
     def _report(self, error: Exception, failures: int) -> None:
