@@ -51,7 +51,8 @@ def many_files() -> Iterator[int]:
 async def test_a16_a_thousand_of_two_thousand_calls_given_up_leave_nothing_behind() -> None:
     """Some waited and some were in flight; the others are answered as if nothing had happened."""
     limits = {"*": Limits(concurrency=400, concurrency_start=None)}
-    with simulator({"defaults": {"latency": {"uniform": [0.05, 0.3]}}}) as server:
+    # Long enough for a busy server to hear of a hang-up before it has answered.
+    with simulator({"defaults": {"latency": {"uniform": [0.6, 1.2]}}}) as server:
         async with accounts(profile_at(server, limits=limits)) as asked:
             (warm,) = await outcomes(asked, [a_request("warm")])
             before = rss_mb()
