@@ -17,7 +17,7 @@ from runtime.blocking import BlockingContext
 from runtime.errors import DeadlineExceeded, InvalidInput, InvalidOutput, PolicyDenied
 from runtime.explicit import FOR_THE_RUNTIME
 from runtime.signature import to_json
-from runtime.skill_steps import failed_note, recalled_skill, step_of_skill
+from runtime.skill_steps import begun_note, failed_note, recalled_skill, step_of_skill
 from runtime.threads import Threads
 
 if TYPE_CHECKING:
@@ -100,10 +100,7 @@ class Skills:
         if done is not None:
             return recalled_skill(found, done)
         await self._check_permission(activation, found, given, own)
-        note = {"skill": found.name, "input": given}
-        run.record(
-            "skill_started", op, note | ({"side_effects": True} if found.side_effects else {})
-        )
+        run.record("skill_started", op, begun_note(found, given))
         await run.written(always=found.side_effects)
         span = self._start_span(activation, found.name, call_id or op, found.description)
         activation.tool_calls += 1
