@@ -23,7 +23,7 @@ import pytest
 from runtime.journal import JournalFailed, JournalUnusable, Record, SqliteJournal
 from runtime.journal.lock import FileLock
 from runtime.journal.schema import VERSION, connect
-from runtime.journal.store import Store
+from runtime.journal.store import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -246,13 +246,13 @@ async def test_a_reader_that_stays_does_not_stop_the_writer(
 ) -> None:
     wal = path.with_name("journal.db-wal")
     tries: list[int] = []
-    checkpoint = Store._checkpoint
+    checkpoint = FileStore._checkpoint
 
-    def counted(store: Store) -> bool:
+    def counted(store: FileStore) -> bool:
         tries.append(wal.stat().st_size)
         return checkpoint(store)
 
-    monkeypatch.setattr(Store, "_checkpoint", counted)
+    monkeypatch.setattr(FileStore, "_checkpoint", counted)
     async with opened(path, checkpoint_bytes=50_000) as journal:
         journal.append(log())
         await journal.flush()
@@ -454,7 +454,7 @@ async def test_an_unforeseen_error_ends_the_writer_and_tells_everybody(
         raise RuntimeError("a bug")
 
     journal = await SqliteJournal.open(path)
-    monkeypatch.setattr("runtime.journal.store.Store.commit", broken)
+    monkeypatch.setattr("runtime.journal.store.FileStore.commit", broken)
     journal.append(log())
     with anyio.fail_after(PATIENCE_S / 3):  # at once, not after `give_up_s`
         for call in (journal.flush, journal.room):
@@ -502,7 +502,7 @@ async def test_a_log_that_cannot_be_emptied_does_not_stop_the_writer(
     def broken(_store: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr("runtime.journal.store.Store.checkpoint_if_large", broken)
+    monkeypatch.setattr("runtime.journal.store.FileStore.tidy", broken)
     async with opened(path) as journal:
         for number in range(2):
             journal.append(log(number))

@@ -73,7 +73,7 @@ async def pages(
         JournalFailed: they cannot be read.
         KeyboardInterrupt: Ctrl-C was pressed.
     """
-    reader, asked, left = Reader(path), _asked(query), most
+    reader, asked, left = Reader.of(path), _asked(query), most
     with Interrupts() as interrupts:
         while left is None or left > 0:
             page = await reader.calls(asked)

@@ -40,7 +40,7 @@ class History:
         if path is None:
             raise ConfigurationError(f"--db {MEMORY} keeps nothing to look at; name a file")
         self.path = path
-        self._reader = Reader(path.resolve()) if path.is_file() else None
+        self._reader = Reader.of(path.resolve()) if path.is_file() else None
 
     async def runs(self, limit: int, status: str | None) -> list[RunRow]:
         """Return the newest runs, newest first.

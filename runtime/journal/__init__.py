@@ -10,12 +10,16 @@ In reading order:
   asked of it; ``ledger``: what agents, providers and tenants have spent, and limits on that
 - ``entry``: a record checked, encoded and out of its caller's reach
 - ``memory`` with ``memory_calls``: ``MemoryJournal``, for tests and ``--db :memory:``
-- ``sqlite``: ``SqliteJournal``, the default, on top of
+- ``stored``: ``StoredJournal``, what is the same in every database, on top of
 
   - ``backlog`` and ``bell``: from any thread to the writer, and back to the event loop
   - ``writer``: the one thread that commits, in groups, and tries again
-  - ``store``, ``books``, ``schema``, ``backfill``, ``lock``: the database that this thread owns
-  - ``reader``, ``contents``: queries beside it; ``liveness``: whether a process is still there
+  - ``group``, ``books``: what a group comes to, and its calls, on a ``connection``
+  - ``reading``, ``reader``, ``contents``: queries beside it; ``liveness``: whether a process is
+    still there
+
+- ``sqlite``: ``SqliteJournal``, the default, with ``store``, ``schema``, ``backfill`` and ``lock``:
+  the file that the writer's thread owns
 
 - ``search`` with ``search_pattern``, ``search_records``, ``search_scan``, ``search_index`` and
   ``search_file``: where something stands in the records

@@ -10,7 +10,7 @@ from runtime.journal.entry import encode
 from runtime.journal.records import Record
 
 if TYPE_CHECKING:
-    import sqlite3
+    from runtime.journal.connection import Connection
 
 _RECORDS = """
     SELECT run_id, kind, op, coalesce(body, data), at, cost_nano_usd
@@ -23,11 +23,11 @@ _RECORDS = """
 _GROUP = 1_000  # calls that are written at once
 
 
-def file_earlier_calls(connection: sqlite3.Connection) -> None:
+def file_earlier_calls(connection: Connection) -> None:
     """Fold the calls of an earlier version's records, whose agents are in their Delegations.
 
     Raises:
-        sqlite3.Error: the file cannot be read or written.
+        sqlite3.Error: the file cannot be read or written, or what another database raises.
     """
     agents: dict[tuple[str, str], str] = {}
     books = Books(connection, {})

@@ -1,4 +1,4 @@
-"""Model calls and what they cost, as one transaction of a SQLite file sees them.
+"""Model calls and what they cost, as one transaction of a database sees them.
 
 The row of a call that runs is its reservation: what it may cost at worst is counted until its
 outcome replaces it. So nothing can be reserved without a call, and a call that is lost in a crash
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from runtime.journal.calls import CALL_COLUMNS, Begun, CallRow, Ended, Retried, call_values, day_of
@@ -17,9 +18,9 @@ from runtime.journal.ledger import SUBJECTS, Balance, Ledger
 from runtime.journal.liveness import is_dead
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from runtime.journal.connection import Connection
     from runtime.journal.entry import Entry
     from runtime.journal.ledger import Scope, Shortfall
 
@@ -34,16 +35,22 @@ _SAVE = (
 _LOAD = f"SELECT {_COLUMNS} FROM call WHERE run_id = ? AND op = ?"  # noqa: S608  # our own columns
 _SPEND = """
     INSERT INTO spending (subject, name, day, nano_usd) VALUES (?, ?, ?, ?)
-    ON CONFLICT (subject, name, day) DO UPDATE SET nano_usd = nano_usd + excluded.nano_usd
+    ON CONFLICT (subject, name, day) DO UPDATE SET nano_usd = spending.nano_usd + excluded.nano_usd
 """
-_SPENT = """
-    SELECT coalesce(sum(nano_usd), 0) FROM spending
-    WHERE subject = ? AND name = ? AND day BETWEEN ? AND ?
-"""
-_RESERVED = {
+# One statement, so that a call which ends meanwhile in another transaction is in one of the sums.
+BALANCE = {
     subject: f"""
-        SELECT coalesce(sum(reserved_nano_usd), 0) FROM call
-        WHERE status = 'running' AND {subject} = ? AND day BETWEEN ? AND ?
+        SELECT
+            (
+                SELECT coalesce(sum(nano_usd), 0) FROM spending
+                WHERE subject = :subject AND name = :name
+                AND day BETWEEN :first_day AND :last_day
+            ),
+            (
+                SELECT coalesce(sum(reserved_nano_usd), 0) FROM call
+                WHERE status = 'running' AND {subject} = :name
+                AND day BETWEEN :first_day AND :last_day
+            )
     """  # noqa: S608  # one of three columns
     for subject in SUBJECTS
 }
@@ -57,13 +64,21 @@ class Books:
     """The calls of one transaction.
 
     Args:
-        connection: the file, in a transaction.
+        connection: the database, in a transaction.
         open_calls: rows of calls that run, by run and step; kept from one transaction to the next.
+        read: rows that were read in this transaction, None for those that are not there; what is
+            missing here is read when it is needed.
     """
 
-    def __init__(self, connection: sqlite3.Connection, open_calls: dict[CallKey, CallRow]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        open_calls: dict[CallKey, CallRow],
+        read: Mapping[CallKey, CallRow | None] = MappingProxyType({}),
+    ) -> None:
         self._connection = connection
         self._open = open_calls
+        self._read = read
         self._ledger = Ledger(self._stored)
         self._changed: dict[CallKey, CallRow] = {}
         self._spent: defaultdict[tuple[str, str, str], int] = defaultdict(int)
@@ -117,7 +132,8 @@ class Books:
         if self._changed:
             self._connection.executemany(_SAVE, map(call_values, self._changed.values()))
         if self._spent:
-            spent = ((*key, amount) for key, amount in self._spent.items())
+            # In order, so that two writers who wait for each other's rows never do so in a circle.
+            spent = [(*key, amount) for key, amount in sorted(self._spent.items())]
             self._connection.executemany(_SPEND, spent)
 
     def _lose(self, key: CallKey, at: float) -> None:
@@ -164,12 +180,12 @@ class Books:
         return row or self._loaded(key) or CallRow(*key, at, day_of(at))
 
     def _loaded(self, key: CallKey) -> CallRow | None:
+        if key in self._read:
+            return self._read[key]
         found = self._connection.execute(_LOAD, key).fetchone()
         return CallRow(*found) if found else None
 
     def _stored(self, scope: Scope) -> Balance:
-        days = (scope.name, scope.first_day, scope.last_day)
-        execute = self._connection.execute
-        spent = execute(_SPENT, (scope.subject, *days)).fetchone()[0]
-        reserved = execute(_RESERVED[scope.subject], days).fetchone()[0]
-        return Balance(spent, reserved)
+        return Balance(
+            *self._connection.execute(BALANCE[scope.subject], scope._asdict()).fetchone()
+        )

@@ -8,17 +8,17 @@ a time, because a thousand prompts may be a gigabyte.
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from runtime.journal.faults import JournalFailed, describe
+from runtime.journal.reading import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from runtime.journal.calls import CallRow
+    from runtime.journal.connection import Connection
+    from runtime.journal.location import Location
 
 _OUTCOME = """
     SELECT seq, kind, coalesce(body, data) FROM journal LEFT JOIN blob USING (sha256)
@@ -36,24 +36,19 @@ _LAST = 2**63 - 1  # of a call without an outcome: its beginning may be anywhere
 class Contents:
     """Prompts and replies, read beside the journal's writer."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     @classmethod
     @contextmanager
-    def opened(cls, path: Path) -> Iterator[Contents]:
-        """Open a journal's file; it is closed when the block ends.
+    def opened(cls, location: Location) -> Iterator[Contents]:
+        """Open a journal; it is closed when the block ends.
 
         Raises:
-            JournalFailed: it cannot be read.
+            JournalFailed: it cannot be read, now or later in the block.
         """
-        try:
-            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        except sqlite3.Error as error:
-            raise JournalFailed(describe(path, error)) from error
-        with closing(connection):
-            yield cls(path, connection)
+        with reading(location) as connection:
+            yield cls(connection)
 
     def of(self, call: CallRow) -> tuple[Any, Any]:
         """Return what a call asked, and what was answered, as JSON data.
@@ -61,16 +56,10 @@ class Contents:
         Returns:
             The request (its messages, system prompt and settings) and the reply (``text`` and
             ``tool_calls``); None for what is not kept, or not there.
-
-        Raises:
-            JournalFailed: they cannot be read.
         """
         if call.contents != _KEPT:
             return None, None
-        try:
-            return self._read(call.run_id, call.op)
-        except sqlite3.Error as error:
-            raise JournalFailed(describe(self._path, error)) from error
+        return self._read(call.run_id, call.op)
 
     def _read(self, run_id: str, op: str) -> tuple[Any, Any]:
         execute = self._connection.execute

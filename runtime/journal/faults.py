@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from runtime.errors import ConfigurationError, RuntimeFault
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from runtime.journal.entry import Entry
+    from runtime.journal.location import Location
 
 _log = logging.getLogger("runtime.journal")
 
@@ -26,6 +25,13 @@ class JournalFailed(RuntimeFault):
 
     reason = "journal"
 
+
+class DatabaseFault(Exception):
+    """A database server could not do what it was asked; the text says why, and what to do."""
+
+
+# What a database raises that cannot be read or written just now.
+STORE_FAULTS = (sqlite3.Error, OSError, DatabaseFault)
 
 _PRIMARY_CODE = 0xFF  # SQLite keeps the class of an error in the low byte of its code
 
@@ -52,9 +58,11 @@ _OS_ADVICE = {
 }
 
 
-def describe(path: Path, error: Exception) -> str:
-    """Return one line that names the file, what is wrong, and the next step."""
-    return f"journal {path}: {error}; {_advice(error)}"
+def describe(location: Location, error: Exception) -> str:
+    """Return one line that names the journal, what is wrong, and the next step."""
+    if isinstance(error, DatabaseFault):
+        return f"journal {location}: {error}"
+    return f"journal {location}: {error}; {_advice(error)}"
 
 
 def _advice(error: Exception) -> str:

@@ -1,34 +1,26 @@
-"""Queries on the file, each on a connection of its own that lives as long as the query.
-
-``mode=ro`` is stronger than ``query_only``: such a connection cannot even checkpoint when it is
-the last to close. Rows are decoded in aiosqlite's thread, so a long history does not hold up the
-event loop, and the writer is never waited for.
-"""
+"""The queries that a ``Journal`` answers, and what is made of their rows, for every database."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import aiosqlite
-
+from runtime.journal.books import BALANCE
 from runtime.journal.calls import CALL_COLUMNS, CallRow
-from runtime.journal.faults import JournalFailed, describe
 from runtime.journal.fold import COLUMNS, RunState
 from runtime.journal.ledger import Balance
 from runtime.journal.liveness import is_dead
 from runtime.journal.protocol import check_limit
 from runtime.journal.query import Filed
+from runtime.journal.reading import source_of
 from runtime.journal.records import EventRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
     from runtime.journal.ledger import Scope
+    from runtime.journal.location import Location
     from runtime.journal.query import CallQuery
+    from runtime.journal.reading import Source
     from runtime.journal.records import RunRow, RunStatus
 
 _MOST_OPEN = 1_000_000  # calls that run, or seem to
@@ -43,26 +35,14 @@ _RUN = f"""
 """  # noqa: S608  # our own columns
 _ONE_RUN = f"{_RUN} WHERE run.run_id = ?"
 _RUNS = f"""
-    {_RUN} WHERE ?1 IS NULL OR run.status = ?1
-    ORDER BY run.started_at DESC, run.run_id DESC LIMIT ?2
+    {_RUN} WHERE CAST(:status AS TEXT) IS NULL OR run.status = :status
+    ORDER BY run.started_at DESC, run.run_id DESC LIMIT :limit
 """
 _CALLS = f"""
     SELECT {", ".join(f"call.{column}" for column in CALL_COLUMNS)},
            coalesce(run.target, ''), run.status, run.pid, run.host
     FROM call LEFT JOIN run ON run.run_id = call.run_id
 """  # noqa: S608  # our own columns
-_BALANCE = """
-    SELECT
-        (
-            SELECT coalesce(sum(nano_usd), 0) FROM spending
-            WHERE subject = ?1 AND name = ?2 AND day BETWEEN ?3 AND ?4
-        ),
-        (
-            SELECT coalesce(sum(reserved_nano_usd), 0) FROM call
-            WHERE status = 'running' AND day BETWEEN ?3 AND ?4
-            AND ?2 = CASE ?1 WHEN 'agent' THEN agent WHEN 'provider' THEN provider ELSE tenant END
-        )
-"""
 _ANSWER = """
     SELECT seq, at, kind, journal.op, coalesce(body, data), journal.cost_nano_usd
     FROM call
@@ -86,11 +66,24 @@ _OUTCOMES = """
 
 
 class Reader:
-    """Reads a journal's file beside its writer."""
+    """Reads a journal beside its writer.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._address = f"{path.as_uri()}?mode=ro"
+    Args:
+        source: where it is.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._rows = source.rows
+        self._close = source.close
+
+    @classmethod
+    def of(cls, location: Location) -> Reader:
+        """Return the reader of a journal, which need not be there yet."""
+        return cls(source_of(location))
+
+    async def close(self) -> None:
+        """Let go of the database."""
+        await self._close()
 
     async def run(self, run_id: str) -> RunRow | None:
         """Return a run; see ``Journal``."""
@@ -100,7 +93,7 @@ class Reader:
     async def runs(self, limit: int, status: RunStatus | None) -> list[RunRow]:
         """Return the newest runs; see ``Journal``."""
         check_limit(limit)
-        return await self._rows(_RUNS, (status, limit), _run_row)
+        return await self._rows(_RUNS, {"status": status, "limit": limit}, _run_row)
 
     async def events(self, run_id: str, after: int, limit: int) -> list[EventRow]:
         """Return a run's events; see ``Journal``."""
@@ -114,7 +107,7 @@ class Reader:
     async def calls(self, query: CallQuery) -> list[Filed]:
         """Return calls of the audit trail; see ``Journal``."""
         check_limit(query.limit)
-        where = " AND ".join(_sought(query).conditions()) or "1"
+        where = " AND ".join(_sought(query).conditions()) or "TRUE"
         way = "DESC" if query.newest_first else "ASC"
         order = ", ".join(f"call.{name} {way}" for name in ("started_at", "run_id", "op"))
         text = f"{_CALLS} WHERE {where} ORDER BY {order} LIMIT :limit"
@@ -123,7 +116,9 @@ class Reader:
 
     async def balance(self, scope: Scope) -> Balance:
         """Return what a scope has spent and reserved; see ``Journal``."""
-        found: list[Balance] = await self._rows(_BALANCE, scope, lambda _, row: Balance(*row))
+        found: list[Balance] = await self._rows(
+            BALANCE[scope.subject], scope._asdict(), Balance._make
+        )
         return found[0]
 
     async def answer(self, request_sha256: str, tenant: str, since: float) -> EventRow | None:
@@ -133,20 +128,6 @@ class Reader:
         )
         return found[0] if found else None
 
-    async def _rows(
-        self,
-        query: str,
-        parameters: Sequence[Any] | Mapping[str, Any],
-        make: Callable[[sqlite3.Cursor, Any], Any],
-    ) -> list[Any]:
-        try:
-            async with aiosqlite.connect(self._address, uri=True) as connection:
-                # Typed as a class there; sqlite3 takes any function of a cursor and a row.
-                connection.row_factory = cast("type", make)
-                return list(await connection.execute_fetchall(query, parameters))
-        except sqlite3.Error as error:
-            raise JournalFailed(describe(self._path, error)) from error
-
 
 def _sought(query: CallQuery) -> CallQuery:
     """Return the query of the file: there, a call that died with its process is still running."""
@@ -155,7 +136,7 @@ def _sought(query: CallQuery) -> CallQuery:
     return replace(query, status=None if query.status == "lost" else "running", limit=_MOST_OPEN)
 
 
-def _filed(_cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Filed:
+def _filed(row: tuple[Any, ...]) -> Filed:
     *columns, workflow, run_status, pid, host = row
     call = CallRow(*columns)
     call.unpriced = bool(call.unpriced)
@@ -164,11 +145,11 @@ def _filed(_cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Filed:
     return Filed(call, workflow)
 
 
-def _run_row(_cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> RunRow:
+def _run_row(row: tuple[Any, ...]) -> RunRow:
     *columns, first, last = row
     return RunState(*columns).row(json.loads(first or "{}"), json.loads(last or "{}"))
 
 
-def _event_row(_cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> EventRow:
+def _event_row(row: tuple[Any, ...]) -> EventRow:
     seq, at, kind, op, body, cost = row
     return EventRow(seq, at, kind, op, json.loads(body), cost)

@@ -1,68 +1,23 @@
-"""The default journal: one SQLite file, written by one thread in groups, read beside it.
-
-An ``append`` is a few microseconds on the event loop. A ``flush`` costs one commit, which it
-shares with everybody who flushes at the same moment.
-"""
+"""The default journal: one SQLite file, written by one thread in groups, read beside it."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, get_args
 
-import anyio
-
-from runtime.journal.backlog import Backlog
-from runtime.journal.bell import Bell
-from runtime.journal.entry import encode, withdrawal
-from runtime.journal.faults import JournalFailed, JournalUnusable, describe, fenced
-from runtime.journal.ledger import Shortfall
-from runtime.journal.reader import Reader
-from runtime.journal.records import JournalStatistics
 from runtime.journal.schema import Synchronous
-from runtime.journal.store import Store
-from runtime.journal.writer import Writer
+from runtime.journal.store import FileStore
+from runtime.journal.stored import StoredJournal
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
-
-    from runtime.journal.ledger import Balance, Claim, Scope
-    from runtime.journal.query import CallQuery, Filed
-    from runtime.journal.records import EventRow, Record, RunRow, RunStatus
 
 _CHECKPOINT_BYTES = 64 * 1024 * 1024
-_END_S = 5.0  # what the thread may still take when nothing is left to write
 
 
-class SqliteJournal:
-    """A ``Journal`` in a SQLite file that several processes may share.
-
-    ``append`` may be called from any thread, all else from the event loop that opened it.
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        synchronous: Synchronous,
-        high_water: int,
-        give_up_s: float,
-        checkpoint_bytes: int,
-    ) -> None:
-        """Prepare everything; ``open`` is the door, as it also starts the writer."""
-        self._path = file = Path(path).resolve()  # one file has one lock, by whatever link
-        opener = partial(Store, file, synchronous=synchronous, checkpoint_bytes=checkpoint_bytes)
-        self._backlog = Backlog()
-        self._bell = Bell()
-        self._writer = Writer(opener, self._backlog, self._bell)
-        self._reader = Reader(file)
-        self._high_water = high_water
-        self._low_water = max(1, high_water // 2)
-        self._give_up_s = give_up_s
-        self._closed = False
-        self._ended = anyio.Event()
+class SqliteJournal(StoredJournal):
+    """A ``Journal`` in a SQLite file that several processes may share."""
 
     @classmethod
     async def open(
@@ -80,9 +35,8 @@ class SqliteJournal:
             path: the file; beside it there will be ``-wal``, ``-shm`` and ``-lock``.
             synchronous: ``full`` survives a power cut; ``normal`` only the death of the process,
                 and saves the sync of each commit.
-            high_water: from how many waiting records on ``room`` makes its callers wait.
-            give_up_s: how many seconds a group may wait for a writer that cannot write before
-                ``room``, ``flush`` and ``close`` raise.
+            high_water: see ``StoredJournal``.
+            give_up_s: see there.
             checkpoint_bytes: above which length the write-ahead log is emptied.
 
         Raises:
@@ -91,187 +45,16 @@ class SqliteJournal:
         """
         if synchronous not in get_args(Synchronous):
             raise ValueError(f"synchronous must be full or normal, got {synchronous!r}")
-        if high_water < 1 or give_up_s <= 0:
-            raise ValueError("high_water must be at least 1, give_up_s above 0")
+        file = _file(path)
         journal = cls(
-            path,
-            synchronous=synchronous,
+            file,
+            partial(FileStore, file, synchronous=synchronous, checkpoint_bytes=checkpoint_bytes),
+            silent=f"another process has kept {file}-lock",
             high_water=high_water,
             give_up_s=give_up_s,
-            checkpoint_bytes=checkpoint_bytes,
         )
-        try:
-            await journal._start()
-        except BaseException:
-            journal._backlog.close()  # a thread that opens its file after all then ends at once
-            raise
-        return journal
+        return await journal._started()
 
-    async def _start(self) -> None:
-        self._writer.start()
-        with anyio.move_on_after(self._give_up_s):
-            await self._bell.until(self._writer.opened.done)
-        if not self._writer.opened.done():
-            raise JournalUnusable(
-                f"journal {self._path}: another process has kept {self._path}-lock for "
-                f"{self._give_up_s:g} s; end that process, or choose another file with --db"
-            )
-        self._writer.opened.result()
 
-    def __repr__(self) -> str:
-        return f"<SqliteJournal {self._path} [{self.statistics()}]>"
-
-    @property
-    def _pending(self) -> int:
-        return self._backlog.appended - self._writer.progress.settled
-
-    def append(self, record: Record) -> None:
-        """Take a record; see ``Journal``."""
-        self.check_owner(record.run_id, record.epoch)
-        self._backlog.put(encode(record))
-
-    def check_owner(self, run_id: str, epoch: int) -> None:
-        """Refuse a former owner; see ``Journal``."""
-        if self._writer.fenced.get(run_id, 0) >= epoch:
-            raise fenced(run_id)
-
-    async def take_over(self, record: Record) -> bool:
-        """Become the owner of a run whose process is dead; see ``Journal``."""
-        self._check_open()
-        entry = encode(record, takes_over=True)
-        self._backlog.put(entry)
-        await self._until(lambda: entry.verdict is not None)
-        return entry.verdict == "taken"
-
-    async def admit(self, record: Record, claims: tuple[Claim, ...]) -> Shortfall | None:
-        """Take the beginning of a call if its worst case fits; see ``Journal``.
-
-        A caller that is cancelled meanwhile has asked nobody: what it may have reserved is given
-        back, in the order of the records.
-        """
-        self._check_open()
-        entry = encode(record, claims)
-        self._backlog.put(entry)
-        try:
-            await self._until(lambda: entry.verdict is not None)
-        except BaseException:
-            if record.kind == "invocation_started":  # else its end comes in any case
-                with suppress(JournalFailed):  # closed: the next to open finds it
-                    self._backlog.put(withdrawal(record))
-            raise
-        if entry.verdict == "fenced":
-            raise fenced(record.run_id)
-        return entry.verdict if isinstance(entry.verdict, Shortfall) else None
-
-    async def room(self) -> None:
-        """Wait while ``high_water`` records wait, until less than half of it do.
-
-        Also while the writer cannot write: what begins meanwhile might never be noted.
-        """
-        self._check_open()
-        self._patience_left()
-        await self._until(lambda: self._writer.error is None)
-        if self._pending < self._high_water:
-            return
-        while (surplus := self._pending - self._low_water + 1) > 0:
-            await self._until_settled(self._writer.progress.settled + surplus)
-
-    async def flush(self) -> None:
-        """Return when all that was appended before is committed; see ``Journal``."""
-        self._check_open()
-        await self._until_settled(self._backlog.appended)
-
-    async def _until_settled(self, count: int) -> None:
-        await self._until(lambda: self._writer.progress.settled >= count)
-
-    async def _until(self, reached: Callable[[], bool]) -> None:
-        while not reached():
-            with anyio.move_on_after(self._patience_left()):
-                await self._bell.until(lambda: reached() or self._writer.ended)
-
-    def _patience_left(self) -> float:
-        left = self._give_up_s - self._writer.stalled_s()
-        if left <= 0 or (self._writer.ended and self._pending):
-            raise self._failure() from self._writer.error
-        return left
-
-    def _failure(self) -> JournalFailed:
-        if self._writer.error is not None:
-            why = describe(self._path, self._writer.error)
-        else:
-            why = f"journal {self._path}: no answer; another process may keep {self._path}-lock"
-        return JournalFailed(f"{why} ({self._pending} records are not committed)")
-
-    async def close(self) -> None:
-        """Flush, stop the writer, let go of the file; see ``Journal``.
-
-        A cancelled caller still gets all this: every wait in it is bounded.
-        """
-        with anyio.CancelScope(shield=True):
-            if self._closed:
-                await self._ended.wait()
-                return
-            self._closed = True
-            self._backlog.close()
-            with suppress(JournalFailed):
-                await self._until_settled(self._backlog.appended)
-            self._writer.stop()
-            with anyio.move_on_after(min(_END_S, self._give_up_s)):
-                await self._bell.until(lambda: self._writer.ended)
-            self._ended.set()
-            if self._pending:
-                raise self._failure() from self._writer.error
-
-    def statistics(self) -> JournalStatistics:
-        """Return what was done so far; see ``Journal``."""
-        done, error = self._writer.progress, self._writer.error
-        appended = self._backlog.appended
-        return JournalStatistics(
-            appended=appended,
-            committed=done.settled - done.refused,
-            refused=done.refused,
-            pending=appended - done.settled,
-            batches=done.batches,
-            largest_batch=done.largest_batch,
-            bytes_written=done.bytes_written,
-            failed=None if error is None else describe(self._path, error),
-        )
-
-    async def run(self, run_id: str) -> RunRow | None:
-        """Return a run; see ``Journal``."""
-        self._check_open()
-        return await self._reader.run(run_id)
-
-    async def runs(self, *, limit: int = 20, status: RunStatus | None = None) -> list[RunRow]:
-        """Return the newest runs; see ``Journal``."""
-        self._check_open()
-        return await self._reader.runs(limit, status)
-
-    async def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRow]:
-        """Return a run's events; see ``Journal``."""
-        self._check_open()
-        return await self._reader.events(run_id, after, limit)
-
-    async def outcomes(self, run_id: str, op: str) -> list[EventRow]:
-        """Return the outcomes of the steps below one; see ``Journal``."""
-        self._check_open()
-        return await self._reader.outcomes(run_id, op)
-
-    async def calls(self, query: CallQuery) -> list[Filed]:
-        """Return calls of the audit trail; see ``Journal``."""
-        self._check_open()
-        return await self._reader.calls(query)
-
-    async def balance(self, scope: Scope) -> Balance:
-        """Return what a scope has spent and reserved; see ``Journal``."""
-        self._check_open()
-        return await self._reader.balance(scope)
-
-    async def answer(self, request_sha256: str, tenant: str, since: float) -> EventRow | None:
-        """Return the newest answer to an equal question; see ``Journal``."""
-        self._check_open()
-        return await self._reader.answer(request_sha256, tenant, since)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise JournalFailed("the journal is closed")
+def _file(path: str | os.PathLike[str]) -> Path:
+    return Path(path).resolve()  # one file has one lock, by whatever link

@@ -9,15 +9,14 @@ Readers never checkpoint: they open the file with ``mode=ro``.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from runtime.journal.books import Books
 from runtime.journal.faults import JournalUnusable, describe
 from runtime.journal.fold import COLUMNS, RunState, values_of
-from runtime.journal.liveness import is_dead
+from runtime.journal.group import INSERT, KEEP, decide, settle
 from runtime.journal.lock import FileLock
 from runtime.journal.schema import BUSY_TIMEOUT_MS, connect
 
@@ -27,32 +26,24 @@ if TYPE_CHECKING:
 
     from runtime.journal.books import CallKey
     from runtime.journal.calls import CallRow
-    from runtime.journal.entry import Entry, Verdict
+    from runtime.journal.entry import Entry
+    from runtime.journal.group import Verdicts
     from runtime.journal.schema import Synchronous
 
-_LARGEST_INLINE = 64 * 1024  # bytes; longer bodies are kept once, by their hash
 _MOST_STATES = 10_000
 _CHECKPOINT_WAIT_MS = 100
 
 # A record's own fault, never the disk's: it is left out, and the others go on.
 _RECORD_FAULTS = (sqlite3.IntegrityError, sqlite3.DataError)
 
-_INSERT = """
-    INSERT INTO journal (run_id, seq, epoch, at, kind, op, terminal, cost_nano_usd, body, sha256)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_KEEP = "INSERT OR IGNORE INTO blob (sha256, data) VALUES (?, ?)"
 _LOAD = f"SELECT {', '.join(COLUMNS)} FROM run WHERE run_id = ?"  # noqa: S608  # our own columns
 _SAVE = (
     f"INSERT INTO run ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608  # our own columns
     f"ON CONFLICT (run_id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])}"
 )
 
-Verdicts: TypeAlias = "list[tuple[Entry, Verdict]]"
-_Row = tuple[str, int, int, float, str, str, bool, int, str | None, bytes | None]
 
-
-class Store:
+class FileStore:
     """One connection that writes one file. Everything here belongs to one thread."""
 
     def __init__(self, path: Path, *, synchronous: Synchronous, checkpoint_bytes: int) -> None:
@@ -106,9 +97,7 @@ class Store:
                 # so that its next number is taken: what was known of the runs is read afresh.
                 with self._transaction():
                     refused, verdicts = self._insert_singly(group)
-        for entry, verdict in verdicts:
-            entry.verdict = verdict
-        return refused + [entry for entry, verdict in verdicts if verdict == "fenced"]
+        return refused + settle(verdicts)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -130,33 +119,13 @@ class Store:
 
     def _insert(self, entries: Sequence[Entry]) -> Verdicts:
         books = Books(self._connection, self._calls)
-        states: dict[str, RunState] = {}
-        changed: dict[str, RunState] = {}  # only these: what is known of others may be old
-        large: dict[bytes, str] = {}
-        rows: list[_Row] = []
-        verdicts: Verdicts = []
-        for entry in entries:
-            standing = self._standing(entry, states)
-            if standing is not None:
-                verdicts.append((entry, standing))
-            if standing in {"fenced", "not_taken"}:
-                continue
-            if entry.claims:
-                short = books.shortfall(entry)
-                verdicts.append((entry, short or "admitted"))
-                if short is not None:
-                    continue
-            elif entry.if_begun and not books.is_running(entry):
-                continue
-            books.take(entry)
-            state = changed[entry.run_id] = states[entry.run_id]
-            rows.append(_row(entry, state.take(entry.at, entry.facts), large))
-        self._connection.executemany(_INSERT, rows)
-        if large:
-            self._connection.executemany(_KEEP, large.items())
-        self._connection.executemany(_SAVE, map(values_of, changed.values()))
+        outcome = decide(entries, self._state, books)
+        self._connection.executemany(INSERT, outcome.rows)
+        if outcome.large:
+            self._connection.executemany(KEEP, outcome.large.items())
+        self._connection.executemany(_SAVE, map(values_of, outcome.changed.values()))
         books.save()
-        return verdicts
+        return outcome.verdicts
 
     def _insert_singly(self, entries: Sequence[Entry]) -> tuple[list[Entry], Verdicts]:
         refused: list[Entry] = []
@@ -169,17 +138,9 @@ class Store:
                 refused.append(entry)
         return refused, verdicts
 
-    def _standing(self, entry: Entry, states: dict[str, RunState]) -> Verdict:
-        """Return whether a record's writer owns its run, where that is in question."""
-        if entry.takes_over and entry.run_id not in states:
-            self._states.pop(entry.run_id, None)  # other processes may have written the run since
-        state = states.setdefault(entry.run_id, self._state(entry))
-        if not entry.takes_over:
-            return "fenced" if state.is_fenced(entry.epoch) else None
-        is_free = state.may_be_taken(entry.epoch) and is_dead(state.pid, state.host)
-        return "taken" if is_free else "not_taken"
-
     def _state(self, entry: Entry) -> RunState:
+        if entry.takes_over:
+            self._states.pop(entry.run_id, None)  # other processes may have written the run since
         state = self._states.get(entry.run_id)
         if state is None:
             row = self._connection.execute(_LOAD, (entry.run_id,)).fetchone()
@@ -199,7 +160,7 @@ class Store:
             books.reap(now)
             books.save()
 
-    def checkpoint_if_large(self) -> None:
+    def tidy(self) -> None:
         """Empty the write-ahead log when it is long.
 
         Raises:
@@ -234,23 +195,3 @@ class Store:
                 self._checkpoint()
             self._connection.close()
         self._lock.close()
-
-
-def _row(entry: Entry, seq: int, large: dict[bytes, str]) -> _Row:
-    body: str | None = entry.text
-    digest: bytes | None = None
-    if entry.size > _LARGEST_INLINE:
-        body, digest = None, hashlib.sha256(entry.text.encode()).digest()
-        large[digest] = entry.text
-    return (
-        entry.run_id,
-        seq,
-        entry.epoch,
-        entry.at,
-        entry.kind,
-        entry.op,
-        entry.terminal,
-        entry.cost_nano_usd,
-        body,
-        digest,
-    )

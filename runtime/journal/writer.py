@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import logging
 import random
-import sqlite3
 import threading
 import time
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from runtime.backoff import Backoff
-from runtime.journal.faults import report_refusal
+from runtime.journal.faults import STORE_FAULTS, report_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,12 +25,34 @@ if TYPE_CHECKING:
     from runtime.journal.backlog import Backlog
     from runtime.journal.bell import Bell
     from runtime.journal.entry import Entry
-    from runtime.journal.store import Store
 
 _RETRY = Backoff(first=0.02, longest=1.0)
 _LOGGED_FAILURES = frozenset({1, 10, 100, 1_000, 10_000, 100_000})
 
 _log = logging.getLogger("runtime.journal")
+
+
+class Store(Protocol):
+    """A database as the one thread sees it that writes it.
+
+    What it raises for a database that cannot be written just now is one of ``STORE_FAULTS``.
+    """
+
+    def commit(self, group: Sequence[Entry]) -> list[Entry]:
+        """Write a group in one transaction and return the records that were left out.
+
+        A record whose claims do not hold is left out, too, but that is no fault: it has a verdict.
+        A group whose commit has failed is given again as it was, until it is written.
+        """
+
+    def reap(self, now: float) -> None:
+        """Settle the calls that died with their processes."""
+
+    def tidy(self) -> None:
+        """Do between two groups what the database needs done."""
+
+    def close(self) -> None:
+        """Let go of the database. Never raises for what it cannot do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +150,7 @@ class Writer:
         """Settle the calls of processes that have died, so that nobody waits for them."""
         try:
             store.reap(time.time_ns() / 1e9)
-        except (sqlite3.Error, OSError) as error:  # whoever needs their money will try again
+        except STORE_FAULTS as error:  # whoever needs their money will try again
             _log.warning("calls of dead processes stay open", extra={"error": str(error)})
 
     def _serve(self, store: Store) -> None:
@@ -138,7 +159,7 @@ class Writer:
             if not self._write(store, group):
                 return
             self._bell.ring()
-            self._checkpoint(store)
+            self._tidy(store)
             self._busy_since = None
 
     def _write(self, store: Store, group: list[Entry]) -> bool:
@@ -146,7 +167,7 @@ class Writer:
         while True:
             try:
                 refused = store.commit(group)
-            except (sqlite3.Error, OSError) as error:
+            except STORE_FAULTS as error:
                 failures += 1
                 self._report(error, failures)
                 if self._stopping.wait(_RETRY.delay(failures - 1, random.random())):  # noqa: S311  # jitter is no secret
@@ -175,8 +196,8 @@ class Writer:
                 extra={"error": str(error), "failures": failures, "pending": pending},
             )
 
-    def _checkpoint(self, store: Store) -> None:
+    def _tidy(self, store: Store) -> None:
         try:
-            store.checkpoint_if_large()
-        except (sqlite3.Error, OSError) as error:  # nothing is lost: the log only stays long
+            store.tidy()
+        except STORE_FAULTS as error:  # nothing is lost: the log only stays long
             _log.warning("the journal's log stays long", extra={"error": str(error)})

@@ -1,0 +1,117 @@
+"""What a group of records comes to: who may write, which number each has, what its calls cost.
+
+Every database that is written in groups decides so, within one transaction and under whatever
+lock keeps other writers from these runs. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from runtime.journal.liveness import is_dead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from runtime.journal.books import Books
+    from runtime.journal.entry import Entry, Verdict
+    from runtime.journal.fold import RunState
+
+_LARGEST_INLINE = 64 * 1024  # bytes; longer bodies are kept once, by their hash
+
+Verdicts: TypeAlias = "list[tuple[Entry, Verdict]]"
+JournalRow = tuple[str, int, int, float, str, str, bool, int, str | None, bytes | None]
+
+INSERT = """
+    INSERT INTO journal (run_id, seq, epoch, at, kind, op, terminal, cost_nano_usd, body, sha256)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+KEEP = "INSERT INTO blob (sha256, data) VALUES (?, ?) ON CONFLICT DO NOTHING"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What is to be written of a group.
+
+    Attributes:
+        rows: of the table ``journal``, as ``INSERT`` takes them.
+        large: large bodies by their digests, as ``KEEP`` takes them.
+        changed: the runs that the records have changed; only these: what is known of others may
+            be old.
+        verdicts: what became of those records of which something was in question.
+    """
+
+    rows: list[JournalRow] = field(default_factory=list)
+    large: dict[bytes, str] = field(default_factory=dict)
+    changed: dict[str, RunState] = field(default_factory=dict)
+    verdicts: Verdicts = field(default_factory=list)
+
+
+def decide(
+    entries: Iterable[Entry], state_of: Callable[[Entry], RunState], books: Books
+) -> Outcome:
+    """Return what is to be written of some records.
+
+    Args:
+        entries: the records, in order.
+        state_of: the run of a record as it stands before them.
+        books: the calls of this transaction; what changes in them is noted there.
+    """
+    outcome, states = Outcome(), dict[str, "RunState"]()
+    for entry in entries:
+        if entry.run_id not in states:
+            states[entry.run_id] = state_of(entry)
+        state = states[entry.run_id]
+        standing = _standing(entry, state)
+        if standing is not None:
+            outcome.verdicts.append((entry, standing))
+        if standing in {"fenced", "not_taken"}:
+            continue
+        if entry.claims:
+            short = books.shortfall(entry)
+            outcome.verdicts.append((entry, short or "admitted"))
+            if short is not None:
+                continue
+        elif entry.if_begun and not books.is_running(entry):
+            continue
+        books.take(entry)
+        outcome.changed[entry.run_id] = state
+        outcome.rows.append(_row(entry, state.take(entry.at, entry.facts), outcome.large))
+    return outcome
+
+
+def settle(verdicts: Verdicts) -> list[Entry]:
+    """Tell records what became of them, once that is committed; return those that were fenced."""
+    for entry, verdict in verdicts:
+        entry.verdict = verdict
+    return [entry for entry, verdict in verdicts if verdict == "fenced"]
+
+
+def _standing(entry: Entry, state: RunState) -> Verdict:
+    """Return whether a record's writer owns its run, where that is in question."""
+    if not entry.takes_over:
+        return "fenced" if state.is_fenced(entry.epoch) else None
+    is_free = state.may_be_taken(entry.epoch) and is_dead(state.pid, state.host)
+    return "taken" if is_free else "not_taken"
+
+
+def _row(entry: Entry, seq: int, large: dict[bytes, str]) -> JournalRow:
+    body: str | None = entry.text
+    digest: bytes | None = None
+    if entry.size > _LARGEST_INLINE:
+        body, digest = None, hashlib.sha256(entry.text.encode()).digest()
+        large[digest] = entry.text
+    return (
+        entry.run_id,
+        seq,
+        entry.epoch,
+        entry.at,
+        entry.kind,
+        entry.op,
+        entry.terminal,
+        entry.cost_nano_usd,
+        body,
+        digest,
+    )
