@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from runtime.agent import Agent
     from runtime.delivery import Sent
+    from runtime.engines import Work
     from runtime.journal import EventRow
     from runtime.run import Run, Totals
 
@@ -60,6 +61,12 @@ def _answer(agent: Agent, done: EventRow, totals: Totals) -> Answer:
     except ValidationError as error:
         text = f"what {agent.name} answered before the interruption is no answer any more: {error}"
         return Answer(None, {}, totals, InvalidOutput.reason, text)
+
+
+def started_note(run: Run, agent: Agent, work: Work) -> dict[str, Any]:
+    """Return who begins to work, on what, and for the how-manieth time."""
+    note = {"agent": agent.name, "task": work.delegation.task_id, "attempt": work.attempts}
+    return note if run.code is None else note | run.code.note(agent)
 
 
 async def go_on(run: Run, op: str) -> None:

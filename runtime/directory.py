@@ -81,6 +81,10 @@ class Directory:
         self.add_agent(agent, Limits())
         return agent.name
 
+    def called(self, agent: Agent) -> str:
+        """Return the slug that an agent has, or would have: it is not added for that."""
+        return self._slugs.get(agent, agent.name)
+
     def skill(self, skill: Skill | str) -> Skill:
         """Return a skill.
 

@@ -23,7 +23,7 @@ from runtime.activation import Activation
 from runtime.agent_telemetry import AgentTelemetry
 from runtime.bodies import Bodies
 from runtime.context import Context
-from runtime.delegation_steps import go_on, recall
+from runtime.delegation_steps import go_on, recall, started_note
 from runtime.delivery import (
     Answer,
     Sent,
@@ -286,7 +286,7 @@ class Dispatcher:
         activation = Activation(
             run, entry.agent, entry.limits, delegation=delegation, span=span, place=work.place
         )
-        note = {"agent": delegation.sag_id, "task": delegation.task_id, "attempt": work.attempts}
+        note = started_note(run, entry.agent, work)
         work.body = activation
         run.body_began()
         began = self._telling.began(work)

@@ -122,6 +122,12 @@ class InDoubt(RuntimeFault):
     reason = "in_doubt"
 
 
+class CodeChanged(ConfigurationError):
+    """The code of a run is not what it was, and its policy does not let it go on like that."""
+
+    reason = "code_changed"
+
+
 class DelegationCycle(RuntimeFault):
     """A stateful agent would wait for itself: it is already busy further up in this run."""
 

@@ -24,6 +24,7 @@ from otel.trace_options import trace_options
 from runtime.accounts import Accounts, accounts_spec
 from runtime.actors import Supervisor, actor_system
 from runtime.catalog import Catalog, profile_of
+from runtime.code import Codes
 from runtime.definitions import load_directory
 from runtime.dispatch import Dispatcher
 from runtime.elsewhere import Elsewhere
@@ -39,10 +40,11 @@ from runtime.models import Models
 from runtime.outcome import ResumeOptions, RunOptions, RunOutcome
 from runtime.planner import Planner
 from runtime.pricing import Pricing
+from runtime.resume_rules import check_again
 from runtime.routing import Learned
 from runtime.rules import Rules
 from runtime.skills import Skills
-from runtime.start import check, check_again, resolve
+from runtime.start import check, resolve
 from runtime.workflow import Workflows
 from runtime.workspace import check_workspace, open_catalog
 
@@ -97,6 +99,7 @@ class System:
         engine: LocalEngine,
         dispatcher: Dispatcher,
         workflows: Workflows,
+        codes: Codes,
         accounts: Accounts,
         price_of: Pricing,
         rules: Rules,
@@ -113,6 +116,7 @@ class System:
         self._engine = engine
         self._dispatcher = dispatcher
         self._workflows = workflows
+        self._codes = codes
 
     def __repr__(self) -> str:
         return f"<System {self.directory!r} {self._engine!r} {self.actors!r}>"
@@ -155,10 +159,19 @@ class System:
         Raises:
             UnknownName: there is no such run, or its agent or routing file is not here.
             ConfigurationError: it is over, its process lives, or it was not begun by ``run``.
+            CodeChanged: its code has changed, and it is told to refuse that.
             InDoubt: a skill with side effects had begun, and the options do not say to use it.
         """
-        check = partial(check_again, catalog=self.catalog, directory=self.directory)
-        return await self._workflows.resume(run_id, options or ResumeOptions(), check)
+        options = options or ResumeOptions()
+        check = partial(
+            check_again,
+            run_id,
+            options=options,
+            catalog=self.catalog,
+            directory=self.directory,
+            codes=self._codes,
+        )
+        return await self._workflows.resume(run_id, options, check)
 
     async def close(self) -> None:
         """Begin no more runs and end those that are under way; ``running`` does it on leaving."""
@@ -284,14 +297,17 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
     dispatcher = Dispatcher(
         directory, engine, tracing, models=models, skills=skills, metrics=metrics
     )
+    codes = Codes(directory)
+    workflows = Workflows(
+        dispatcher, journal, tracing, rules.run_limit, wall_clock, metrics=metrics, codes=codes
+    )
     system = System(
         ground,
         actors=actors,
         engine=engine,
         dispatcher=dispatcher,
-        workflows=Workflows(
-            dispatcher, journal, tracing, rules.run_limit, wall_clock, metrics=metrics
-        ),
+        workflows=workflows,
+        codes=codes,
         accounts=accounts,
         price_of=pricing,
         rules=rules,

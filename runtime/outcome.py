@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from runtime.approval import Approve
     from runtime.journal import Record
-    from runtime.run import Durability
+    from runtime.run import Durability, OnCodeChange
 
 EXIT_CODES = {
     fault.reason: fault.exit_code
@@ -47,6 +47,9 @@ class RunOptions:
             kill loses of that moment is done again; ``strict``: what begins is on the disk before
             it leaves the process, and what is done before anybody sees it. None leaves it to
             ``MAGSAG_DURABILITY``, and to ``fast`` in the end.
+        on_code_change: what is done when it is resumed and its code is not the same any more:
+            ``refuse`` or ``continue``. None leaves it to the workflow, and to ``continue`` in the
+            end.
         argv: the command line, for the journal.
     """
 
@@ -62,6 +65,7 @@ class RunOptions:
     approve: Approve | None = None
     listener: Callable[[Record], None] | None = None
     durability: Durability | None = None
+    on_code_change: OnCodeChange | None = None
     argv: tuple[str, ...] = ()
 
 
@@ -73,12 +77,15 @@ class ResumeOptions:
         deadline_s: the seconds it gets; None for what it had left.
         retry_in_doubt: whether skills with side effects are used again that had begun and of which
             nobody knows whether they took place.
+        on_code_change: what is done where its code is not the same any more; None for what it was
+            started with.
         approve: decides about tools that a policy wants approved; None approves none.
         listener: called with every record that is written from now on.
     """
 
     deadline_s: float | None = None
     retry_in_doubt: bool = False
+    on_code_change: OnCodeChange | None = None
     approve: Approve | None = None
     listener: Callable[[Record], None] | None = None
 

@@ -36,6 +36,7 @@ class Recorded:
     Attributes:
         beginning: the body of its ``run_started``.
         used_s: the seconds for which processes were at work on it.
+        code: the code of its last owner: ``python``, ``agents``, ``skills``; None where unsaid.
 
     Args:
         events: the first of its records.
@@ -45,6 +46,7 @@ class Recorded:
     def __init__(self, events: Iterable[EventRow] = (), *, retry_in_doubt: bool = False) -> None:
         self._retry_in_doubt = retry_in_doubt
         self.beginning: Mapping[str, Any] = {}
+        self.code: dict[str, Any] | None = None
         self.used_s = 0.0
         self._seq = 0
         self._last_at: float | None = None
@@ -62,6 +64,7 @@ class Recorded:
         self._reserved: Counter[str] = Counter()
         self._used: set[str] = set()
         self._agents: defaultdict[str, set[str]] = defaultdict(set)
+        self._new: dict[str, str] = {}
         for event in events:
             self._take(event)
 
@@ -146,6 +149,15 @@ class Recorded:
             if op not in known and not any(above in self._used for above in _above(op))
         ]
 
+    def come_to(self, parent: str, op: str) -> None:
+        """Note that the code asks for a step below another one."""
+        if op not in self._outcomes and op not in self._begun:
+            self._new.setdefault(parent, op)
+
+    def instead_of(self, event: EventRow) -> str | None:
+        """Return the first new step that the code came to where it had come to another before."""
+        return self._new.get(event.op.rpartition("/")[0])
+
     def crashed(self, op: str, outcomes: Iterable[EventRow]) -> None:
         """The body of a delegation has crashed in this process, and runs again.
 
@@ -162,6 +174,7 @@ class Recorded:
         kind, op, body = event.kind, event.op, event.body
         self._seq = event.seq
         self._count_time(event)
+        self._note_code(event)
         if kind == "run_started":
             self.beginning = body
         elif kind == "run_resumed":  # what was in flight then is lost, and may be begun once more
@@ -182,6 +195,15 @@ class Recorded:
             self._keep(event)
         if rule.calls:
             self._settle(event)
+
+    def _note_code(self, event: EventRow) -> None:
+        kind, body = event.kind, event.body
+        said = body.get("code")
+        if kind in ("run_started", "run_resumed"):
+            self.code = said
+        elif said and self.code is not None:  # somebody whom nobody foresaw
+            of = "agents" if kind == "delegation_started" else "skills"
+            self.code[of][body["agent" if of == "agents" else "skill"]] = said
 
     def _start(self, op: str, body: Mapping[str, Any]) -> None:
         for at in (op, *_above(op)):

@@ -97,6 +97,8 @@ def register(run: Run, payload: Any, agent: str, options: RunOptions) -> None:
             wishes=[list(wish) for wish in run.wishes],
             conversation_id=run.dialogue.conversation_id,
             session_id=run.dialogue.session_id,
+            on_code_change=options.on_code_change,
+            code=None if run.code is None else run.code.code.as_json(),
         ),
     }
     try:

@@ -66,7 +66,7 @@ async def take_over(
     run_id: str,
     now: float,
     *,
-    check: Callable[[Mapping[str, Any]], None],
+    check: Callable[[Recorded], Mapping[str, Any]],
     retry_in_doubt: bool = False,
 ) -> Resumable:
     """Become the owner of a run whose process has died.
@@ -78,7 +78,8 @@ async def take_over(
         journal: where it is.
         run_id: the run.
         now: the time, in seconds since the Unix epoch.
-        check: refuses a run, by what its ``run_started`` says, that cannot go on here.
+        check: refuses a run that cannot go on here; else it returns what the journal keeps of how
+            it goes on.
         retry_in_doubt: whether skills with side effects are used again that had begun.
 
     Raises:
@@ -95,11 +96,11 @@ async def take_over(
     check_resumable(row)
     recorded = Recorded(retry_in_doubt=retry_in_doubt)
     await recorded.read(journal, run_id)
-    check(recorded.beginning)
+    how = check(recorded)
     if skills := recorded.in_doubt():
         raise in_doubt(skills)
     epoch = row.epoch + 1
-    owner = {"pid": os.getpid(), "host": socket.gethostname(), "epoch": epoch}
+    owner = {"pid": os.getpid(), "host": socket.gethostname(), "epoch": epoch, **how}
     if not await journal.take_over(
         Record(run_id, "run_resumed", f"resumed:{epoch}", owner, now, epoch=epoch)
     ):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from otel import Span
     from runtime.approval import Approve
+    from runtime.code import CodeOfRun
     from runtime.dialogues import Dialogue
     from runtime.governance.budget import Budget
     from runtime.governance.policy import SpendingLimit
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("runtime.run")
 
 Durability: TypeAlias = Literal["fast", "strict"]
+OnCodeChange: TypeAlias = Literal["refuse", "continue"]
 
 
 @dataclass(slots=True)
@@ -96,6 +98,8 @@ class Run:
         span: the root span.
         traces: counts its spans; None where nobody sees them, or they are in other traces.
         listener: called with every record, for the screen; None calls nobody.
+        recorded: what it had done before it was interrupted; None for one that is new.
+        code: the code that it may reach; None where nobody has read it.
     """
 
     def __init__(
@@ -137,6 +141,7 @@ class Run:
         self._bodies = 0
         self._quiet: anyio.Event | None = None
         self.recorded: Recorded | None = None
+        self.code: CodeOfRun | None = None
         self.epoch = 1
 
     def __repr__(self) -> str:
@@ -263,7 +268,10 @@ class Run:
             count = self._operations[key] = self._operations.get(key, 0) + 1
             op = f"{key}:{count}"
             if self.recorded is None or not self.recorded.is_to_be_another(op):
-                return op
+                break
+        if self.recorded is not None:
+            self.recorded.come_to(parent, op)
+        return op
 
     def steps_again(self, parent: str) -> None:
         """Count the steps below one from the beginning: its code runs again."""

@@ -40,9 +40,9 @@ def recalled_skill(skill: Skill, outcome: EventRow) -> Any:
     return skill.signature.restore(outcome.body.get("output"))
 
 
-def begun_note(skill: Skill, given: Any) -> dict[str, Any]:
+def begun_note(run: Run, skill: Skill, given: Any) -> dict[str, Any]:
     """Return what is used, on what, and whether that may be done twice."""
-    note = {"skill": skill.name, "input": given}
+    note = {"skill": skill.name, "input": given} | (run.code.note(skill) if run.code else {})
     return note | ({"side_effects": True} if skill.side_effects else {})
 
 

@@ -100,7 +100,7 @@ class Skills:
         if done is not None:
             return recalled_skill(found, done)
         await self._check_permission(activation, found, given, own)
-        run.record("skill_started", op, begun_note(found, given))
+        run.record("skill_started", op, begun_note(run, found, given))
         await run.written(always=found.side_effects)
         span = self._start_span(activation, found.name, call_id or op, found.description)
         activation.tool_calls += 1

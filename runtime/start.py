@@ -87,6 +87,7 @@ def resolve(
         approve=options.approve,
         listener=options.listener,
         durability=options.durability or _durability(environ),
+        on_code_change=_first(getattr(each, "on_code_change", None) for each in limits),
         argv=options.argv,
     )
     return Start(name, slug, payload, resolved, wishes)
@@ -115,21 +116,6 @@ def check(start: Start, catalog: Catalog, environ: Mapping[str, str]) -> None:
         profile_of(provider, catalog.providers[provider], environ)
 
 
-def check_again(beginning: Mapping[str, Any], catalog: Catalog, directory: Directory) -> None:
-    """Refuse to go on with a run where its agent or its routing is not there.
-
-    Args:
-        beginning: what its ``run_started`` says.
-        catalog: routing.
-        directory: the agents.
-
-    Raises:
-        UnknownName: there is no such agent or routing file.
-    """
-    directory.slug(str(beginning.get("agent")))
-    _check_routing(beginning.get("routing"), catalog)
-
-
 def _wishes(
     options: RunOptions, environ: Mapping[str, str], workflow: WorkflowEntry | None
 ) -> tuple[Wish, ...]:
@@ -153,11 +139,16 @@ def _routing(
 ) -> str | None:
     wished = options.routing or _set(environ, "MAGSAG_ROUTING")
     name = wished or (None if workflow is None else workflow.routing)
-    _check_routing(name, catalog)
+    check_routing(name, catalog)
     return name
 
 
-def _check_routing(name: str | None, catalog: Catalog) -> None:
+def check_routing(name: str | None, catalog: Catalog) -> None:
+    """Refuse a routing file that is not there.
+
+    Raises:
+        UnknownName: there is none of that name.
+    """
     if name is not None and name not in catalog.routings:
         raise UnknownName(f"no routing file is called {name!r}{suggest(name, catalog.routings)}")
 

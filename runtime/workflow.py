@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from otel.log_scope import Scope, scoped
+from runtime.code import CodeOfRun
 from runtime.dialogues import Dialogue, dialogue_in
 from runtime.errors import (
     Cancelled,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from otel import Metrics, Tracing
+    from runtime.code import Codes
     from runtime.dispatch import Dispatcher
     from runtime.governance.policy import RunLimit
     from runtime.journal import Journal
@@ -52,6 +54,7 @@ class Workflows:
         run_limit: what policies let a run cost; None for no such policy.
         clock: the time, in seconds since the Unix epoch.
         metrics: where measurements go.
+        codes: the code of the agents.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Workflows:
         clock: Callable[[], float],
         *,
         metrics: Metrics,
+        codes: Codes,
     ) -> None:
         self._under_way: dict[str, anyio.CancelScope] = {}
         self._closed = False
@@ -73,6 +77,7 @@ class Workflows:
         self._run_limit = run_limit
         self._clock = clock
         self._metrics = metrics
+        self._codes = codes
 
     async def run(
         self, target: str, agent: str, payload: Any, options: RunOptions, wishes: tuple[Wish, ...]
@@ -97,6 +102,7 @@ class Workflows:
             if options.run_id and await self._journal.run(run_id) is not None:
                 raise ConfigurationError(f"run {run_id} is in the journal already")
             run = self._new(run_id, target, payload, options, wishes)
+            run.code = self._code(agent)
             given, started = to_json(payload), anyio.current_time()
             root = self._root(run, agent, given, _usual(options.deadline_s))
             begin = partial(register, run, given, agent, options)
@@ -104,18 +110,20 @@ class Workflows:
         raise Cancelled(f"run {run_id} was ended, as the system is being stopped")
 
     async def resume(
-        self, run_id: str, options: ResumeOptions, check: Callable[[Mapping[str, Any]], None]
+        self, run_id: str, options: ResumeOptions, check: Callable[[Recorded], Mapping[str, Any]]
     ) -> RunOutcome:
         """Go on with a run whose process has died, and return what came of it.
 
         Args:
             run_id: the run.
             options: how.
-            check: refuses a run, by what its ``run_started`` says, that cannot go on here.
+            check: refuses a run that cannot go on here; else it returns what the journal keeps of
+                how it goes on.
 
         Raises:
             UnknownName: there is no such run.
             ConfigurationError: it is over, its process lives, or it was never meant for that.
+            CodeChanged: its code has changed, and it is told to refuse that.
             InDoubt: a skill with side effects had begun, and nobody says to use it again.
             Cancelled: the system is being stopped.
             JournalFailed: the journal cannot be read or written.
@@ -199,9 +207,12 @@ class Workflows:
             listener=options.listener,
             durability=found.durability,
         )
-        run.epoch, run.recorded = found.epoch, found.recorded
+        run.epoch, run.recorded, run.code = found.epoch, found.recorded, self._code(found.agent)
         run.budget.settle(0, found.recorded.spent)
         return run
+
+    def _code(self, agent: str) -> CodeOfRun:
+        return CodeOfRun(self._codes.of(agent), self._codes)
 
     def _root(self, run: Run, agent: str, payload: Any, deadline_s: float) -> Delegation:
         span = begin_span(run, self._tracing)
@@ -277,12 +288,18 @@ def _nothing() -> None:
 def _tell_orphans(run: Run, recorded: Recorded) -> None:
     """Say which recorded steps the code did not come to any more: it has changed, or is random."""
     orphans = recorded.orphans()
-    if orphans:
-        logger.warning(
-            "%d recorded steps were not used again: the code has changed, or is not the same each"
-            " time; the first is %s at %s",
-            len(orphans),
-            orphans[0].kind,
-            orphans[0].op,
-            extra={"run_id": run.id},
-        )
+    if not orphans:
+        return
+    first = orphans[0]
+    found = recorded.instead_of(first)
+    where, _, expected = first.op.rpartition("/")
+    logger.warning(
+        "%d recorded steps were not used again: the code has changed, or is not the same each time;"
+        " the first, below %s: expected %s (%s), found %s",
+        len(orphans),
+        where or run.target,
+        expected,
+        first.kind,
+        "no further step" if found is None else found.rpartition("/")[2],
+        extra={"run_id": run.id},
+    )

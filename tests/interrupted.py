@@ -14,7 +14,7 @@ from runtime.journal import MemoryJournal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from runtime import ResumeOptions
+    from runtime import ResumeOptions, RunOptions
     from runtime.agent import Agent
     from runtime.catalog import Catalog
     from runtime.journal import Record, RunRow
@@ -45,6 +45,7 @@ async def recorded_until(
     *,
     agents: tuple[Agent, ...] = (),
     catalog: Catalog | None = None,
+    options: RunOptions | None = None,
 ) -> list[Record]:
     """Return the records of a whole run, up to the one that is said."""
     kept: list[Record] = []
@@ -66,7 +67,7 @@ async def recorded_until(
             return await super().admit(record, claims)
 
     async with running(catalog, agents=(agent, *agents), environ={}, journal=Listening()) as system:
-        await system.run(agent)
+        await system.run(agent, None, options)
     return kept
 
 

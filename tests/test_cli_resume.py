@@ -50,12 +50,12 @@ def workspace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def killed_run(workspace: Path, run_id: str) -> None:
+def killed_run(workspace: Path, run_id: str, *options: str) -> None:
     """Start a run, and kill it in its third nap."""
     naps = workspace / "naps.txt"
     naps.unlink(missing_ok=True)
     environ = environment(MAGSAG_DB=str(workspace / "journal.db"))
-    argv = command("run", "naps", "--run-id", run_id, "--durability", "strict")
+    argv = command("run", "naps", "--run-id", run_id, "--durability", "strict", *options)
     with subprocess.Popen(
         argv, cwd=workspace, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -138,3 +138,14 @@ def test_what_cannot_be_resumed_is_one_clear_error(
     assert (done.returncode, done.stdout) == (code, "")
     assert words in done.stderr
     assert "internal error" not in done.stderr
+
+
+def test_a_run_that_refuses_changed_code_says_who_has_changed(workspace: Path) -> None:
+    killed_run(workspace, "one", "--on-code-change", "refuse")
+    agents = workspace / "agents" / "naps.py"
+    agents.write_text(SLOW.replace("range(1, 6)", "range(1, 5)") + "\n# changed")
+    refused = run_process(workspace, "resume", "one")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "has changed since it was last at work: agent naps; bring it back" in refused.stderr
+    done = run_process(workspace, "resume", "one", "--on-code-change", "continue", "--json")
+    assert json.loads(done.stdout)["output"] == {"text": "[1, 2, 3, 4]"}

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from runtime.journal import Journal, Record
     from runtime.launch import System
     from runtime.outcome import RunOutcome
-    from runtime.run import Durability
+    from runtime.run import Durability, OnCodeChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,7 @@ class Order:
         tenant: for whom it is.
         approve: names or patterns of tools that are approved.
         durability: what is on the disk before the run goes on.
+        on_code_change: what is done when it is resumed and its code has changed.
         database: what ``--db`` says.
         catalog: what ``--catalog`` says.
         as_json: whether one JSON object is wanted.
@@ -76,6 +77,7 @@ class Order:
     tenant: str | None
     approve: tuple[str, ...]
     durability: Durability | None
+    on_code_change: OnCodeChange | None
     database: str | None
     catalog: Path | None
     as_json: bool
@@ -179,6 +181,7 @@ class Execution:
             approve=approval_of(order.approve),
             listener=self._take,
             durability=order.durability,
+            on_code_change=order.on_code_change,
             argv=order.session.argv,
         )
 

@@ -142,4 +142,5 @@ def run_json(row: RunRow) -> dict[str, Any]:
         },
         "cost_usd": None if row.cost_nano_usd is None else usd(row.cost_nano_usd),
         "unpriced_calls": row.unpriced_calls,
+        "code": row.code,
     }

@@ -30,8 +30,11 @@ gone on with until you say --retry-in-doubt: nobody knows whether they took plac
 on where it was, and counts what was in flight at its worst; the deadline does not count the time in
 which nobody was at work.
 
-Where the code has changed since, steps of the same content are still answered from the journal,
-others are new; recorded steps that are not used any more are told in a warning.
+Where the code of an agent or skill has changed since that the run may reach, --on-code-change
+decides, or else what the run was started with: "refuse" leaves it as it is; "continue", the
+default, names what has changed in a warning and goes on: steps of the same content are answered
+from the journal, others are new, and recorded steps that are not used any more are told at the
+end.
 
 \b
 Examples:
@@ -53,6 +56,11 @@ lives, is not resumed (1).
     "--retry-in-doubt",
     is_flag=True,
     help="Use skills with side effects again that had begun.",
+)
+@click.option(
+    "--on-code-change",
+    type=click.Choice(("refuse", "continue")),
+    help="What to do where the code has changed. [default: what the run was started with]",
 )
 @click.option("--approve", multiple=True, metavar="TOOL", help="Approve this tool; repeatable.")
 @db_option

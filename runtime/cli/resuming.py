@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from runtime.journal import Journal, RunRow
     from runtime.launch import System
     from runtime.outcome import RunOutcome
+    from runtime.run import OnCodeChange
 
 MOST_RUNS = 1_000_000  # of --all
 AT_ONCE = 16  # of them
@@ -47,6 +48,7 @@ class Continuation:
         everything: whether all runs are meant whose processes have died.
         deadline_s: the seconds each gets; None for what it had left.
         retry_in_doubt: whether skills with side effects are used again that had begun.
+        on_code_change: what is done where the code has changed; None for what each was told.
         approve: names or patterns of tools that are approved.
         db: what ``--db`` says.
         catalog: what ``--catalog`` says.
@@ -61,6 +63,7 @@ class Continuation:
     everything: bool
     deadline_s: float | None
     retry_in_doubt: bool
+    on_code_change: OnCodeChange | None
     approve: tuple[str, ...]
     db: str | None
     catalog: Path | None
@@ -105,6 +108,7 @@ async def _carry_out(wanted: Continuation) -> tuple[list[RunOutcome], int]:
     options = ResumeOptions(
         deadline_s=wanted.deadline_s,
         retry_in_doubt=wanted.retry_in_doubt,
+        on_code_change=wanted.on_code_change,
         approve=approval_of(wanted.approve),
         listener=None if screen is None else screen.take,
     )

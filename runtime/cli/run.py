@@ -56,6 +56,12 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         " begins is on the disk before it leaves the process. [env: MAGSAG_DURABILITY; default:"
         " fast]",
     ),
+    click.option(
+        "--on-code-change",
+        type=click.Choice(("refuse", "continue")),
+        help="What resume does where the run's agents or skills have changed; continue answers what"
+        " is the same from the journal and does the rest. [default: the workflow's, else continue]",
+    ),
     click.option("--run-id", type=RunId(), help="Its name; by default a new UUIDv7."),
     db_option,
     catalog_option,

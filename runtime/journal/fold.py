@@ -28,6 +28,7 @@ class Start:
     trace_id: str | None
     pid: int | None
     host: str | None
+    code: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class TakenOver:
     pid: int | None
     host: str | None
     epoch: int
+    code: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +83,19 @@ def facts_of(kind: str, body: Mapping[str, Any], cost_nano_usd: int) -> Facts:
         )
     if kind == "run_resumed":
         pid, host = field_in(body, "pid", int), field_in(body, "host", str)
-        return TakenOver(pid, host, count_in(body, "epoch"))
+        return TakenOver(pid, host, count_in(body, "epoch"), _code_in(body))
     if rule.status == "running":
         target, trace_id = field_in(body, "target", str), field_in(body, "trace_id", str)
-        return Start(
-            target or "", trace_id, field_in(body, "pid", int), field_in(body, "host", str)
-        )
+        pid, host = field_in(body, "pid", int), field_in(body, "host", str)
+        return Start(target or "", trace_id, pid, host, _code_in(body))
     if rule.status is not None:
         return End(rule.status, field_in(body, "error", str), field_in(body, "reason", str))
     return None
+
+
+def _code_in(body: Mapping[str, Any]) -> str | None:
+    digest: str | None = field_in(field_in(body, "code", Mapping) or {}, "digest", str)
+    return digest
 
 
 def known_cost(cost: int, calls: int, errors: int, unpriced: int) -> int | None:
@@ -137,6 +143,7 @@ class RunState:
     started_seq: int | None = None
     ended_seq: int | None = None
     epoch: int = 1
+    code: str | None = None
 
     @classmethod
     def first(cls, run_id: str, at: float) -> RunState:
@@ -153,9 +160,11 @@ class RunState:
             case Start() if self.started_seq is None:
                 self.started_seq, self.started_at = seq, at
                 self.target, self.pid, self.host = facts.target, facts.pid, facts.host
+                self.code = facts.code
                 self.trace_id = facts.trace_id or self.trace_id
             case TakenOver():
                 self.pid, self.host, self.epoch = facts.pid, facts.host, facts.epoch
+                self.code = facts.code
             case End() if self.ended_seq is None:
                 self.ended_seq, self.ended_at = seq, at
                 self.status, self.error, self.reason = facts.status, facts.error, facts.reason
@@ -204,6 +213,7 @@ class RunState:
             pid=self.pid,
             host=self.host,
             epoch=self.epoch,
+            code=self.code,
             resumable=bool(started.get("agent")),
         )
 

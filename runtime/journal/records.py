@@ -154,6 +154,7 @@ class RunRow:
         pid: the process that started it.
         host: the machine that started it.
         epoch: the how-manieth owner it has: 1 until it is resumed.
+        code: the digest of the code that its last owner runs it by; None where nobody has read it.
         resumable: whether its first record says all that is needed to go on with it.
     """
 
@@ -176,6 +177,7 @@ class RunRow:
     pid: int | None
     host: str | None
     epoch: int = 1
+    code: str | None = None
     resumable: bool = False
 
 

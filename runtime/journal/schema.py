@@ -22,7 +22,7 @@ Synchronous = Literal["full", "normal"]
 
 BUSY_TIMEOUT_MS = 1000  # our own writers queue at a lock; this is for readers and foreign tools
 
-# For owners on other machines, a later version: owner, lease_until, code, attempt. They are here so
+# For owners on other machines, a later version: owner, lease_until, attempt. They are here so
 # that the files of that version and of this are the same.
 _STEPS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (
     (

@@ -1,0 +1,245 @@
+"""What a function or class consists of, as text: its instructions and all that they name.
+
+Instructions are read, not source: so comments, layout and line numbers do not count, what is loaded
+is what is read even when its file has been edited since, and functions made by functions differ by
+what they were made with. What they name is followed through the author's own modules; the standard
+library, installed packages and this runtime are not read.
+
+A value that can change while the program runs (a list, a client) counts as it is written in its
+module, not as it happens to be.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import sysconfig
+from enum import Enum
+from functools import lru_cache, partial
+from pathlib import Path
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel
+
+from runtime.agent import Agent, Skill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_HOME = Path(__file__).resolve().parents[2]
+_PATHS = ("stdlib", "platstdlib", "purelib", "platlib")
+_FOREIGN = (
+    *(f"{sysconfig.get_path(name)}/" for name in _PATHS),
+    *(f"{_HOME / package}/" for package in ("runtime", "providers", "otel")),
+    "<frozen",
+)
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_NAME = re.compile(r"[^\W\d]\w*")
+_FUNCTIONS = (property, staticmethod, classmethod, FunctionType, MethodType)
+_PLAIN = (str, int, float, complex, bool, bytes, type(None), type(...))
+_OF_PYTHON = frozenset(("__dict__", "__weakref__", "__module__", "__firstlineno__"))
+
+
+class Reading:
+    """What was read of some code, and whom it names.
+
+    Attributes:
+        parts: the code, piece by piece, the same whenever it is the same code.
+        named: the agents and skills that it names; they are not read here.
+        words: the texts in it, which may be names of agents and skills.
+    """
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.named: list[Agent | Skill] = []
+        self.words: set[str] = set()
+        self._seen: set[int] = set()
+
+    def take(self, body: Any) -> None:
+        """Read a function or class, wherever it is defined."""
+        if isinstance(body, type):
+            self._class(body, is_own=True)
+        else:
+            self._function(inspect.unwrap(body), is_own=True)
+
+    def _value(self, value: Any, name: str, module: str) -> None:
+        """Read what a name stands for in a module."""
+        kind = type(value)  # isinstance would ask a proxy, which may not answer yet
+        if issubclass(kind, Agent | Skill):
+            self.named.append(value)
+        elif is_plain(value):
+            self._plain(name, value)
+        elif issubclass(kind, type):
+            self._class(value)
+        elif issubclass(kind, partial):
+            for each in (value.func, *value.args, *value.keywords.values()):
+                self._value(each, name, module)
+        elif issubclass(kind, _FUNCTIONS):
+            for function in _functions_of(value):
+                self._function(function)
+        elif kind is not ModuleType and (written := _as_written(module, name)):
+            self.parts.append(f"{name} = {written}")
+
+    def _plain(self, name: str, value: Any) -> None:
+        self.parts.append(f"{name} = {_text(value)}")
+        if isinstance(value, str):
+            self.words.add(value)
+
+    def _function(self, function: Any, *, is_own: bool = False) -> None:
+        if not isinstance(function, FunctionType) or id(function) in self._seen:
+            return
+        if not is_own and _is_foreign(function.__code__.co_filename):
+            return
+        self._seen.add(id(function))
+        names = self._code(function.__code__)
+        module, scope = function.__module__, function.__globals__
+        for name, value in _given(function):
+            self._value(value, name, module)
+        for hint in function.__annotations__.values():
+            self._hint(hint, scope)
+        for name in names:
+            self._name(name, scope, names)
+
+    def _code(self, code: CodeType) -> list[str]:
+        """Read instructions, and return the names in them, in order."""
+        layout = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+        names = (code.co_varnames, code.co_names, code.co_freevars, code.co_cellvars)
+        jumps = getattr(code, "co_exceptiontable", b"")
+        self.parts.append(f"{layout} {names} {code.co_code.hex()} {jumps.hex()}")
+        found = list(code.co_names)
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                found += self._code(constant)
+            else:
+                self._plain("", constant)
+        return found
+
+    def _name(self, name: str, scope: Mapping[str, Any], names: list[str]) -> None:
+        value = scope.get(name)
+        if type(value) is ModuleType and not _is_foreign(_file_of(value)):
+            for inner in dict.fromkeys(names):
+                if inner in vars(value):
+                    self._value(vars(value)[inner], inner, value.__name__)
+        elif name in scope:
+            self._value(value, name, str(scope.get("__name__")))
+
+    def _hint(self, hint: Any, scope: Mapping[str, Any]) -> None:
+        self.parts.append(_text(hint))
+        names = _NAME.findall(hint) if isinstance(hint, str) else []
+        for value in (hint, *(scope[name] for name in names if name in scope)):
+            if isinstance(value, type):
+                self._class(value)
+        for inner in get_args(hint):
+            self._hint(inner, scope)
+
+    def _class(self, cls: type, *, is_own: bool = False) -> None:
+        if id(cls) in self._seen:
+            return
+        self._seen.add(id(cls))
+        module = sys.modules.get(cls.__module__)
+        if not is_own and _is_foreign_class(cls, module):
+            return
+        self.parts.append(f"class {cls.__qualname__}")
+        for base in cls.__mro__[1:]:
+            self._class(base)
+        if issubclass(cls, Enum):
+            self.parts += [_text(member) for member in cls]
+        if issubclass(cls, BaseModel):
+            self.parts.append(_text(cls.model_config))
+            for name, field in cls.model_fields.items():
+                self.parts.append(f"{name}: {_text(field)}")
+                self._hint(field.annotation, {})
+        for hint in inspect.get_annotations(cls).values():
+            self._hint(hint, vars(module) if module else {})
+        for name, value in vars(cls).items():
+            if name not in _OF_PYTHON and not name.startswith("__pydantic_"):
+                self._value(value, name, "")
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is immutable data."""
+    if type(value) in (tuple, frozenset):
+        return all(map(is_plain, value))
+    return type(value) in _PLAIN or issubclass(type(value), Enum)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, frozenset):  # its order is another in each process
+        return f"{{{', '.join(sorted(map(_text, value)))}}}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_text, value))})"
+    return _ADDRESS.sub("", repr(value))
+
+
+def _given(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """Yield the values that a function was made with: its defaults and what it encloses."""
+    for value in function.__defaults__ or ():
+        yield "default", value
+    yield from (function.__kwdefaults__ or {}).items()
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:  # it is not filled yet
+            continue
+
+
+def _functions_of(value: Any) -> Iterator[Any]:
+    if isinstance(value, property):
+        yield from filter(None, (value.fget, value.fset, value.fdel))
+    else:
+        yield getattr(value, "__func__", value)
+
+
+def _is_foreign(file: str) -> bool:
+    return file.startswith(_FOREIGN)
+
+
+def _is_foreign_class(cls: type, module: ModuleType | None) -> bool:
+    """Whether a class is defined in a module that is not read; one made by a function is not."""
+    return _is_foreign(_file_of(module)) and getattr(module, cls.__name__, None) is cls
+
+
+def _file_of(module: ModuleType | None) -> str:
+    return getattr(module, "__file__", None) or "<frozen"
+
+
+def _as_written(module: str, name: str) -> str | None:
+    """Return what a module says that a name of it is; None where that cannot be known."""
+    for _ in range(10):  # through the modules that it is imported from
+        loaded = sys.modules.get(module)
+        said = None if loaded is None else _assigned(loaded).get(name)
+        if not isinstance(said, tuple):
+            return said
+        module, name = said
+    return None
+
+
+@lru_cache(maxsize=1_000)
+def _assigned(loaded: ModuleType) -> dict[str, str | tuple[str, str]]:
+    """Return what a module says of its names: an expression, or where it is imported from."""
+    if _is_foreign(_file_of(loaded)):
+        return {}
+    try:
+        tree = ast.parse(inspect.getsource(loaded))
+    except (OSError, SyntaxError, TypeError):
+        return {}
+    said: dict[str, str | tuple[str, str]] = {}
+    for statement in tree.body:
+        said.update(_said(statement, loaded.__package__ or ""))
+    return said
+
+
+def _said(statement: ast.stmt, package: str) -> Iterator[tuple[str, str | tuple[str, str]]]:
+    if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for target in targets:
+            if isinstance(target, ast.Name):
+                yield target.id, ast.unparse(statement.value)
+    elif isinstance(statement, ast.ImportFrom):
+        above = package.rsplit(".", statement.level - 1)[0] if statement.level else ""
+        source = ".".join(filter(None, (above, statement.module)))
+        for alias in statement.names:
+            yield alias.asname or alias.name, (source, alias.name)

@@ -1,0 +1,77 @@
+"""What is looked at before a run goes on: can it go on here, and has its code changed.
+
+Changed code is no error by itself: a step is known by its content, so what is the same is answered
+from the journal, and what is not is done. But a run can be told to rather not go on like that.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from runtime.code import Code, changes
+from runtime.errors import CodeChanged
+from runtime.start import check_routing
+
+if TYPE_CHECKING:
+    from runtime.catalog import Catalog
+    from runtime.code import Codes
+    from runtime.directory import Directory
+    from runtime.outcome import ResumeOptions
+    from runtime.recorded import Recorded
+    from runtime.run import OnCodeChange
+
+logger = logging.getLogger("runtime.run")
+
+
+def check_again(
+    run_id: str,
+    recorded: Recorded,
+    options: ResumeOptions,
+    *,
+    catalog: Catalog,
+    directory: Directory,
+    codes: Codes,
+) -> dict[str, Any]:
+    """Refuse to go on with a run that cannot go on here, or must not by the code of today.
+
+    Args:
+        run_id: the run.
+        recorded: what its journal says.
+        options: how it is gone on with.
+        catalog: routing.
+        directory: the agents.
+        codes: their code.
+
+    Returns:
+        What the journal keeps of it: the code that it goes on with.
+
+    Raises:
+        UnknownName: its agent or routing file is not here.
+        CodeChanged: its code is not what it was, and it is told to refuse that.
+    """
+    slug = directory.slug(str(recorded.beginning.get("agent")))
+    check_routing(recorded.beginning.get("routing"), catalog)
+    code = {"code": codes.of(slug).as_json()}
+    changed = changes(Code.from_json(recorded.code), codes, slug) if recorded.code else []
+    if not changed:
+        return code
+    what = ", ".join(changed)
+    if policy_of(recorded, options) == "refuse":
+        raise CodeChanged(
+            f"the code of run {run_id} has changed since it was last at work: {what}; bring it"
+            " back, or resume with --on-code-change continue: steps of the same content are then"
+            " answered from the journal, others are done anew"
+        )
+    logger.warning(
+        "the code has changed since the run was last at work: %s; steps of the same content are"
+        " answered from the journal, others are done anew",
+        what,
+        extra={"run_id": run_id},
+    )
+    return code | {"changed": changed}
+
+
+def policy_of(recorded: Recorded, options: ResumeOptions) -> OnCodeChange:
+    """Return what is done where the code of a run is not the same any more."""
+    return options.on_code_change or recorded.beginning.get("on_code_change") or "continue"
