@@ -13,6 +13,7 @@ import sqlite3
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from runtime.journal.backlog import in_turns
 from runtime.journal.books import Books
 from runtime.journal.faults import JournalUnusable, describe
 from runtime.journal.fold import COLUMNS, RunState, values_of
@@ -119,7 +120,7 @@ class FileStore:
 
     def _insert(self, entries: Sequence[Entry]) -> Verdicts:
         books = Books(self._connection, self._calls)
-        outcome = decide(entries, self._state, books)
+        outcome = decide(in_turns(entries), self._state, books)
         self._connection.executemany(INSERT, outcome.rows)
         if outcome.large:
             self._connection.executemany(KEEP, outcome.large.items())
