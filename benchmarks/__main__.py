@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import asks, calls, chaos, delegations, http, slow_http, spans, storm
+from benchmarks import asks, calls, chaos, delegations, http, journal, slow_http, spans, storm
 from benchmarks.measure import machine, measure
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ BENCHES: dict[str, ModuleType] = {
     "chaos": chaos,
     "delegations": delegations,
     "http": http,
+    "journal": journal,
     "slow_http": slow_http,
     "spans": spans,
     "storm": storm,
