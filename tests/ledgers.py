@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,35 +10,16 @@ from runtime.governance.policy import SpendingLimit
 from runtime.journal import (
     CallQuery,
     Claim,
-    MemoryJournal,
     Record,
-    SqliteJournal,
     scope_of,
 )
 from runtime.journal.calls import day_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
     from runtime.journal import Balance, CallRow, Journal, Kind, Scope, Shortfall
 
-STORES = ("memory", "sqlite")
 NOON = datetime(2026, 2, 27, 12, tzinfo=UTC).timestamp()
 DAY_S = 86_400.0
-
-
-@asynccontextmanager
-async def opened(store: str, folder: Path) -> AsyncIterator[Journal]:
-    journal: Journal
-    if store == "memory":
-        journal = MemoryJournal()
-    else:
-        journal = await SqliteJournal.open(folder / "journal.db", synchronous="normal")
-    try:
-        yield journal
-    finally:
-        await journal.close()
 
 
 def record(

@@ -1,6 +1,6 @@
 """A process that spends an agent's daily budget, for the tests of several of them.
 
-    python -m tests.spender FILE LIMIT CALLS [SECONDS]
+    python -m tests.spender DB LIMIT CALLS [SECONDS]
 
 asks CALLS questions at once under a limit of LIMIT nano-USD, each of which takes SECONDS, once it
 reads a line. It writes ``ready`` before that, ``begun`` for each call that begins, and a line of
@@ -12,15 +12,18 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from runtime import Context, RunOptions, mag, running
 from runtime.catalog.policy import Cap
 from runtime.errors import BudgetExceeded
-from runtime.journal import Record, SqliteJournal
 from tests.echoes import CENT, FRAME, catalog_of, policy, price, provider
+from tests.stores import open_at
+
+if TYPE_CHECKING:
+    from runtime.journal import Record
 
 ALLOWANCE = 500
 WORST = (4 + FRAME + ALLOWANCE) * CENT  # a byte each, what frames them, the allowance
@@ -62,8 +65,8 @@ def _hear(record: Record) -> None:
         _say("begun")
 
 
-async def main(path: str, limit: int, calls: int, seconds: float) -> None:
-    journal = await SqliteJournal.open(path, synchronous="normal")
+async def main(where: str, limit: int, calls: int, seconds: float) -> None:
+    journal = await open_at(where)
     async with running(limited(limit, seconds), journal=journal, environ={}) as system:
         _say("ready")
         await anyio.to_thread.run_sync(sys.stdin.readline)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import Counter
-from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args
@@ -20,31 +19,15 @@ from runtime.journal import (
     Journal,
     JournalFailed,
     Kind,
-    MemoryJournal,
     Record,
     RunRow,
-    SqliteJournal,
 )
+from tests.stores import STORES, opened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.real_time
-
-STORES = ("memory", "sqlite")
-
-
-@asynccontextmanager
-async def opened(store: str, folder: Path) -> AsyncIterator[Journal]:
-    journal: Journal
-    if store == "memory":
-        journal = MemoryJournal()
-    else:
-        journal = await SqliteJournal.open(folder / "journal.db", synchronous="normal")
-    try:
-        yield journal
-    finally:
-        await journal.close()
 
 
 @pytest.fixture(params=STORES)
@@ -429,12 +412,24 @@ def histories(draw: st.DrawFn) -> list[Record | None]:
     return draw(st.lists(st.none() | one(), max_size=40))
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
 @given(history=histories())
 @settings(deadline=None, max_examples=60)
 async def test_any_interleaving_is_numbered_in_order_and_sums_up(
     store: str, history: list[Record | None]
 ) -> None:
+    await _is_numbered_and_sums_up(store, history)
+
+
+@given(history=histories())
+@settings(deadline=None, max_examples=15)
+async def test_any_interleaving_is_numbered_and_sums_up_on_a_server_too(
+    history: list[Record | None],
+) -> None:
+    await _is_numbered_and_sums_up("postgres", history)
+
+
+async def _is_numbered_and_sums_up(store: str, history: list[Record | None]) -> None:
     kept: dict[str, list[Record]] = {"a": [], "b": [], "c": []}
     outcomes: set[tuple[str, str]] = set()
     with tempfile.TemporaryDirectory() as folder:

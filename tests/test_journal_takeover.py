@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
-from runtime.journal import Claim, Fenced, Journal, MemoryJournal, Record, Scope, SqliteJournal
+from runtime.journal import Claim, Fenced, Journal, Record, Scope
 from tests.interrupted import dead_pid
+from tests.stores import SHARED, STORES, opened, several
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,13 +42,10 @@ async def write_until_fenced(journal: Journal) -> None:
         await journal.flush()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=STORES)
 async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
-    one: Journal = MemoryJournal()
-    if request.param == "sqlite":
-        one = await SqliteJournal.open(tmp_path / "journal.db", synchronous="normal")
-    yield one
-    await one.close()
+    async with opened(request.param, tmp_path) as one:
+        yield one
 
 
 async def test_a_run_whose_process_is_dead_gets_a_new_owner(journal: Journal) -> None:
@@ -108,15 +106,10 @@ async def test_a_run_is_not_resumed_by_an_ordinary_record(journal: Journal) -> N
         await journal.take_over(logged(2))
 
 
-async def test_of_many_who_want_a_run_one_gets_it(tmp_path: Path) -> None:
-    path, dead = tmp_path / "journal.db", dead_pid()
-    async with AsyncExitStack() as stack:
-        journals = []
-        for _ in range(6):
-            one = await SqliteJournal.open(path, synchronous="normal")
-            stack.push_async_callback(one.close)
-            journals.append(one)
-        journals[0].append(started(dead))
+@pytest.mark.parametrize("store", SHARED)
+async def test_of_many_who_want_a_run_one_gets_it(store: str, tmp_path: Path) -> None:
+    async with several(store, tmp_path, 6) as journals:
+        journals[0].append(started(dead_pid()))
         await journals[0].flush()
         won: list[int] = []
 
@@ -146,22 +139,21 @@ async def test_a_former_owner_hears_of_it_when_it_waits_for_its_records(journal:
     journal.check_owner("run", 2)
 
 
+@pytest.mark.parametrize("store", SHARED)
 async def test_what_a_former_owner_knew_of_a_run_does_not_replace_what_is_there(
-    tmp_path: Path,
+    store: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "journal.db"
-    async with AsyncExitStack() as stack:
-        former = await SqliteJournal.open(path, synchronous="normal")
-        stack.push_async_callback(former.close)
+    async with several(store, tmp_path, 2) as (former, owner):
         former.append(started(dead_pid()))
         await former.flush()
-        owner = await SqliteJournal.open(path, synchronous="normal")
-        stack.push_async_callback(owner.close)
         assert await owner.take_over(resumed(2))
         day = "2026-01-01"
         begun = {"agent": "a", "reserved_nano_usd": 10}
         claim = Claim(Scope("agent", "a", day, day), 1, "a policy")
-        assert await former.admit(Record("run", "invocation_started", "c", begun, 3.0), (claim,))
+        with suppress(Fenced):  # a server is asked afresh
+            assert await former.admit(
+                Record("run", "invocation_started", "c", begun, 3.0), (claim,)
+            )
         row = await owner.run("run")
     assert row is not None
     assert row.epoch == 2

@@ -11,7 +11,6 @@ from runtime.journal import CallQuery, JournalFailed, place_of
 from tests.ledgers import (
     DAY_S,
     NOON,
-    STORES,
     admit,
     balance_of,
     begun,
@@ -19,11 +18,11 @@ from tests.ledgers import (
     ended,
     limit,
     month,
-    opened,
     record,
     rows_of,
     tell,
 )
+from tests.stores import STORES, opened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -22,12 +22,12 @@ from tests.ledgers import (
     ended,
     limit,
     month,
-    opened,
     plain,
     record,
     rows_of,
     tell,
 )
+from tests.stores import SHARED, open_at, opened, place, several
 
 if TYPE_CHECKING:
     from runtime.journal import Claim, Journal
@@ -97,20 +97,33 @@ async def live(journal: Journal, history: list[Any]) -> list[bool]:
 @settings(max_examples=60, deadline=None)
 @given(history=HISTORIES)
 async def test_no_history_overspends_and_memory_and_sqlite_agree(history: list[Any]) -> None:
+    await _agree("sqlite", history)
+
+
+@settings(max_examples=10, deadline=None)
+@given(history=HISTORIES)
+async def test_memory_and_a_server_agree_on_every_history(history: list[Any]) -> None:
+    await _agree("postgres", history)
+
+
+async def _agree(store: str, history: list[Any]) -> None:
     async with opened("memory", Path()) as memory:
         in_memory = await live(memory, history)
         rows = [plain(row) for row in await rows_of(memory)]
-    with tempfile.TemporaryDirectory() as folder:
-        async with opened("sqlite", Path(folder)) as sqlite:
-            assert await live(sqlite, history) == in_memory
-            assert [plain(row) for row in await rows_of(sqlite)] == rows
-        async with opened("sqlite", Path(folder)) as again:
-            assert [plain(row) for row in await rows_of(again)] == rows
+    with tempfile.TemporaryDirectory() as folder, place(store, Path(folder)) as where:
+        for _ in range(2):
+            journal = await open_at(where)
+            try:
+                if not await rows_of(journal):
+                    assert await live(journal, history) == in_memory
+                assert [plain(row) for row in await rows_of(journal)] == rows
+            finally:
+                await journal.close()
 
 
-# --- several journals on one file ----------------------------------------------------------------
+# --- several journals in one place ----------------------------------------------------------------
 
-SHARED = st.lists(
+BOTH = st.lists(
     st.tuples(
         st.booleans(),  # which of two journals
         st.sampled_from(["admit", "admit overdue", "completed", "failed"]),
@@ -122,12 +135,22 @@ SHARED = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(history=SHARED)
+@given(history=BOTH)
 async def test_two_journals_on_one_file_never_overspend_it_together(history: list[Any]) -> None:
+    await _never_overspend("sqlite", history)
+
+
+@settings(max_examples=15, deadline=None)
+@given(history=BOTH)
+async def test_two_journals_on_one_server_never_overspend_it_together(history: list[Any]) -> None:
+    await _never_overspend("postgres", history)
+
+
+async def _never_overspend(store: str, history: list[Any]) -> None:
     """Each sees what the other has reserved; what is overdue one may settle for the other."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        both = [await stack.enter_async_context(opened("sqlite", folder)) for _ in range(2)]
+        both = await stack.enter_async_context(several(store, folder, 2))
         open_: list[dict[str, int]] = [{}, {}]
         for number, (which, step, amount, share) in enumerate(history):
             journal, own = both[which], open_[which]
@@ -148,10 +171,11 @@ async def test_two_journals_on_one_file_never_overspend_it_together(history: lis
             await agrees(journal, day())
 
 
+@pytest.mark.parametrize("store", SHARED)
 async def test_a_call_that_was_taken_for_lost_and_ends_after_all_costs_what_it_did(
-    tmp_path: Path,
+    store: str, tmp_path: Path
 ) -> None:
-    async with opened("sqlite", tmp_path) as one, opened("sqlite", tmp_path) as other:
+    async with several(store, tmp_path, 2) as (one, other):
         assert await admit(one, 80, limit(100), expires_at=NOON + 1) is None
         short = await admit(other, 30, limit(100), op="b", run="run-2")
         assert short is not None

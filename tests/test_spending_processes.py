@@ -18,6 +18,7 @@ from runtime.journal import SqliteJournal
 from tests.cli_workspace import ROOT, environment
 from tests.ledgers import agrees, balance_of, begun, day, ended, month, rows_of
 from tests.spender import WORST
+from tests.stores import SHARED, open_at, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +29,10 @@ PATIENCE_S = 60
 
 @contextmanager
 def spending(
-    path: Path, *, limit: int, calls: int, seconds: float
+    where: str, *, limit: int, calls: int, seconds: float
 ) -> Iterator[subprocess.Popen[str]]:
     """Run ``tests.spender`` until it is ready to begin."""
-    command = [sys.executable, "-m", "tests.spender", str(path)]
+    command = [sys.executable, "-m", "tests.spender", where]
     with subprocess.Popen(
         [*command, str(limit), str(calls), str(seconds)],
         cwd=ROOT,
@@ -48,6 +49,12 @@ def spending(
             process.communicate(timeout=PATIENCE_S)
 
 
+@pytest.fixture(params=SHARED)
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    with place(request.param, tmp_path) as one:
+        yield one
+
+
 def line_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
@@ -62,19 +69,19 @@ def begin(process: subprocess.Popen[str]) -> None:
 @pytest.mark.real_time
 @pytest.mark.parametrize("fits", [7, 10])
 async def test_processes_that_race_for_one_daily_budget_never_overspend_it(
-    tmp_path: Path, fits: int
+    where: str, fits: int
 ) -> None:
-    path, limit, calls = tmp_path / "journal.db", fits * WORST + 1, 150
+    limit, calls = fits * WORST + 1, 150
     answers: list[dict[str, int]] = []
     with ExitStack() as stack:
-        start = lambda: spending(path, limit=limit, calls=calls, seconds=0.002)  # noqa: E731
+        start = lambda: spending(where, limit=limit, calls=calls, seconds=0.002)  # noqa: E731
         processes = [stack.enter_context(start()) for _ in range(2)]
         for process in processes:
             begin(process)
         for process in processes:
             lines = process.communicate(timeout=PATIENCE_S)[0].splitlines()
             answers.append(json.loads(lines[-1]))
-    journal = await SqliteJournal.open(path)
+    journal = await open_at(where)
     try:
         rows = await rows_of(journal, status="completed")
         for at in {row.day: row.started_at for row in rows}.values():  # it may be midnight
@@ -92,13 +99,12 @@ async def test_processes_that_race_for_one_daily_budget_never_overspend_it(
 
 @pytest.mark.real_time
 async def test_a_process_that_is_killed_leaves_what_the_next_to_open_settles_in_full(
-    tmp_path: Path,
+    where: str,
 ) -> None:
-    path = tmp_path / "journal.db"
-    with spending(path, limit=10 * WORST, calls=3, seconds=3_600.0) as process:
+    with spending(where, limit=10 * WORST, calls=3, seconds=3_600.0) as process:
         begin(process)
         assert [line_of(process) for _ in range(3)] == ["begun"] * 3
-        beside = await SqliteJournal.open(path)  # the process lives, so nothing is settled
+        beside = await open_at(where)  # the process lives, so nothing is settled
         today = day("agent", "spender", (await rows_of(beside))[0].started_at)
         assert await balance_of(beside, today) == (0, 3 * WORST)
         assert [row.status for row in await rows_of(beside)] == ["running"] * 3
@@ -106,7 +112,7 @@ async def test_a_process_that_is_killed_leaves_what_the_next_to_open_settles_in_
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=PATIENCE_S)
     for _ in range(2):  # once and not again
-        journal = await SqliteJournal.open(path)
+        journal = await open_at(where)
         assert await balance_of(journal, today) == (3 * WORST, 0)
         rows = await rows_of(journal, status="lost")
         assert [row.settled_nano_usd for row in rows] == [WORST] * 3

@@ -20,6 +20,8 @@ In reading order:
 
 - ``sqlite``: ``SqliteJournal``, the default, with ``store``, ``schema``, ``backfill`` and ``lock``:
   the file that the writer's thread owns
+- ``postgres``: ``PostgresJournal``, an extra: a server that processes on several machines share;
+  ``location``: a file's path, or a server's address
 
 - ``search`` with ``search_pattern``, ``search_records``, ``search_scan``, ``search_index`` and
   ``search_file``: where something stands in the records

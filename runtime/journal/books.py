@@ -57,6 +57,7 @@ BALANCE = {
 _RUNNING = f"""
     SELECT {", ".join(f"call.{column}" for column in CALL_COLUMNS)}, run.pid, run.host
     FROM call LEFT JOIN run ON run.run_id = call.run_id WHERE call.status = 'running'
+    /*+ FOR UPDATE OF call SKIP LOCKED */
 """  # noqa: S608  # our own columns
 
 

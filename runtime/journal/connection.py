@@ -1,7 +1,8 @@
 """What the journal's queries need of a database, so that each of them is written only once.
 
 They are written as SQLite takes them: ``?`` and ``:name`` for parameters, integers for truth. A
-connection to another database translates them on the way, see ``postgres.dialect``.
+connection to another database translates them on the way, see ``postgres.dialect``. What only a
+database needs that locks rows is in a comment that begins with ``/*+``.
 """
 
 from __future__ import annotations

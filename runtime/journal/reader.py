@@ -77,9 +77,9 @@ class Reader:
         self._close = source.close
 
     @classmethod
-    def of(cls, location: Location) -> Reader:
-        """Return the reader of a journal, which need not be there yet."""
-        return cls(source_of(location))
+    def of(cls, location: Location, most_idle: int = 0) -> Reader:
+        """Return the reader of a journal, which need not be there yet; see ``source_of``."""
+        return cls(source_of(location, most_idle))
 
     async def close(self) -> None:
         """Let go of the database."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import aiosqlite
@@ -16,7 +17,6 @@ from runtime.journal.faults import JournalFailed, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from runtime.journal.connection import Connection
     from runtime.journal.location import Location
@@ -60,9 +60,18 @@ class FileSource:
         """Do nothing: nothing is kept open."""
 
 
-def source_of(location: Location) -> Source:
-    """Return what answers queries on a journal."""
-    return FileSource(location)
+def source_of(location: Location, most_idle: int) -> Source:
+    """Return what answers queries on a journal.
+
+    Args:
+        location: where it is.
+        most_idle: connections to a server that are kept from one query to the next.
+    """
+    if isinstance(location, Path):
+        return FileSource(location)
+    from runtime.journal.postgres.source import PostgresSource  # noqa: PLC0415  # an extra
+
+    return PostgresSource(location, most_idle)
 
 
 @contextmanager
@@ -72,9 +81,21 @@ def reading(location: Location) -> Iterator[Connection]:
     Raises:
         JournalFailed: it cannot be read, now or later in the block.
     """
+    if isinstance(location, Path):
+        with _reading_file(location) as connection:
+            yield connection
+    else:
+        from runtime.journal.postgres.source import reading_server  # noqa: PLC0415  # an extra
+
+        with reading_server(location) as connection:
+            yield connection
+
+
+@contextmanager
+def _reading_file(path: Path) -> Iterator[sqlite3.Connection]:
     try:
-        connection = sqlite3.connect(f"{location.resolve().as_uri()}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         with closing(connection):
             yield connection
     except sqlite3.Error as error:
-        raise JournalFailed(describe(location, error)) from error
+        raise JournalFailed(describe(path, error)) from error

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from runtime.journal.connection import Connection
+
 Synchronous = Literal["full", "normal"]
 
 BUSY_TIMEOUT_MS = 1000  # our own writers queue at a lock; this is for readers and foreign tools
 
 # For owners on other machines, a later version: owner, lease_until, attempt. They are here so
 # that the files of that version and of this are the same.
-_STEPS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (
+STEPS: tuple[tuple[str | Callable[[Connection], None], ...], ...] = (
     (
         """
         CREATE TABLE run (
@@ -54,6 +56,7 @@ _STEPS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (
         ) WITHOUT ROWID
         """,
         "CREATE INDEX run_started_at ON run (started_at)",
+        "CREATE TABLE blob (sha256 BLOB PRIMARY KEY, data TEXT NOT NULL)",
         """
         CREATE TABLE journal (
             run_id TEXT NOT NULL,
@@ -72,7 +75,6 @@ _STEPS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (
         ) WITHOUT ROWID
         """,
         "CREATE UNIQUE INDEX one_outcome ON journal (run_id, op) WHERE terminal = 1",
-        "CREATE TABLE blob (sha256 BLOB PRIMARY KEY, data TEXT NOT NULL)",
     ),
     (
         """
@@ -136,7 +138,7 @@ _STEPS: tuple[tuple[str | Callable[[sqlite3.Connection], None], ...], ...] = (
         file_earlier_calls,
     ),
 )
-VERSION = len(_STEPS)
+VERSION = len(STEPS)
 
 
 def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
@@ -184,7 +186,7 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
         raise JournalUnusable(
             f"journal {path} is the database of another program; choose another file with --db"
         )
-    for statement in (statement for step in _STEPS[version:] for statement in step):
+    for statement in (statement for step in STEPS[version:] for statement in step):
         if isinstance(statement, str):
             connection.execute(statement)
         else:

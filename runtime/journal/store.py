@@ -17,7 +17,7 @@ from runtime.journal.backlog import in_turns
 from runtime.journal.books import Books
 from runtime.journal.faults import JournalUnusable, describe
 from runtime.journal.fold import COLUMNS, RunState, values_of
-from runtime.journal.group import INSERT, KEEP, decide, settle
+from runtime.journal.group import INSERT, KEEP, SAVE, decide, settle
 from runtime.journal.lock import FileLock
 from runtime.journal.schema import BUSY_TIMEOUT_MS, connect
 
@@ -38,10 +38,6 @@ _CHECKPOINT_WAIT_MS = 100
 _RECORD_FAULTS = (sqlite3.IntegrityError, sqlite3.DataError)
 
 _LOAD = f"SELECT {', '.join(COLUMNS)} FROM run WHERE run_id = ?"  # noqa: S608  # our own columns
-_SAVE = (
-    f"INSERT INTO run ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608  # our own columns
-    f"ON CONFLICT (run_id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])}"
-)
 
 
 class FileStore:
@@ -124,7 +120,7 @@ class FileStore:
         self._connection.executemany(INSERT, outcome.rows)
         if outcome.large:
             self._connection.executemany(KEEP, outcome.large.items())
-        self._connection.executemany(_SAVE, map(values_of, outcome.changed.values()))
+        self._connection.executemany(SAVE, map(values_of, outcome.changed.values()))
         books.save()
         return outcome.verdicts
 

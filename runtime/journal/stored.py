@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from runtime.journal.records import EventRow, Record, RunRow, RunStatus
     from runtime.journal.writer import Store
 
+_MOST_IDLE = 4  # connections of readers that are kept
 _END_S = 5.0  # what the thread may still take when nothing is left to write
 
 
@@ -65,7 +66,7 @@ class StoredJournal:
         self._backlog = Backlog()
         self._bell = Bell()
         self._writer = Writer(open_store, self._backlog, self._bell)
-        self._reader = Reader.of(location)
+        self._reader = Reader.of(location, _MOST_IDLE)
         self._high_water = high_water
         self._low_water = max(1, high_water // 2)
         self._give_up_s = give_up_s

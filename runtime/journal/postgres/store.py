@@ -1,0 +1,256 @@
+"""What the writer's thread writes, and how it goes on when the server was away.
+
+Rule 1: a group is one transaction. It first locks the rows of its runs, in the order of their ids,
+so every number and every owner is decided by what is there, and writers of other runs go on.
+Rule 2: a limit is decided under an advisory lock of each agent, provider or tenant that it is of,
+taken in order. A row could not be locked instead: on the first call of a day there is none, and
+reservations are rows of other runs.
+Rule 3: no statement can put an older state of a run over a newer one: a former owner has an older
+epoch, whatever it believes.
+Rule 4: a commit whose answer was lost may be there or not. The server knows by the number of the
+transaction, so a group is written again only if it is not. Until the server says that the
+transaction is over, nothing is written; one that still hangs there is ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from runtime.journal.books import Books
+from runtime.journal.calls import CALL_COLUMNS, CallRow
+from runtime.journal.faults import DatabaseFault, JournalUnusable, describe
+from runtime.journal.fold import COLUMNS, RunState, values_of
+from runtime.journal.group import INSERT, KEEP, SAVE, decide, settle
+from runtime.journal.postgres.driver import RecordFault, ServerConnection
+from runtime.journal.postgres.schema import upgrade
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from runtime.journal.books import CallKey
+    from runtime.journal.entry import Entry
+    from runtime.journal.group import Verdicts
+    from runtime.journal.location import Address
+
+# A writer that is stopped in the middle, or whose machine is gone, does not keep others out for
+# longer; a migration may take its time.
+_SESSION: Mapping[str, str] = {
+    "lock_timeout": "20s",
+    "statement_timeout": "60s",
+    "idle_in_transaction_session_timeout": "15s",
+}
+_NO_LIMITS = {"statement_timeout": "0", "lock_timeout": "0"}
+_DURABLE = """
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') = 'off'
+"""
+_RUNS = f"""
+    SELECT {", ".join(COLUMNS)} FROM run WHERE run_id = ANY(?) ORDER BY run_id FOR UPDATE
+"""  # noqa: S608  # our own columns
+_CALLS = f"""
+    SELECT {", ".join(f"call.{column}" for column in CALL_COLUMNS)}
+    FROM unnest(?::text[], ?::text[]) AS wanted(run_id, op) JOIN call USING (run_id, op)
+    ORDER BY call.run_id, call.op FOR UPDATE OF call
+"""  # noqa: S608  # our own columns
+_SCOPES = "SELECT pg_advisory_xact_lock(key) FROM unnest(?::bigint[]) AS key"
+_SAVE = f"{SAVE} WHERE run.epoch <= excluded.epoch AND run.next_seq < excluded.next_seq"
+_NUMBER = "SELECT pg_current_xact_id()::text"
+_STATUS = "SELECT pg_xact_status(?::text::xid8)"
+_END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = ?::text::xid"
+
+
+class Sent(NamedTuple):
+    """A group whose commit was sent, and not answered.
+
+    Attributes:
+        number: of the transaction, as the server counts them.
+        refused: the records that were left out.
+        verdicts: what becomes of the others if it is there.
+    """
+
+    number: str
+    refused: list[Entry]
+    verdicts: Verdicts
+
+
+class ServerStore:
+    """One connection that writes. Everything here belongs to one thread."""
+
+    def __init__(self, address: Address) -> None:
+        """Connect, and make the tables where there are none.
+
+        Raises:
+            JournalUnusable: it cannot be a journal; the error says what to do.
+        """
+        self._address = address
+        self._sent: Sent | None = None
+        try:
+            self._connection = ServerConnection(address, _NO_LIMITS)
+            try:
+                upgrade(self._connection)
+            finally:
+                self._connection.close()
+            self._connection = self._connect()
+        except DatabaseFault as error:
+            raise JournalUnusable(describe(address, error)) from error
+
+    def _connect(self) -> ServerConnection:
+        connection = ServerConnection(self._address, _SESSION)
+        connection.execute(_DURABLE)
+        return connection
+
+    def commit(self, group: Sequence[Entry]) -> list[Entry]:
+        """Write a group in one transaction; see ``writer.Store``.
+
+        Raises:
+            DatabaseFault: it is not written, or nobody knows yet whether it is.
+        """
+        if self._connection.is_broken:
+            self._connection = self._connect()
+        if self._sent is not None and self._is_committed(self._sent.number):
+            refused, verdicts = self._sent[1:]
+        else:
+            self._sent = None
+            refused, verdicts = self._written(group)
+        self._sent = None
+        return refused + settle(verdicts)
+
+    def _written(self, group: Sequence[Entry]) -> tuple[list[Entry], Verdicts]:
+        try:
+            with self._transaction() as number:
+                verdicts = self._write(group)
+                self._sent = Sent(number, [], verdicts)
+        except RecordFault:
+            with self._transaction() as number:
+                refused, verdicts = self._salvaged(group)
+                self._sent = Sent(number, refused, verdicts)
+        return self._sent.refused, self._sent.verdicts
+
+    @contextmanager
+    def _transaction(self) -> Iterator[str]:
+        """Begin, yield the number of the transaction, and commit."""
+        connection = self._connection
+        try:
+            with connection.pipeline():
+                connection.execute("BEGIN")
+                number = connection.execute(_NUMBER)
+            yield number.fetchone()[0]
+            connection.execute("COMMIT")
+        except BaseException:
+            if not connection.is_broken:
+                connection.execute("ROLLBACK")
+                self._sent = None  # the server has answered: it is not there
+            raise
+
+    def _is_committed(self, number: str) -> bool:
+        """Return whether a transaction is there that we have heard nothing of.
+
+        Raises:
+            DatabaseFault: it is not over yet.
+        """
+        try:
+            status: str = self._connection.execute(_STATUS, (number,)).fetchone()[0]
+        except RecordFault:  # a number that the server has not given yet: it lost some time
+            return False
+        if status == "in progress":
+            self._connection.execute(_END, (number,))
+            raise DatabaseFault("the last transaction is not over on the server; it is waited for")
+        return status == "committed"
+
+    def _write(self, group: Sequence[Entry]) -> Verdicts:
+        connection = self._connection
+        states, calls = self._locked(group)
+        books = Books(connection, {}, calls)
+
+        def state_of(entry: Entry) -> RunState:
+            return states.get(entry.run_id) or RunState.first(entry.run_id, entry.at)
+
+        outcome = decide(group, state_of, books)
+        with connection.pipeline():
+            saved = connection.executemany(_SAVE, map(values_of, outcome.changed.values()))
+            if outcome.large:
+                connection.executemany(KEEP, sorted(outcome.large.items()))
+            connection.executemany(INSERT, outcome.rows)
+            books.save()
+        if saved.rowcount != len(outcome.changed):
+            raise DatabaseFault("another process has written a run meanwhile; it is tried again")
+        return outcome.verdicts
+
+    def _locked(
+        self, group: Sequence[Entry]
+    ) -> tuple[dict[str, RunState], dict[CallKey, CallRow | None]]:
+        """Lock what a group is about, in an order that is the same for all, and return it."""
+        runs = sorted({entry.run_id for entry in group})
+        told = {(each.run_id, each.op) for each in group if each.call is not None or each.if_begun}
+        keys = sorted(told)
+        claims = (claim for entry in group for claim in entry.claims)
+        scopes = sorted({_lock_of(*claim.scope[:2]) for claim in claims})
+        connection = self._connection
+        with connection.pipeline():
+            found = connection.execute(_RUNS, (runs,))
+            if keys:
+                begun = connection.execute(_CALLS, tuple(map(list, zip(*keys, strict=True))))
+            if scopes:
+                connection.execute(_SCOPES, (scopes,))
+        states = {row[0]: RunState(*row) for row in found}
+        calls: dict[CallKey, CallRow | None] = dict.fromkeys(keys)
+        if keys:
+            calls |= {(row[0], row[1]): CallRow(*row) for row in begun}
+        return states, calls
+
+    def _salvaged(self, group: Sequence[Entry]) -> tuple[list[Entry], Verdicts]:
+        """Write a group without those records that are at fault, which are found by halving it."""
+        self._locked(group)
+        refused: list[Entry] = []
+        verdicts: Verdicts = []
+        pieces = [group]
+        while pieces:
+            piece = pieces.pop()
+            try:
+                with self._savepoint():
+                    verdicts += self._write(piece)
+            except RecordFault:
+                middle = len(piece) // 2
+                if middle == 0:
+                    refused += piece
+                else:
+                    pieces += [piece[middle:], piece[:middle]]
+        return refused, verdicts
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        self._connection.execute("SAVEPOINT piece")
+        try:
+            yield
+        except RecordFault:
+            self._connection.execute("ROLLBACK TO piece")
+            raise
+        self._connection.execute("RELEASE piece")
+
+    def reap(self, now: float) -> None:
+        """Settle the calls that died with their processes.
+
+        Raises:
+            DatabaseFault: that cannot be written.
+        """
+        if self._connection.is_broken:
+            self._connection = self._connect()
+        with self._transaction():
+            books = Books(self._connection, {})
+            books.reap(now)
+            books.save()
+
+    def tidy(self) -> None:
+        """Do nothing: the server has its own autovacuum."""
+
+    def close(self) -> None:
+        """Let go of the server."""
+        self._connection.close()
+
+
+def _lock_of(subject: str, name: str) -> int:
+    """Return the advisory lock of an agent, provider or tenant. Two that share one only wait."""
+    digest = hashlib.sha256(f"magsag {subject} {name}".encode(errors="replace")).digest()
+    return int.from_bytes(digest[:8], signed=True)
