@@ -72,6 +72,8 @@ def started_note(run: Run, agent: Agent, work: Work) -> dict[str, Any]:
 async def go_on(run: Run, op: str) -> None:
     """Let a body that has crashed go on where it was: what it had done by then is not done again.
 
+    What it had delegated, and was not answered yet, goes on from its own steps, too.
+
     Args:
         run: its run, which lives.
         op: its Delegation.
@@ -83,5 +85,4 @@ async def go_on(run: Run, op: str) -> None:
     outcomes = await run.journal.outcomes(run.id, op)
     if run.recorded is None:
         run.recorded = Recorded()
-    run.recorded.crashed(op, outcomes)
-    run.steps_again(op)
+    run.recorded.crashed(op, outcomes, run.steps_again(op))

@@ -175,7 +175,8 @@ def note_sent(run: Run, delegation: Delegation, fault: RuntimeFault | None) -> R
 
 def note_outcome(sent: Sent, answer: Answer, metrics: Mapping[str, Any]) -> Answer:
     """Note the outcome of a Delegation; an answer that the journal cannot hold is a failure."""
-    op, note = sent.delegation.op, {"task": sent.delegation.task_id, "metrics": metrics}
+    op = sent.delegation.op
+    note: dict[str, Any] = {"task": sent.delegation.task_id, "metrics": metrics}
     if answer.reason is None:
         try:
             sent.run.record("delegation_completed", op, note | {"output": answer.output})
@@ -184,8 +185,11 @@ def note_outcome(sent: Sent, answer: Answer, metrics: Mapping[str, Any]) -> Answ
             answer = Answer(None, {}, answer.totals, InvalidOutput.reason, text)
         else:
             return answer
-    why = {"error": answer.error, "reason": answer.reason}
-    sent.run.record("delegation_failed", op, note | why)
+    note |= {"error": answer.error, "reason": answer.reason}
+    if sent.pending.cancelled():  # nobody has seen how it ended: whoever asks again goes on with it
+        sent.run.record("delegation_failed", op, note | {"unfinished": True}, terminal=False)
+    else:
+        sent.run.record("delegation_failed", op, note)
     return answer
 
 

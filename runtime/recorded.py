@@ -6,8 +6,10 @@ the record; one without was in flight and is done once more; one that the code d
 more is an orphan.
 
 A body that crashes is started again, and then what had failed in it is tried again, as a step of
-its own: an operation has one outcome. It is known from the journal which failures those are, so a
-run that is killed after a crash goes on as the restarted body did.
+its own: an operation has one outcome. A delegation that was given up, with whoever waited for it,
+has none: it is unfinished, and goes on from its own steps when it is asked for again. It is known
+from the journal which failures are tried again, so a run that is killed after a crash goes on as
+the restarted body did.
 """
 
 from __future__ import annotations
@@ -158,13 +160,16 @@ class Recorded:
         """Return the first new step that the code came to where it had come to another before."""
         return self._new.get(event.op.rpartition("/")[0])
 
-    def crashed(self, op: str, outcomes: Iterable[EventRow]) -> None:
+    def crashed(self, op: str, outcomes: Iterable[EventRow], begun: Iterable[str]) -> None:
         """The body of a delegation has crashed in this process, and runs again.
 
         Args:
             op: the delegation.
             outcomes: those of all steps below it.
+            begun: those steps, in flight or ended: of the delegations it is noted that they were
+                sent.
         """
+        self._once.update(("delegation_sent", step) for step in begun)
         for event in outcomes:
             if event.op not in self._outcomes:
                 self._keep(event)
@@ -219,6 +224,8 @@ class Recorded:
     def _keep(self, event: EventRow) -> None:
         """Keep the outcome of a step."""
         kind, op = event.kind, event.op
+        if event.body.get("unfinished"):
+            return  # whoever had asked for it has not seen it end, and asks again
         self._once.add((kind, op))
         if kind in ONCE:
             return

@@ -152,8 +152,23 @@ class Run:
         """The time, in seconds since the Unix epoch."""
         return self._clock()
 
-    def record(self, kind: Kind, op: str, body: Mapping[str, Any], cost: int = 0) -> None:
+    def record(
+        self,
+        kind: Kind,
+        op: str,
+        body: Mapping[str, Any],
+        cost: int = 0,
+        *,
+        terminal: bool | None = None,
+    ) -> None:
         """Note that something happened: in the journal, and for whoever listens.
+
+        Args:
+            kind: what.
+            op: the step that it happened to.
+            body: the details, JSON data.
+            cost: nano-USD.
+            terminal: whether it is the outcome of the step; None where its kind says.
 
         Raises:
             TypeError: the body is no JSON.
@@ -162,7 +177,7 @@ class Run:
         """
         if self.recorded is not None and self.recorded.is_noted(kind, op):
             return  # the code runs again, and this was noted the first time
-        record = Record(self.id, kind, op, body, self._clock(), cost, epoch=self.epoch)
+        record = Record(self.id, kind, op, body, self._clock(), cost, terminal, self.epoch)
         self.journal.append(record)
         self._tell(record)
 
@@ -273,11 +288,13 @@ class Run:
             self.recorded.come_to(parent, op)
         return op
 
-    def steps_again(self, parent: str) -> None:
-        """Count the steps below one from the beginning: its code runs again."""
+    def steps_again(self, parent: str) -> list[str]:
+        """Count the steps below one from the beginning, as its code runs again; return them."""
         below = f"{parent}/"
+        found = []
         for key in [key for key in self._operations if key.startswith(below)]:
-            del self._operations[key]
+            found += [f"{key}:{number}" for number in range(1, self._operations.pop(key) + 1)]
+        return found
 
     def task_id(self, agent: str) -> str:
         """Return a short name for a new task of ``agent``, unique in this run."""

@@ -213,3 +213,99 @@ async def test_many_crashes_of_one_run_read_only_their_own_steps() -> None:
         outcome = await system.run(many)
     assert (outcome.output, outcome.usage["calls"]) == (50, 50)
     assert read == [1] * 50
+
+
+@skill(inline=True, side_effects=True)
+def buy(amount: int) -> str:
+    """Pay at once."""
+    PAID.append(amount)
+    return f"receipt {amount}"
+
+
+@sag
+async def deepest(ctx: Context) -> str:
+    """Pay, and answer when it is too late for the first attempt of whoever waits."""
+    receipt = await ctx.use(buy, 3)
+    if len(TRIES) < 2:
+        await anyio.sleep(5)
+    return receipt
+
+
+@sag
+async def middle(ctx: Context) -> list[str]:
+    """Ask, delegate, ask."""
+    first = await ctx.ask("middle")
+    return [first, (await ctx.delegate(deepest)).unwrap(), await ctx.ask("middle again")]
+
+
+@sag
+async def hasty(ctx: Context) -> list[str]:
+    """Crash the first time, once the deepest has paid."""
+    got: list[list[str]] = []
+
+    async def wait() -> None:
+        got.append((await ctx.delegate(middle)).unwrap())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        while not PAID:  # noqa: ASYNC110  # a skill cannot set an event of this loop
+            await anyio.sleep(0.001)
+        crash_once("hasty")
+    return got[0]
+
+
+@mag
+async def above_hasty(ctx: Context) -> list[str]:
+    """Delegate."""
+    return (await ctx.delegate(hasty)).unwrap()
+
+
+async def test_what_a_crashed_body_had_delegated_goes_on_from_its_own_steps() -> None:
+    journal = MemoryJournal()
+    family = (above_hasty, hasty, middle, deepest)
+    async with running(agents=family, environ={}, journal=journal) as system:
+        outcome = await system.run(above_hasty)
+        events = await events_of(journal, outcome.run_id)
+        row = await journal.run(outcome.run_id)
+    assert outcome.output == ["middle", "receipt 3", "middle again"]
+    assert (PAID, TRIES) == ([3], ["hasty", "hasty"])
+    assert row is not None
+    assert outcome.usage["calls"] == row.calls == 2
+    sent = [event.op for event in events if event.kind == "delegation_sent"]
+    assert len(sent) == len(set(sent)) == 4
+    given_up = [event for event in events if event.kind == "delegation_failed"]
+    assert [event.body["unfinished"] for event in given_up] == [True, True]
+
+
+async def test_killed_after_such_a_crash_they_still_do() -> None:
+    family = (hasty, middle, deepest)
+    for stop in (ends("delegation_failed", "/deepest:"), ends("delegation_completed", "/deepest:")):
+        TRIES.clear()
+        PAID.clear()
+        records = await recorded_until(above_hasty, stop, agents=family)
+        outcome, row = await resumed(above_hasty, records, agents=family)
+        assert outcome.output == ["middle", "receipt 3", "middle again"]
+        assert PAID == [3]
+        assert outcome.usage["calls"] == row.calls == 2
+
+
+@mag
+async def gives_up_on_middle(ctx: Context) -> str:
+    """Wait only until the deepest has paid."""
+    with anyio.move_on_after(0.1):
+        await ctx.delegate(middle)
+    return await ctx.ask("never mind")
+
+
+async def test_a_delegation_that_was_given_up_does_nothing_twice_when_the_run_goes_on() -> None:
+    family = (middle, deepest)
+    calls = iter((False, True))
+    records = await recorded_until(
+        gives_up_on_middle,
+        lambda record: record.kind == "invocation_completed" and next(calls),
+        agents=family,
+    )
+    assert PAID == [3]
+    PAID.clear()
+    outcome, _ = await resumed(gives_up_on_middle, records, agents=family)
+    assert (outcome.output, PAID) == ("never mind", [])

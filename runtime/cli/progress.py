@@ -142,9 +142,11 @@ class Progress:
     def _ended(self, record: Record) -> None:
         failure: State = "cancelled" if record.body.get("reason") == "cancelled" else "failed"
         self._move(record.op, "done" if record.kind == "delegation_completed" else failure)
-        task = self._tasks.pop(record.op, None)
+        task = self._tasks.get(record.op)
         if task is not None:
             task.line.ended = record.at
+            if not record.body.get("unfinished"):  # else it may go on
+                del self._tasks[record.op]
 
     def _move(self, op: str, state: State) -> bool:
         task = self._tasks.get(op)

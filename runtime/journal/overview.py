@@ -176,11 +176,9 @@ _STEPS = """
            THEN coalesce(json_extract(coalesce(body, data), '$.reason'), '') ELSE '' END
     FROM journal JOIN run ON run.run_id = journal.run_id LEFT JOIN blob USING (sha256)
     WHERE run.started_at >= :since AND (:workflow IS NULL OR run.target = :workflow)
-    AND (
-        kind IN ('delegation_started', 'skill_started')
-        OR terminal = 1 AND kind IN (
-            'delegation_completed', 'delegation_failed', 'skill_completed', 'skill_failed'
-        )
+    AND kind IN (
+        'delegation_started', 'delegation_completed', 'delegation_failed',
+        'skill_started', 'skill_completed', 'skill_failed'
     )
     ORDER BY journal.run_id, seq
 """
