@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 
-from runtime.actors import Actor, ActorError, ChildSpec, Supervisor, Watchdog, actor_system
+from runtime.actors import Actor, ChildSpec, Supervisor, Watchdog, actor_system
 from runtime.backoff import NO_DELAY
 from tests.kernel import Crash, World, supervised, the
 
@@ -59,21 +60,51 @@ async def test_an_exception_of_the_owner_leaves_the_system_as_itself() -> None:
             raise Crash("the owner")
 
 
-async def test_a_system_that_one_of_its_tasks_cancels_says_so() -> None:
+class Uprising(BaseException):
+    """No ``Exception``: nobody's crash."""
+
+
+@pytest.mark.parametrize("is_handed_off", [False, True])
+async def test_what_is_no_exception_ends_the_system_as_itself(is_handed_off: bool) -> None:
     """The owner's block does not just seem to have come to its end."""
 
-    class Treacherous(Actor):
-        async def receive(self, message: Any) -> None:
-            message.cancel()
+    class Rebel(Actor):
+        async def receive(self, message: Any) -> Any:
+            if is_handed_off:
+                return self.hand_off(self.rise)
+            return await self.rise()
+
+        async def rise(self) -> None:
+            raise Uprising
 
     async def main() -> None:
         async with actor_system() as system:
-            ref = await system.start(Treacherous)
-            ref.tell(system._task_group.cancel_scope)
+            ref = await system.start(Rebel)
+            ref.tell("now")
             await anyio.sleep_forever()
 
-    with pytest.raises(ActorError, match="cancelled by one of its own tasks"):
+    with pytest.raises(Uprising):
         await main()
+
+
+async def test_no_task_outlives_its_system() -> None:
+    """Not even one that swallows its first cancellations."""
+    over: list[str] = []
+
+    class Stubborn(Actor):
+        async def receive(self, message: Any) -> None:
+            for _ in range(3):
+                with suppress(anyio.get_cancelled_exc_class()):
+                    await anyio.sleep_forever()
+            over.append(message)
+
+    with anyio.CancelScope() as scope:
+        async with actor_system() as system:
+            (await system.start(Stubborn)).tell("it")
+            await anyio.sleep(1)
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert (over, len(system.tasks)) == (["it"], 0)
 
 
 async def test_a_top_level_actor_that_crashes_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,6 @@ measured). A task that outlasts all attempts is *leaked*: its owner cuts it off 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,11 +56,13 @@ class Kill:
             self._timer = None
 
 
-async def absorb_cancellation() -> None:
-    """Take a cancellation that the running task was sent but has not seen yet.
+def current_task() -> asyncio.Task[Any]:
+    """Return the task that runs.
 
-    A task that cancelled itself in its last step would end as cancelled, and a task group takes
-    that for the wish to cancel the whole group.
+    Raises:
+        RuntimeError: none does.
     """
-    with suppress(asyncio.CancelledError):
-        await asyncio.sleep(0)
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("no task is running")
+    return task

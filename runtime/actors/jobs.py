@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from runtime.actors.errors import ActorGone, OutcomeUnknown
-from runtime.actors.force import Kill, absorb_cancellation
+from runtime.actors.force import Kill, current_task
 from runtime.actors.futures import settle
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Jobs:
         """Begin to work on an answer."""
         job = Job(reply)
         self._jobs.add(job)
-        self._system.spawn(self._work, job, function, args, name=self._name)
+        self._system.spawn(self._work(job, function, args), self._name)
 
     def cancel(self) -> None:
         """Answer every asker and ask every task to end."""
@@ -91,7 +91,7 @@ class Jobs:
     async def _work(
         self, job: Job, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
     ) -> None:
-        task = job.task = asyncio.current_task()
+        task = job.task = current_task()
         try:
             if not self._is_pointless(job):
                 work = function(*args)
@@ -101,10 +101,12 @@ class Jobs:
             settle(job.reply, error=OutcomeUnknown(f"{self._name} was cancelled at its work"))
         except Exception as error:  # noqa: BLE001  # it belongs to the asker
             settle(job.reply, error=error)
+        except BaseException as error:  # noqa: BLE001  # the system's: it raises what it cannot hold
+            settle(job.reply, error=OutcomeUnknown(f"{self._name} was ended at its work"))
+            self._system.break_off(error)
         finally:
             self._done(job)
-        if task is not None and task.cancelling():
-            await absorb_cancellation()
+            self._system.tasks.discard(task)
 
     def _is_pointless(self, job: Job) -> bool:
         """Say whether nobody waits for a job any longer, else end it when its asker gives up."""

@@ -17,7 +17,7 @@ from runtime.actors.actor import HANDED_OFF, Actor
 from runtime.actors.death import Mortal
 from runtime.actors.errors import ActorGone, Ignore
 from runtime.actors.exits import KILLED, Exit
-from runtime.actors.force import absorb_cancellation
+from runtime.actors.force import current_task
 from runtime.actors.futures import settle
 from runtime.actors.hooks import run_hook
 from runtime.actors.jobs import Jobs
@@ -44,10 +44,10 @@ class Life(Mortal):
         if self._active or self._state in ("dead", "restarting"):
             return
         self._active = True
-        self._system.spawn(self._run, name=self.name)
+        self._system.spawn(self._run(), self.name)
 
     async def _run(self) -> None:
-        task = self._task = asyncio.current_task()
+        task = self._task = current_task()
         exit_: Exit | None = KILLED
         try:
             if self._kill is None:
@@ -56,18 +56,18 @@ class Life(Mortal):
             exit_ = self._killed()
         except Exception as error:  # noqa: BLE001  # a crash is data: the supervisor decides
             exit_ = await self._failed(error)
-        except BaseException:
+        except BaseException as error:  # noqa: BLE001  # the system's: it raises what it cannot hold
             self._on_exit = None  # KeyboardInterrupt and SystemExit end the process: no restart
             self._end(KILLED)
-            raise
+            self._system.break_off(error)
+            return
         finally:
             self._task = None
+            self._system.tasks.discard(task)
         if exit_ is None:
             self._active = False
         else:
             self._end(exit_)
-        if task is not None and task.cancelling():
-            await absorb_cancellation()
 
     # --- the beginning ---------------------------------------------------------------------------
 
@@ -116,6 +116,7 @@ class Life(Mortal):
                 else:
                     await actor.receive(control)
             if idle >= LINGER and not mailbox:
+                mailbox.rest()
                 return None
             idle += 1
             await asyncio.sleep(0)

@@ -1,7 +1,12 @@
-"""An actor system: the task group that holds every actor's lifetime, and what all actors share."""
+"""An actor system: what holds every actor's lifetime, and what all actors share.
+
+Tasks are asyncio's own, in a set: a task group's cost four times as much to start, and every
+Delegation has one. None of them outlives the system.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import logging
 from collections import deque
@@ -12,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import anyio
 
 from runtime.actors.dead_letters import DeadLetters
-from runtime.actors.errors import ActorError, StartError
+from runtime.actors.errors import StartError
+from runtime.actors.force import KILL_ATTEMPTS, KILL_INTERVAL
 from runtime.actors.hooks import call_hook
 from runtime.actors.ref import ActorRef, end_all
 from runtime.actors.spec import WORKER_SHUTDOWN
@@ -20,9 +26,7 @@ from runtime.actors.supervisor_ref import SupervisorRef
 from runtime.actors.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-    from anyio.abc import TaskGroup
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from runtime.actors.actor import Actor
     from runtime.actors.exits import Exit
@@ -49,17 +53,22 @@ class ActorSystem:
 
     Attributes:
         dead_letters: messages that reached nobody.
+        tasks: those of the actors that are at work; each takes itself out at its end.
+        failure: what broke the system; None while it is whole.
         leaked: bodies that swallowed every cancellation and were cut off.
         reports: the last thousand reports of all supervisors, newest last, their errors in words.
         on_report: called with each report, errors included; None calls nobody.
     """
 
-    def __init__(self, task_group: TaskGroup) -> None:
+    def __init__(self, scope: anyio.CancelScope) -> None:
         self.dead_letters = DeadLetters()
         self.leaked = 0
         self.reports: deque[SupervisorReport] = deque(maxlen=REPORTS)
         self.on_report: Callable[[SupervisorReport], None] | None = None
-        self._task_group = task_group
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.failure: BaseException | None = None
+        self._scope = scope
+        self._loop = asyncio.get_running_loop()
         # An actor's task must not inherit the context of whoever happened to wake it.
         self._context = contextvars.copy_context()
         self._context.run(_name_the_event_loop)
@@ -69,9 +78,20 @@ class ActorSystem:
         letters = self.dead_letters.total
         return f"<ActorSystem [{len(self._top)} top, {letters} dead letters, {self.leaked} leaked]>"
 
-    def spawn(self, function: Callable[..., Awaitable[Any]], *args: Any, name: str) -> None:
-        """Run ``function(*args)`` in a task whose lifetime the system holds."""
-        self._context.run(self._task_group.start_soon, function, *args, name=name)  # type: ignore[arg-type]  # start_soon's own signature is a TypeVarTuple
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a coroutine in a task whose lifetime the system holds; it takes itself out."""
+        self.tasks.add(self._loop.create_task(work, name=name, context=self._context.copy()))
+
+    def break_off(self, error: BaseException) -> None:
+        """End the system: an actor let something out that is no ``Exception``.
+
+        Raises:
+            BaseException: it is what ends the process.
+        """
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise error
+        self.failure = self.failure or error
+        self._scope.cancel()
 
     async def start(
         self, factory: Callable[[], Actor], *, name: str = "", mailbox: Mailbox | None = None
@@ -122,6 +142,18 @@ class ActorSystem:
         for ref in reversed(tuple(self._top)):
             ref.kill()
 
+    async def end(self) -> None:
+        """Wait for the last tasks, which are cancelled until they end or have had their time."""
+        with anyio.CancelScope(shield=True):
+            for _ in range(KILL_ATTEMPTS):
+                if not self.tasks:
+                    return
+                for task in tuple(self.tasks):
+                    task.cancel()
+                await asyncio.wait(self.tasks, timeout=KILL_INTERVAL)
+                self.tasks.difference_update([task for task in self.tasks if task.done()])
+        logger.error("leaked tasks", extra={"count": len(self.tasks)})
+
     def report(self, report: SupervisorReport) -> None:
         """Keep and pass on what a supervisor did."""
         self.reports.append(report.without_error())
@@ -161,26 +193,22 @@ async def actor_system(*, watchdog_s: float | None = None) -> AsyncIterator[Acto
             seconds; None watches nothing.
 
     Raises:
-        ActorError: the system was cancelled from inside, by a task that ended as cancelled.
+        BaseException: what an actor let out that is no ``Exception``; it has ended the system.
     """
-    failure: Exception | None = None
-    left = False
-    async with anyio.create_task_group() as task_group:
-        system = ActorSystem(task_group)
+    failure: BaseException | None = None
+    with anyio.CancelScope() as scope:
+        system = ActorSystem(scope)
         watchdog = Watchdog(watchdog_s) if watchdog_s is not None else None
         try:
             try:
                 yield system
-            except Exception as error:  # noqa: BLE001  # raised below, as itself and not as a group
+            except Exception as error:  # noqa: BLE001  # raised below, when all has ended
                 failure = error
             await system.stop()
-            left = True
         finally:
             if watchdog is not None:
                 watchdog.stop()
             system.kill()
-            task_group.cancel_scope.cancel()
-    if failure is not None:
+            await system.end()
+    if failure := failure or system.failure:
         raise failure
-    if not left:  # else the owner's block would seem to have come to its end
-        raise ActorError("the system was cancelled by one of its own tasks")
