@@ -93,7 +93,8 @@ async def count_children(supervisor: Supervisor) -> Counts:
 
 async def child_spec(supervisor: Supervisor, id_: Any) -> ChildSpec:
     """Return a child's spec."""
-    return _find(supervisor, id_).spec
+    child = _find(supervisor, id_)
+    return child.spec.with_args(child.args)
 
 
 def _find(supervisor: Supervisor, id_: Any) -> Child:

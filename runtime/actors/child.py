@@ -22,6 +22,7 @@ class Child:
     Attributes:
         id: its key in the supervisor's table.
         spec: how it is started; a temporary child's arguments are not kept.
+        args: what a template's child is started with besides; not kept either.
         ref: its address; None while there is none.
         state: ``stopped`` keeps the spec without an actor.
         restarts: how many times it was restarted.
@@ -33,12 +34,13 @@ class Child:
     """
 
     __slots__ = (
-        "context", "id", "ref", "restarts", "retries", "spec", "started_at", "state", "timer",
+        "args", "context", "id", "ref", "restarts", "retries", "spec", "started_at", "state", "timer",
     )  # fmt: skip
 
-    def __init__(self, id_: Any, spec: ChildSpec) -> None:
+    def __init__(self, id_: Any, spec: ChildSpec, args: tuple[Any, ...] = ()) -> None:
         self.id = id_
         self.spec = spec
+        self.args = args
         self.ref: ActorRef | None = None
         self.state: ChildState = "stopped"
         self.restarts = 0

@@ -144,6 +144,8 @@ class Life(Mortal):
         """Run the hook of a stop; an actor whose hook fails has crashed."""
         if self._jobs is not None:
             self._jobs.cancel()
+        if type(actor).on_stop is Actor.on_stop:
+            return exit_  # the common case: nothing to give back
         error = await run_hook(self.name, actor.on_stop, exit_)
         if error is None:
             return exit_

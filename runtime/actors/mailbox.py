@@ -142,6 +142,9 @@ class Mailbox:
     def close(self) -> list[Envelope]:
         """Take nothing more, and return what was left, so that every asker can be answered."""
         self.closed = True
+        if self._messages is EMPTY and self._line is EMPTY:
+            self._control = EMPTY
+            return []
         left = list(self._messages)
         for envelope, placed in self._line:
             if placed is None:

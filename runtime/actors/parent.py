@@ -6,7 +6,6 @@ by the ``Supervisor``; here is how. Nothing outlives its parent.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import itertools
 from abc import ABC, abstractmethod
@@ -96,7 +95,7 @@ class Parent(Actor, ABC):
             raise ActorGone(f"supervisor {self.ref.name} starts no such children now")
         self.check_room()
         id_ = f"{self.template.id}#{next(self._numbers)}"
-        child = self.children[id_] = Child(id_, self.template.with_args(args))
+        child = self.children[id_] = Child(id_, self.template, args)
         return child
 
     def check_room(self) -> None:
@@ -143,19 +142,19 @@ class Parent(Actor, ABC):
         child.ref = kind(
             self.ref._system,  # noqa: SLF001  # a supervisor is the kernel's own
             str(child.id),
-            partial(spec.start, *spec.args),
+            partial(spec.start, *spec.args, *child.args),
             mailbox=spec.mailbox(),
             on_exit=partial(self.exited, child),
             keep_address=spec.keep_address and spec.restart != "temporary",
         )
         if spec.restart == "temporary":
-            child.spec = spec.without_args()  # it is never started again
+            child.spec, child.args = spec.without_args(), ()  # it is never started again
         return child.ref
 
     def _running(self, child: Child) -> None:
         """Note that the child runs now."""
         child.state = "running"
-        child.started_at = asyncio.get_running_loop().time()
+        child.started_at = self.ref.now
 
     def _ignored(self, child: Child, ref: ActorRef) -> None:
         ref.bury(NORMAL)
@@ -248,7 +247,7 @@ class Parent(Actor, ABC):
 
     def report(self, context: Context, child: Child, reason: Exit, delay: float = 0.0) -> None:
         """Record and log what happened to a child."""
-        now = asyncio.get_running_loop().time()
+        now = self.ref.now
         report = SupervisorReport(
             self.ref.name, context, child.id, reason, child.restarts, now, delay
         )

@@ -112,7 +112,7 @@ class ActorRef(Life):
         it had no use for it, or ``MailboxFull``. Cancelling it takes the message back if it is
         still in the mailbox, and cancels work that was handed off.
         """
-        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[Any] = self._system.loop.create_future()
         try:
             self.mailbox.put_ask(message, reply)
         except ActorGone:
@@ -131,7 +131,8 @@ class ActorRef(Life):
             self._end(exit_)
             return
         self.mailbox.put_control(Stop(exit_))
-        self._activate()
+        if not self._active:
+            self._activate()
 
     def monitor(self, watcher: ActorRef | Callable[[Down], None]) -> Callable[[], None]:
         """Watch for the actor's death: exactly one ``Down``, at once if it is dead already.
@@ -176,6 +177,11 @@ class ActorRef(Life):
     def alive(self) -> bool:
         """Whether messages are still taken."""
         return self._state != "dead"
+
+    @property
+    def now(self) -> float:
+        """The time, in seconds of the event loop's clock."""
+        return self._system.loop.time()
 
     # --- what supervisors and the actor itself use -----------------------------------------------
 

@@ -160,7 +160,7 @@ class Supervisor(Parent):
         child, ref = event.child, event.ref
         if self._stopping or child.state != "running" or child.ref is not ref:
             return  # all end anyway, or it was stopped in the meantime
-        if asyncio.get_running_loop().time() - child.started_at >= self._patience.period:
+        if self.ref.now - child.started_at >= self._patience.period:
             child.retries = 0
         if event.exit.kind not in RESTARTED[child.spec.restart]:
             self._gone(child, event.exit)

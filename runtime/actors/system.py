@@ -55,6 +55,7 @@ class ActorSystem:
         dead_letters: messages that reached nobody.
         tasks: those of the actors that are at work; each takes itself out at its end.
         failure: what broke the system; None while it is whole.
+        loop: the event loop that all of it belongs to.
         leaked: bodies that swallowed every cancellation and were cut off.
         reports: the last thousand reports of all supervisors, newest last, their errors in words.
         on_report: called with each report, errors included; None calls nobody.
@@ -68,7 +69,7 @@ class ActorSystem:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.failure: BaseException | None = None
         self._scope = scope
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         # An actor's task must not inherit the context of whoever happened to wake it.
         self._context = contextvars.copy_context()
         self._context.run(_name_the_event_loop)
@@ -80,7 +81,7 @@ class ActorSystem:
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run a coroutine in a task whose lifetime the system holds; it takes itself out."""
-        self.tasks.add(self._loop.create_task(work, name=name, context=self._context.copy()))
+        self.tasks.add(self.loop.create_task(work, name=name, context=self._context.copy()))
 
     def break_off(self, error: BaseException) -> None:
         """End the system: an actor let something out that is no ``Exception``.
