@@ -34,7 +34,8 @@ class Child:
     """
 
     __slots__ = (
-        "args", "context", "id", "ref", "restarts", "retries", "spec", "started_at", "state", "timer",
+        "args", "context", "id", "ref", "restarts", "retries", "spec", "started_at", "state",
+        "timer",
     )  # fmt: skip
 
     def __init__(self, id_: Any, spec: ChildSpec, args: tuple[Any, ...] = ()) -> None:
