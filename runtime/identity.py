@@ -14,6 +14,8 @@ import time
 import uuid
 from typing import Any
 
+import orjson
+
 _UUID_VERSION = 7
 
 
@@ -38,8 +40,12 @@ def trace_id_of(run_id: str) -> int:
 
 def digest_of(content: Any) -> str:
     """Return the SHA-256 of JSON data, whatever the order of its keys, as 64 hex digits."""
-    canonical = json.dumps(content, sort_keys=True, default=str, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode(errors="backslashreplace")).hexdigest()
+    try:
+        canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a number or a text that is JSON to Python alone
+        text = json.dumps(content, sort_keys=True, default=str, separators=(",", ":"))
+        canonical = text.encode(errors="backslashreplace")
+    return hashlib.sha256(canonical).hexdigest()
 
 
 def wall_clock() -> float:
