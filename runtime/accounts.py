@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     from anyio.streams.memory import MemoryObjectSendStream
 
-    from runtime.actors import Actor, ActorRef, SupervisorRef
+    from runtime.actors import Actor, ActorRef, Reply, SupervisorRef
     from runtime.chat_spans import Server
-    from runtime.engines import Pending
     from runtime.messages import ModelEvent, ModelReply, ModelRequest, Payer, ProviderProfile
 
 INTENSITY = 10  # restarts of provider actors in five seconds before their supervisor gives up
@@ -43,7 +42,7 @@ class Asked:
 
     __slots__ = ("_answer", "_request")
 
-    def __init__(self, request: ModelRequest, answer: Pending) -> None:
+    def __init__(self, request: ModelRequest, answer: Reply) -> None:
         self._request = request
         self._answer = answer
 

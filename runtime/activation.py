@@ -32,6 +32,7 @@ class Activation:
         agent: whose body it is.
         limits: what the catalog says of that agent.
         delegation: what it works on.
+        path: the slugs of its agent and of those above it, outermost first.
         span: its ``invoke_agent`` span.
         totals: what it and those below it asked of models.
         children: the delegations that it waits for; cancelled when it ends.
@@ -59,6 +60,7 @@ class Activation:
         "limits",
         "model_calls",
         "over",
+        "path",
         "places",
         "run",
         "span",
@@ -82,6 +84,7 @@ class Activation:
         self.agent = agent
         self.limits = limits
         self.delegation = delegation
+        self.path = (*delegation.ancestors, delegation.sag_id)
         self.span = span
         self.totals = Totals()
         self.sub_traces: set[int] = set()
@@ -116,11 +119,6 @@ class Activation:
             given = self.delegation
             self._dialogue = dialogue_of(given.context, given.input, self.run.dialogue)
         return self._dialogue
-
-    @property
-    def path(self) -> tuple[str, ...]:
-        """The slugs of its agent and of those above it, outermost first."""
-        return (*self.delegation.ancestors, self.delegation.sag_id)
 
     def waiting(self) -> Waiting:
         """Return ``async with`` around a wait for own delegations: the body does not run in it."""
@@ -172,11 +170,14 @@ class Activation:
     def interrupt(self, reason: str = "cancelled") -> None:
         """The body is being ended, for a reason: so is all that it has under way."""
         self.ending = True
-        self.call_off(tuple(self.children))
-        for call in tuple(self.calls):
-            call.cancel()
-        for flow in tuple(self.flows):
-            flow.close(None if self.over else reason)
+        if self.children:
+            self.call_off(tuple(self.children))
+        if self.calls:
+            for call in tuple(self.calls):
+                call.cancel()
+        if self.flows:
+            for flow in tuple(self.flows):
+                flow.close(None if self.over else reason)
 
     def finish(self) -> None:
         """The body is over: nothing that it started outlives it, and its context is of no use."""

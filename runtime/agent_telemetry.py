@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
-
 from otel.attributes import invoke_agent_start, span_name
 from otel.conventions import INVOKE_AGENT, TRACE_PARENT
 from otel.measurements import agent_began, agent_ended
 from otel.span import Link, span_from
 from runtime.dialogues import dialogue_of
+from runtime.engines import current_time
 
 if TYPE_CHECKING:
     from otel import Metrics, Span, Tracing
@@ -58,7 +57,7 @@ class AgentTelemetry:
         """Measure how long the message lay in the mailbox, and return the time."""
         if not self._metrics.on:
             return 0.0
-        now = anyio.current_time()
+        now = current_time()
         if work.attempts <= 1:  # a restart has waited for its back-off, not in a mailbox
             agent_began(self._metrics, work.delegation.sag_id, now - work.since)
         return now
@@ -75,7 +74,7 @@ class AgentTelemetry:
             agent_ended(
                 self._metrics,
                 activation.agent.name,
-                seconds=anyio.current_time() - began,
+                seconds=current_time() - began,
                 inference_calls=activation.model_calls,
                 tool_calls=activation.tool_calls,
                 error_type=reason,
@@ -86,7 +85,7 @@ def _described(run: Run, agent: Agent, work: Work) -> Attributes:
     """Return what the span of a body says at its start."""
     delegation, ref = work.delegation, work.ref
     dialogue = dialogue_of(delegation.context, delegation.input, run.dialogue)
-    waited_ms = round((anyio.current_time() - work.since) * 1_000, 3)
+    waited_ms = round((current_time() - work.since) * 1_000, 3)
     return invoke_agent_start(
         delegation.sag_id,
         run_id=run.id,

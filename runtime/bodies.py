@@ -58,6 +58,8 @@ class Bodies:
             kwargs: its input, by name.
         """
         agent = activation.agent
+        if agent.style == "async" and agent.per == "delegation" and not inspect.isclass(agent.body):
+            return await agent.body(context, *args, **kwargs)  # the common case
         if state is None and inspect.isclass(agent.body):
             state = agent.body()  # per="delegation": an object for each
         body = agent.body if state is None else state.run

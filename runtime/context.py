@@ -377,8 +377,8 @@ class Context:
     async def _send(self, agent: Agent | str | Delegation, payload: Any, how: Sending) -> Pending:
         self._activation.check()
         own = self._activation.limits.data_class
-        classes = self._hints.data_classes | {name for name in (own,) if name}
-        if classes:
+        if own or self._hints.data_classes:
+            classes = self._hints.data_classes | {name for name in (own,) if name}
             how = how.with_data_classes(classes, agent)
         dialogue = self._activation.dialogue
         if dialogue != self._activation.run.dialogue:

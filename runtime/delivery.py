@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import anyio
-
 from otel.attributes import invoke_agent_end
 from otel.conventions import SUB_TRACE_EVENT, TRACE_CHILD
 from otel.span import span_from
-from runtime.engines import first_leaf
+from runtime.engines import current_time, first_leaf
 from runtime.errors import (
     DelegationCycle,
     DelegationFailed,
@@ -18,7 +16,7 @@ from runtime.errors import (
     PolicyDenied,
     RuntimeFault,
 )
-from runtime.explicit import FOR_THE_RUNTIME, hints_of
+from runtime.explicit import FOR_THE_RUNTIME, hints_of, says_something
 from runtime.messages import Delegation, Result
 
 if TYPE_CHECKING:
@@ -69,10 +67,6 @@ def addressed(
         how: how it is sent.
     """
     above, run = activation.delegation, activation.run
-    now = anyio.current_time()
-    ends = [now + s for s in (how.deadline, deadline_s) if s is not None]
-    if above.deadline is not None:
-        ends.append(above.deadline)
     return Delegation(
         how.task_id or run.task_id(slug),
         slug,
@@ -81,11 +75,20 @@ def addressed(
         run_id=run.id,
         op=run.operation(above.op, slug, [payload, how.context]),
         parent=above.task_id,
-        ancestors=ancestors_of(activation),
-        deadline=min(ends, default=None),
+        ancestors=activation.path,
+        deadline=_earliest(above.deadline, how.deadline, deadline_s),
         traceparent=activation.span.traceparent,
         trace_id=_sub_trace(activation),
     )
+
+
+def _earliest(deadline: float | None, *spans_s: float | None) -> float | None:
+    """Return the earlier one of a time and of times so many seconds from now."""
+    for seconds in spans_s:
+        if seconds is not None:
+            at = current_time() + seconds
+            deadline = at if deadline is None else min(at, deadline)
+    return deadline
 
 
 def _sub_trace(activation: Activation) -> str:
@@ -128,11 +131,6 @@ def check_allowed(activation: Activation, slug: str) -> None:
         )
 
 
-def ancestors_of(activation: Activation) -> tuple[str, ...]:
-    """Return the slugs of those who wait for a child of this body, outermost first."""
-    return activation.path
-
-
 def cycle_of(entry: Entry, ancestors: tuple[str, ...]) -> str | None:
     """Return why a Delegation would never come to its turn; None when it may."""
     if entry.agent.per != "delegation" and entry.agent.name in ancestors:
@@ -160,7 +158,9 @@ def arguments_of(agent: Agent, delegation: Delegation) -> tuple[tuple[Any, ...],
     Raises:
         InvalidInput: the input has another type.
     """
-    given = agent.signature.without(delegation.input, FOR_THE_RUNTIME)
+    given = delegation.input
+    if says_something(given):
+        given = agent.signature.without(given, FOR_THE_RUNTIME)
     return agent.signature.arguments(given)
 
 
@@ -178,13 +178,15 @@ def note_outcome(sent: Sent, answer: Answer, metrics: Mapping[str, Any]) -> Answ
     op = sent.delegation.op
     note: dict[str, Any] = {"task": sent.delegation.task_id, "metrics": metrics}
     if answer.reason is None:
+        note["output"] = answer.output
         try:
-            sent.run.record("delegation_completed", op, note | {"output": answer.output})
+            sent.run.record("delegation_completed", op, note)
         except (TypeError, ValueError) as error:
             text = f"output of {sent.delegation.sag_id} is no JSON: {error}"
             answer = Answer(None, {}, answer.totals, InvalidOutput.reason, text)
         else:
             return answer
+    note.pop("output", None)
     note |= {"error": answer.error, "reason": answer.reason}
     if sent.pending.cancelled():  # nobody has seen how it ended: whoever asks again goes on with it
         sent.run.record("delegation_failed", op, note | {"unfinished": True}, terminal=False)

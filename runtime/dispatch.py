@@ -28,7 +28,6 @@ from runtime.delivery import (
     Answer,
     Sent,
     addressed,
-    ancestors_of,
     arguments_of,
     check,
     check_allowed,
@@ -44,7 +43,7 @@ from runtime.delivery import (
     result_of,
     room_given_back,
 )
-from runtime.engines import Capacity, Pending, Work, WorkFailed, new_pending
+from runtime.engines import Capacity, Ending, Pending, Work, current_time
 from runtime.errors import PolicyDenied, RuntimeFault, UnknownName
 from runtime.governance.cost import usd
 from runtime.messages import Delegation, Result
@@ -63,6 +62,7 @@ if TYPE_CHECKING:
     from runtime.skills import Skills
     from runtime.wishes import Question
 
+GIVEN_UP = Ending("cancelled", "its caller gave it up")
 END_S = 2.0  # what the bodies of a run that is over may still take; then they are leaked
 
 
@@ -96,7 +96,7 @@ class Dispatcher:
         self._telling = AgentTelemetry(tracing, metrics)
         self._bodies = Bodies(directory)
         self._runs: dict[str, Run] = {}
-        self._served: set[str] = set()
+        self._served: dict[str, Entry] = {}
 
     # --- runs ------------------------------------------------------------------------------------
 
@@ -158,8 +158,9 @@ class Dispatcher:
             payload, context = agent.input, {**agent.context, **how.context}
             how = Sending(how.deadline, context, agent.task_id)
             agent = agent.sag_id
-        given, context = to_json(payload), to_json(dict(how.context))
-        how = Sending(how.deadline, context, how.task_id)
+        given = to_json(payload)
+        if how.context:
+            how = Sending(how.deadline, to_json(dict(how.context)), how.task_id)
         await activation.run.journal.room()
         if self._tracing.holds_up:
             await self._tracing.room()
@@ -169,10 +170,9 @@ class Dispatcher:
         except (UnknownName, PolicyDenied) as fault:
             name = agent if isinstance(agent, str) else agent.name
             return self._refuse(activation, addressed(activation, name, None, given, how), fault)
-        entry = await self._serve(slug)
+        entry = self._served.get(slug) or await self._serve(slug)
         # A cycle is refused without standing in line: it would wait for itself there, too.
-        ancestors = ancestors_of(activation)
-        room = None if cycle_of(entry, ancestors) else self._engine.room(slug)
+        room = None if cycle_of(entry, activation.path) else self._engine.room(slug)
         if room is None:
             return self._hand_over(activation, entry, given, how)
         sent: list[Pending] = []
@@ -200,7 +200,7 @@ class Dispatcher:
     ) -> Pending:
         """Nobody may work on it, or there is nobody: a failed Result like any other."""
         run = activation.run
-        sent = Sent(run, activation, delegation, anyio.current_time(), new_pending())
+        sent = Sent(run, activation, delegation, current_time(), Pending())
         note_sent(run, delegation, fault)
         self._conclude(sent, Answer(None, {}, Totals(), fault.reason, str(fault)))
         return sent.pending
@@ -221,14 +221,14 @@ class Dispatcher:
         )
         make = agent.body if agent.per != "delegation" else None
         await self._engine.serve(slug, capacity, self._perform, make)
-        self._served.add(slug)
+        self._served[slug] = entry
         return entry
 
     def _submit(
         self, run: Run, activation: Activation | None, entry: Entry, delegation: Delegation
     ) -> Pending:
         """Check, note and hand over; whatever is wrong becomes a failed Result."""
-        sent = Sent(run, activation, delegation, anyio.current_time(), new_pending())
+        sent = Sent(run, activation, delegation, current_time(), Pending())
         if recall(sent, entry.agent, self._directory.keeps_state):
             return sent.pending
         arguments, fault = check(entry, delegation)
@@ -236,21 +236,22 @@ class Dispatcher:
         if fault is not None:
             self._conclude(sent, Answer(None, {}, Totals(), fault.reason, str(fault)))
             return sent.pending
-        work = self._engine.submit(delegation)
+        work = self._engine.submit(delegation, partial(self._answered, sent))
         work.arguments = arguments
-        work.outcome.add_done_callback(partial(self._answered, sent, work))
-        sent.pending.add_done_callback(lambda done: done.cancelled() and work.outcome.cancel())
+        sent.pending.given_up = partial(self._give_up, work)
         return sent.pending
 
-    def _answered(self, sent: Sent, work: Work, outcome: Pending) -> None:
+    def _give_up(self, work: Work) -> None:
+        """Nobody waits for the work any more: it has failed now, however long its body resists."""
+        self._engine.cancel(work, GIVEN_UP)
+        work.end()
+
+    def _answered(self, sent: Sent, work: Work) -> None:
         """Turn what became of the work into a Result."""
-        if outcome.cancelled():
-            answer = Answer(None, {}, Totals(), "cancelled", "its caller gave it up")
-        elif (error := outcome.exception()) is None:
-            answer = outcome.result()
+        if (failure := work.failure) is None:
+            answer = work.result
         else:
-            reason = error.reason if isinstance(error, WorkFailed) else "crashed"
-            answer = Answer(None, {}, Totals(), reason, str(error))
+            answer = Answer(None, {}, Totals(), failure.reason, str(failure))
         if sent.activation is not None:
             sent.activation.totals.add(answer.totals)
         self._conclude(sent, answer, work.attempts)
@@ -260,8 +261,7 @@ class Dispatcher:
         if sent.activation is not None:
             room_given_back(sent.run, delegation)
         cost = totals.known_cost
-        # The future's clock: this may run in a callback, where anyio knows of no event loop.
-        now = sent.pending.get_loop().time()
+        now = current_time()
         metrics = {
             "duration_ms": round((now - sent.at) * 1000, 3),
             "attempts": attempts,
@@ -303,6 +303,7 @@ class Dispatcher:
             raise
         finally:
             activation.finish()
+            work.body = None
             run.body_ended()
         end_span(span, activation, answer)
         self._telling.ended(activation, began, answer.reason)

@@ -114,7 +114,7 @@ class Hints:
         Raises:
             InvalidInput: its ``model_config`` is wrong; the message names every fault.
         """
-        if not isinstance(payload, Mapping) or not any(key in payload for key in FOR_THE_RUNTIME):
+        if not says_something(payload):
             return self
         return replace(
             self,
@@ -124,6 +124,16 @@ class Hints:
         )
 
 
+NO_HINTS = Hints()
+
+
+def says_something(payload: Any) -> bool:
+    """Whether a payload has a key for the runtime."""
+    if isinstance(payload, Mapping):
+        return any(key in payload for key in FOR_THE_RUNTIME)
+    return False
+
+
 def hints_of(context: Mapping[str, Any], payload: Any) -> Hints:
     """Return what a Delegation says of models.
 
@@ -131,7 +141,7 @@ def hints_of(context: Mapping[str, Any], payload: Any) -> Hints:
         InvalidInput: something in it is wrong; the message names every fault.
     """
     if not context:
-        return Hints().within(payload)
+        return NO_HINTS.within(payload)
     given = [name for name in OVERRIDES if name in context]
     if len(given) > 1:
         raise InvalidInput(f"context: {' and '.join(given)} are two words for one thing; use one")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 NO_SILENT_NULLS = ConfigDict(ser_json_inf_nan="constants")  # NaN is no JSON, so it is refused
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=NO_SILENT_NULLS)
 FIELDS = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+SCALARS = frozenset((type(None), str, int, float, bool))  # JSON as they are
 STRUCTURED_ORIGINS = (dict, list, tuple, set, frozenset, Mapping)
 
 
@@ -39,7 +40,7 @@ class Signature:
         output_schema: the JSON Schema of the output.
     """
 
-    __slots__ = ("_fields", "_input", "_output", "_owner", "parameters")
+    __slots__ = ("_by_name", "_fields", "_input", "_output", "_owner", "parameters")
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class Signature:
         )
         try:
             self._fields = not self._takes_whole_input(hints)
+            self._by_name = tuple(p.name for p in self.parameters if self._goes_by_name(p))
             self._input = self._input_adapter(hints, function.__name__)
             self._output: TypeAdapter[Any] = _output_adapter(hints.get("return", Any))
         except (PydanticUserError, TypeError) as error:
@@ -71,6 +73,12 @@ class Signature:
         if len(self.parameters) != 1:
             return False
         return _is_structured(hints.get(self.parameters[0].name, Any))
+
+    def _goes_by_name(self, parameter: Parameter) -> bool:
+        """Whether a parameter gets its argument by name; those that do not come before."""
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            return True
+        return self._fields and parameter.kind is not parameter.POSITIONAL_ONLY
 
     def _input_adapter(self, hints: Mapping[str, Any], name: str) -> TypeAdapter[Any]:
         if not self._fields:
@@ -108,19 +116,12 @@ class Signature:
             InvalidInput: the input has another type; the message names every wrong field.
         """
         try:
-            checked = self._input.validate_python(self._as_fields(value))
+            checked = self._input.validator.validate_python(self._as_fields(value))
         except ValidationError as error:
             raise InvalidInput(f"input of {self._owner}: {explain(error)}") from error
-        values = vars(checked).values() if self._fields else (checked,)
-        args, kwargs = [], {}
-        for parameter, argument in zip(self.parameters, values, strict=True):
-            if parameter.kind is parameter.KEYWORD_ONLY or (
-                self._fields and parameter.kind is not parameter.POSITIONAL_ONLY
-            ):
-                kwargs[parameter.name] = argument
-            else:
-                args.append(argument)
-        return tuple(args), kwargs
+        values = tuple(vars(checked).values()) if self._fields else (checked,)
+        by_position = len(values) - len(self._by_name)
+        return values[:by_position], dict(zip(self._by_name, values[by_position:], strict=True))
 
     def named(self, value: Any) -> dict[str, Any]:
         """Return the validated arguments for an input by their names, as JSON data.
@@ -169,7 +170,9 @@ class Signature:
             InvalidOutput: the answer has another type, or is no JSON.
         """
         try:
-            checked = self._output.validate_python(value)
+            checked = self._output.validator.validate_python(value)
+            if type(checked) in SCALARS:
+                return checked, checked
             return checked, self._output.dump_python(checked, mode="json")
         except ValidationError as error:
             raise InvalidOutput(f"output of {self._owner}: {explain(error)}") from error
@@ -187,7 +190,7 @@ def to_json(value: Any) -> Any:
     Raises:
         InvalidInput: it cannot be.
     """
-    if value is None or type(value) in (str, int, float, bool):
+    if type(value) in SCALARS:
         return value
     try:
         return ANYTHING.dump_python(value, mode="json")
@@ -261,4 +264,6 @@ def _is_structured(hint: Any) -> bool:
 
 
 def _is_mapping(value: Any) -> bool:
+    if type(value) in SCALARS:
+        return False
     return isinstance(value, Mapping | BaseModel) or dataclasses.is_dataclass(value)

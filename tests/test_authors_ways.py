@@ -151,7 +151,7 @@ async def test_a_thread_past_its_deadline_is_left_alone_and_its_context_refuses(
 
     @mag
     async def main(ctx: Context) -> Any:
-        result = await ctx.delegate(hang, deadline=0.05)
+        result = await ctx.delegate(hang, deadline=0.5)
         go_on.set()
         return result.reason
 

@@ -9,11 +9,11 @@ In reading order:
 - ``spec``, ``restart``: what a supervisor is told, and when it restarts or gives up (pure)
 - ``supervisor``: when children are started and ended;  ``parent``, ``child``: how;
   ``supervisor_ref``, ``administration``, ``report``: what one may ask it, and what it says
-- ``system``, ``watchdog``: the task group that holds all of it, and who blocks the event loop
+- ``system``, ``watchdog``: what holds all of it, and who blocks the event loop
 - ``visit``: how a thread looks at what only the event loop may touch
 
-It knows no model, no YAML, no HTTP. Its futures are asyncio's, because they cost a seventh of
-anyio's streams; the lifetimes are held by an anyio task group.
+It knows no model, no YAML, no HTTP. Its futures and tasks are asyncio's: those cost a seventh of
+anyio's streams, these a quarter of a task group's.
 
 Promises (each named after its test in ``tests/test_actors.py``):
 messages from one sender to one actor are handled in order; an actor handles one message at a time;
@@ -43,7 +43,7 @@ from runtime.actors.errors import (
 )
 from runtime.actors.exits import KILLED, NORMAL, SHUTDOWN, Down, Exit
 from runtime.actors.mailbox import Mailbox
-from runtime.actors.ref import ActorRef, ActorStatistics
+from runtime.actors.ref import ActorRef, ActorStatistics, Reply
 from runtime.actors.report import SupervisorReport
 from runtime.actors.restart import RestartIntensity
 from runtime.actors.spec import ChildSpec
@@ -80,6 +80,7 @@ __all__ = [
     "MailboxFull",
     "NotFound",
     "OutcomeUnknown",
+    "Reply",
     "RestartIntensity",
     "Restarting",
     "Running",

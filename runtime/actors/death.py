@@ -173,7 +173,9 @@ class Mortal:
                 self._left_behind(message)
             else:
                 settle(reply, error=ActorGone(f"{self.name} ended first ({exit_})"))
-        monitors, self._monitors = self._monitors or {}, None
+        monitors, self._monitors = self._monitors, None
+        if not monitors:
+            return
         for key in tuple(monitors):
             watcher = monitors.pop(key, None)  # one watcher may end the watch of another
             if watcher is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from runtime.actors.actor import HANDED_OFF, HandedOff
 from runtime.actors.death import State, next_id
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runtime.actors.actor import Actor
+
+Reply: TypeAlias = "asyncio.Future[Any]"  # what an ask returns
 
 
 class ActorStatistics(NamedTuple):

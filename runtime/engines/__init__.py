@@ -1,9 +1,9 @@
 """Where Delegations are run: the seam between the pipeline and the machines.
 
 In reading order: ``engine`` (what an engine must do), ``gate`` and ``place`` (how many bodies run
-at once), ``work`` (one Delegation on its way), ``actors`` (who carries it), ``local`` (this
-process). Nothing above an engine may assume that a Delegation's body runs in this process: what is
-handed over and answered is data.
+at once), ``work`` (one Delegation on its way), ``deadlines``, ``actors`` (who carries it),
+``local`` (this process). Nothing above an engine may assume that a Delegation's body runs in this
+process: what is handed over and answered is data.
 """
 
 from runtime.engines.engine import Capacity, Engine
@@ -16,8 +16,8 @@ from runtime.engines.work import (
     Work,
     WorkFailed,
     any_done,
+    current_time,
     first_leaf,
-    new_pending,
 )
 
 __all__ = [
@@ -32,6 +32,6 @@ __all__ = [
     "Work",
     "WorkFailed",
     "any_done",
+    "current_time",
     "first_leaf",
-    "new_pending",
 ]

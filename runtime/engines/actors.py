@@ -52,7 +52,7 @@ class Resident(Actor):
 
     async def receive(self, message: Work) -> Any:
         """Do one piece of work; when only that is cancelled, the object lives on."""
-        if message.outcome.done() or message.ending is not None:
+        if message.is_settled or message.ending is not None:
             return None  # it was ended while it stood in line
         message.attempts += 1
         message.state = self._state

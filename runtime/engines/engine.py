@@ -53,8 +53,13 @@ class Engine(Protocol):
         """
         ...
 
-    def submit(self, delegation: Delegation) -> Work:
-        """Hand a Delegation over; ``work.outcome`` is the future of what became of it."""
+    def submit(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
+        """Hand a Delegation over.
+
+        Args:
+            delegation: what is to be done.
+            settled: called once, in the event loop, with what became of it.
+        """
         ...
 
     def room(self, agent: str) -> Coroutine[Any, Any, None] | None:

@@ -47,6 +47,11 @@ class Gate:
             admit: returns False when it has no use for the place any more; the next one gets it.
             returning: go to the front of the line.
         """
+        if self.inside < self.capacity and not self._line and not self._returning:
+            self.inside += 1
+            if not admit():
+                self.inside -= 1
+            return
         (self._returning if returning else self._line).append(admit)
         self._admit()
 

@@ -26,6 +26,7 @@ from runtime.actors import (
     SupervisorRef,
 )
 from runtime.engines.actors import Resident, Worker
+from runtime.engines.deadlines import Deadlines
 from runtime.engines.gate import Gate
 from runtime.engines.place import Place
 from runtime.engines.work import Ending, Work, WorkFailed, crash
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from runtime.engines.engine import Capacity
     from runtime.messages import Delegation
 
+LATE = Ending("deadline", "its deadline passed")
 SHUTDOWN_S = 5.0  # what a running body gets to end by itself when the process stops
 
 
@@ -109,6 +111,7 @@ class LocalEngine:
         self._root = root
         self._served: dict[str, Served] = {}
         self._lock = anyio.Lock()
+        self._deadlines = Deadlines(partial(self.cancel, ending=LATE))
 
     def __repr__(self) -> str:
         running = sum(served.gate.inside for served in self._served.values())
@@ -138,15 +141,14 @@ class LocalEngine:
             supervisor = cast("SupervisorRef", await self._root.start_child(spec))
             self._served[agent] = Served(agent, capacity, supervisor)
 
-    def submit(self, delegation: Delegation) -> Work:
+    def submit(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
         """Start the Delegation's actor, or stand it in line."""
         served = self._find(delegation.sag_id)
-        work = Work(delegation)
-        work.outcome.add_done_callback(partial(self._settled, work))
-        if delegation.deadline is not None:
-            late = Ending("deadline", "its deadline passed")
-            loop = asyncio.get_running_loop()
-            work.timer = loop.call_at(delegation.deadline, self.cancel, work, late)
+        if delegation.deadline is None:
+            work = Work(delegation, settled)
+        else:
+            work = Work(delegation, partial(self._settled, settled))
+            self._deadlines.add(delegation.deadline, work)
         if served.capacity.per == "delegation":
             served.gate.enter(partial(self._launch, served, work))
         else:
@@ -156,7 +158,7 @@ class LocalEngine:
     def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
         """Return None when the agent's line has room, else a wait for that."""
         served = self._find(agent)
-        return served.room() if served.full or served.senders else None
+        return served.room() if served.senders or served.full else None
 
     def cancel(self, work: Work, ending: Ending) -> None:
         """End a piece of work now: in the line, in its actor, or in a resident's mailbox."""
@@ -206,13 +208,13 @@ class LocalEngine:
 
     def _launch(self, served: Served, work: Work) -> bool:
         served.call_sender()
-        if work.outcome.done():
+        if work.is_settled:
             return False
         work.place = Place(served.gate, inside=True)
         try:
             work.ref = served.supervisor.spawn(work)
         except ActorError as error:
-            work.outcome.set_exception(WorkFailed("killed", str(error), error))
+            work.fail(WorkFailed("killed", str(error), error))
             return False
         work.ref.monitor(work.down)
         return True
@@ -226,18 +228,17 @@ class LocalEngine:
             try:
                 resident = served.supervisor.spawn()
             except ActorError as error:
-                work.outcome.set_exception(WorkFailed("killed", str(error), error))
+                work.fail(WorkFailed("killed", str(error), error))
                 return
             served.residents[key] = resident
         work.ref = resident
         served.asked += 1
         resident.ask(work).add_done_callback(partial(_relay, served, work))
 
-    def _settled(self, work: Work, outcome: asyncio.Future[Any]) -> None:
-        if work.timer is not None:
-            work.timer.cancel()
-        if outcome.cancelled():
-            self.cancel(work, Ending("cancelled", "its caller gave it up"))
+    def _settled(self, settled: Callable[[Work], None], work: Work) -> None:
+        if work.delegation.deadline is not None:
+            self._deadlines.remove(work.delegation.deadline, work)
+        settled(work)
 
 
 def _relay(served: Served, work: Work, reply: asyncio.Future[Any]) -> None:
@@ -248,7 +249,7 @@ def _relay(served: Served, work: Work, reply: asyncio.Future[Any]) -> None:
     if work.body is not None:
         work.body.close()
     work.end()
-    if work.outcome.done():
+    if work.is_settled:
         return
     if error is None:
         work.answer(reply.result())
@@ -257,7 +258,7 @@ def _relay(served: Served, work: Work, reply: asyncio.Future[Any]) -> None:
     if isinstance(error, ActorGone) and crashed is not None and crashed.error is not None:
         error = crashed.error  # it crashed before it came to this piece of work
     killed = WorkFailed("killed", str(error), error)
-    work.outcome.set_exception(killed if isinstance(error, ActorError) else crash(error))
+    work.fail(killed if isinstance(error, ActorError) else crash(error))
 
 
 def _supervisor(
