@@ -76,8 +76,8 @@ def content_of_folder(path: Path) -> list[str]:
 def damage(path: Path) -> None:
     size = path.stat().st_size
     with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xff" * (size - 4096))
+        file.seek(size // 2)  # behind the schema, which takes the first pages
+        file.write(b"\xff" * (size - size // 2))
 
 
 async def recovered(journal: SqliteJournal) -> None:

@@ -137,6 +137,8 @@ STEPS: tuple[tuple[str | Callable[[Connection], None], ...], ...] = (
         """,
         file_earlier_calls,
     ),
+    # Whether any record still has a large body is asked for each run that leaves the journal.
+    ("CREATE INDEX journal_sha256 ON journal (sha256) WHERE sha256 IS NOT NULL",),
 )
 VERSION = len(STEPS)
 
@@ -156,6 +158,8 @@ def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
+        if not (path.is_file() and path.stat().st_size):
+            give_pages_back(connection)
         connection.execute("BEGIN IMMEDIATE")
         _upgrade(connection, path)
         connection.execute("COMMIT")
@@ -164,6 +168,14 @@ def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def give_pages_back(connection: sqlite3.Connection) -> None:
+    """Let free pages of a new file go back to the disk a few at a time.
+
+    An old file gets that from its next ``VACUUM`` on. It does not slow the writer down.
+    """
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
