@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from runtime.cli.data_vacuum import size_of
-from runtime.journal import SqliteJournal, scope_of, vacuum
+from runtime.cli.text import size_of
+from runtime.journal import SqliteJournal, broom, scope_of
 from runtime.journal.calls import day_of
 from runtime.journal.search_file import index_of
 from tests.cli_workspace import ROOT, Cli, environment
@@ -95,6 +95,8 @@ def test_runs_that_ended_before_are_deleted_with_all_that_is_theirs(
         "calls": 2,
         "contents": 0,
         "days": 0,
+        "over_bytes": 0,
+        "archives": [],
     }
     assert size > 0
     assert runs(journal) == ["young"]
@@ -243,20 +245,20 @@ def test_the_words_of_deleted_runs_are_in_no_index_any_more(cli: Cli, journal: P
 def test_many_runs_are_deleted_a_few_at_a_time(
     cli: Cli, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vacuum, "_GROUP", 10)
+    monkeypatch.setattr(broom, "_GROUP", 10)
     young = (ended(f"run-{n:02}-young", 1) for n in range(15))
     write(journal, *young, *(ended(f"run-{n:02}", 31) for n in range(40)))
     transactions: list[int] = []
-    sweep = vacuum.Broom._sweep_some
+    pause = broom.Broom.pause
 
-    def counted(broom: vacuum.Broom, before: float, after: str) -> str | None:
-        last = sweep(broom, before, after)
-        transactions.append(broom.freed.runs)
-        return last
+    def counted(each: broom.Broom) -> None:
+        transactions.append(each.freed.runs)
+        pause(each)
 
-    monkeypatch.setattr(vacuum.Broom, "_sweep_some", counted)
+    monkeypatch.setattr(broom.Broom, "pause", counted)
     assert freed(cli, "--older-than", "30d")["runs"] == 40
-    assert transactions == [*range(3, 40, 3), 40]
+    assert transactions[:13] == [*range(3, 40, 3)]
+    assert set(transactions[13:]) == {40}
     assert len(runs(journal)) == 15
 
 
@@ -338,7 +340,7 @@ def test_a_reader_in_the_way_delays_only_the_file(
 ) -> None:
     import sqlite3  # noqa: PLC0415  # only here
 
-    monkeypatch.setattr(vacuum, "_CHECKPOINT_WAIT_MS", 10)
+    monkeypatch.setattr(broom, "_CHECKPOINT_WAIT_MS", 10)
     write(journal, ended("old", 31, records=500), ended("young", 1))
     reader = sqlite3.connect(journal, isolation_level=None)
     reader.execute("BEGIN")

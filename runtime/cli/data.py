@@ -9,7 +9,7 @@ import click
 
 from runtime.cli.data_options import FIELDS, WHEN, filter_options
 from runtime.cli.lazy import Lazy, LazyGroup
-from runtime.cli.options import Positive, RunId, db_option, debug_option, json_option
+from runtime.cli.options import Positive, RunId, db_option, debug_option
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -18,7 +18,9 @@ COMMANDS = {
     "query": Lazy("runtime.cli.data:query", "Print the audit trail: a row for each model call."),
     "search": Lazy("runtime.cli.data:search", "Search all records for words or an expression."),
     "export": Lazy("runtime.cli.data:export", "Write the audit trail to CSV, NDJSON or Parquet."),
-    "vacuum": Lazy("runtime.cli.data:vacuum", "Delete old runs, and make the file small."),
+    "vacuum": Lazy("runtime.cli.data_retention:vacuum", "Delete old runs, and shrink the file."),
+    "archive": Lazy("runtime.cli.data_retention:archive", "Move runs that are over into files."),
+    "restore": Lazy("runtime.cli.data_retention:restore", "Bring archived runs back."),
 }
 QUERY_HELP = f"""Print the audit trail, the newest calls first: one row for each model call.
 
@@ -51,7 +53,7 @@ data = debug_option(
     LazyGroup(
         name="data",
         table=COMMANDS,
-        help="Query, search, export and clear what the journal has.",
+        help="Query, search, export, archive and clear what the journal has.",
         no_args_is_help=False,
     )
 )
@@ -144,28 +146,3 @@ def search(
     from runtime.cli.data_search import search_records  # noqa: PLC0415  # as above
 
     search_records(db, pattern, form=form, since=since, timeout_s=float(timeout), **wanted)
-
-
-@debug_option
-@click.command()
-@click.option("--older-than", metavar="WHEN", help=f"Delete runs that ended before: {WHEN}.")
-@click.option("--dry-run", is_flag=True, help="Change nothing, say what would be done.")
-@db_option
-@json_option
-def vacuum(older_than: str | None, db: str | None, *, dry_run: bool, as_json: bool) -> None:
-    """Delete old runs with their records and calls, and give the room back to the disk.
-
-    Without --older-than nothing is deleted. Runs that are under way are never touched; a run
-    whose process on this machine is dead counts from its beginning. What deleted runs have spent
-    stays counted, by days, for 400 days.
-
-    Other processes may go on writing the journal. They wait while the file is made small, 10 to 20
-    seconds for each gigabyte that is left, and a run gives up when it has waited for 30: clear a
-    journal of more than a gigabyte when nothing is running.
-
-    --json prints an object: dry_run, runs, records, calls, contents (large bodies that nobody
-    else has), days (of spending), bytes (given back to the disk; with --dry-run an estimate).
-    """
-    from runtime.cli.data_vacuum import vacuum_journal  # noqa: PLC0415  # as above
-
-    vacuum_journal(db, older_than=older_than, dry_run=dry_run, as_json=as_json)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
+from runtime.cli.count_line import CountLine
 from runtime.cli.data_calls import pour
 from runtime.cli.data_rows import COLUMNS, CONTENTS
 from runtime.cli.data_sinks import Csv, JsonLines
@@ -87,9 +88,9 @@ def export_calls(database: str | None, filters: Filters, order: Order) -> None:
 def _pour(path: Path, query: CallQuery, order: Order, sink: Sink) -> int:
     if not is_begun(path):
         return 0
-    progress = Progress(shown=sys.stderr.isatty() and not order.quiet)
+    progress = CountLine(shown=sys.stderr.isatty() and not order.quiet)
     try:
-        pouring = partial(pour, contents=order.contents, told=progress)
+        pouring = partial(pour, contents=order.contents, told=progress.rows)
         return anyio.run(pouring, path, query, order.limit, sink)
     finally:
         progress.end()
@@ -114,26 +115,3 @@ def _sink(order: Order, journal: Path) -> Iterator[Sink]:
 
 def _text_sink(order: Order, write: Write, *, unicode: bool = True) -> Sink:
     return Csv(write, order.columns) if order.form == "csv" else JsonLines(write, unicode=unicode)
-
-
-class Progress:
-    """Counts rows on one line of a terminal; call it with how many there are."""
-
-    def __init__(self, *, shown: bool) -> None:
-        self._shown = shown
-        self._drawn = False
-
-    def __call__(self, count: int) -> None:
-        """Show the count, in place of the last one."""
-        if self._shown:
-            self._draw(f"\r{plural(count, 'row')}")
-
-    def end(self) -> None:
-        """Clear the line."""
-        if self._drawn:
-            self._draw("\r\x1b[K")
-
-    def _draw(self, text: str) -> None:
-        self._drawn = True
-        sys.stderr.write(text)
-        sys.stderr.flush()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MINUTE = 60
 HOUR = 3_600
 THOUSAND = 1_000
+SIZES = ("bytes", "kB", "MB", "GB", "TB")
 LONGEST_LINE = 400  # characters of JSON data on a page for people
 TIMES = "\N{MULTIPLICATION SIGN}"
 _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
@@ -74,6 +75,14 @@ def tokens(count: int) -> str:
 def plural(count: int, word: str) -> str:
     """Return ``1 call`` or ``2 calls``."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def size_of(count: int) -> str:
+    """Return a number of bytes: ``812 bytes`` or ``1.2 MB``."""
+    size, unit = float(count), 0
+    while size >= THOUSAND and unit < len(SIZES) - 1:
+        size, unit = size / THOUSAND, unit + 1
+    return f"{size:.1f} {SIZES[unit]}" if unit else plural(count, "byte")
 
 
 def local_time(at: float) -> str:

@@ -25,7 +25,9 @@ In reading order:
 
 - ``search`` with ``search_pattern``, ``search_records``, ``search_scan``, ``search_index`` and
   ``search_file``: where something stands in the records
-- ``vacuum`` with ``vacuum_old``: old runs go, and the file gets small
+- ``vacuum`` with ``over``, ``freed`` and ``broom``: old runs go, and the file gets small
+- ``archive`` and ``restore`` with ``archive_file`` and ``archive_rows``: they go into files, and
+  come back
 """
 
 from __future__ import annotations

@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import logging
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigurationError, RuntimeFault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from runtime.journal.entry import Entry
     from runtime.journal.location import Location
 
@@ -32,6 +36,11 @@ class DatabaseFault(Exception):
 
 # What a database raises that cannot be read or written just now.
 STORE_FAULTS = (sqlite3.Error, OSError, DatabaseFault)
+
+
+class ArchiveUnusable(ConfigurationError):
+    """A file of archived runs cannot be written, or is not what it should be."""
+
 
 _PRIMARY_CODE = 0xFF  # SQLite keeps the class of an error in the low byte of its code
 
@@ -70,6 +79,27 @@ def _advice(error: Exception) -> str:
         return _OS_ADVICE.get(error.errno or 0, "choose another file with --db")
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
     return _SQLITE_ADVICE.get(code, "choose another file with --db")
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Say of what goes wrong with a journal's file what a person can do.
+
+    Raises:
+        JournalFailed: something did.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise JournalFailed(describe(path, error)) from error
+
+
+def unwritten(path: Path, error: OSError) -> ArchiveUnusable:
+    """Return the error of an archive that cannot be written."""
+    return ArchiveUnusable(
+        f"archive {path} cannot be written: {error.strerror or error}; its runs stay in the"
+        " journal: make room there, or name another folder"
+    )
 
 
 class Fenced(JournalFailed):

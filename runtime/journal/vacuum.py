@@ -1,180 +1,135 @@
-"""Deleting old runs from a journal that others may be writing, and making its file small.
+"""Old runs leave a journal that others may be writing, and its file gets small.
 
-Rule 1: a run goes as a whole, in one transaction, and only when nothing of it was written since:
-one that has ended, or whose process on this machine is dead. See ``vacuum_old``.
-Rule 2: money stays counted. What a call has reserved and never settled is settled as spent when it
-is deleted, as for any call that is lost.
-Rule 3: everything is written under the lock that all writers queue at, see ``store``, a few runs
-at a time, so that a process with a live run never waits long. It does while the file is made
-small, which SQLite does in one piece: 10 to 20 s for each gigabyte, and ``SqliteJournal`` has the
-patience of 30 s.
-Rule 4: the index of ``data search`` knows the words of what is deleted, so it is thrown away first,
-and nobody makes a new one until the words are gone.
+Where they are archived, a file of them is whole, on the disk and read back before any of them is
+deleted, see ``archive``. An earlier version's file is written anew once, which SQLite does in one
+piece: 4 to 20 s for each gigabyte, and ``SqliteJournal`` has the patience of 30 s. A file of this
+version gives its free pages back a few at a time.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from runtime.journal.faults import JournalFailed, JournalUnusable, describe
-from runtime.journal.ledger import SUBJECTS
-from runtime.journal.lock import FileLock
-from runtime.journal.schema import connect
-from runtime.journal.search_file import locked, remove_index
-from runtime.journal.vacuum_old import Freed, last_day_gone, old_runs
+from runtime.journal.archive import Archive
+from runtime.journal.broom import Broom
+from runtime.journal.faults import translated
+from runtime.journal.freed import last_day_gone
+from runtime.journal.over import runs_over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from runtime.journal.vacuum_old import OldRun
-
-_GROUP = 5_000  # records that are deleted in one transaction, unless one run has more
-_TURN_S = 0.005  # between two transactions: the lock has no queue, others must get their turn
-_CHECKPOINT_WAIT_MS = 5_000  # for readers in the way, which end soon
-
-_SETTLE = [
-    f"""
-        INSERT INTO spending (subject, name, day, nano_usd)
-        SELECT '{subject}', {subject}, day, sum(reserved_nano_usd) FROM call
-        WHERE run_id = ? AND status = 'running' AND reserved_nano_usd > 0 AND {subject} <> ''
-        GROUP BY {subject}, day
-        ON CONFLICT (subject, name, day) DO UPDATE SET nano_usd = nano_usd + excluded.nano_usd
-    """  # noqa: S608  # one of three columns
-    for subject in SUBJECTS
-]
-_DELETE_CONTENTS = """
-    DELETE FROM blob
-    WHERE sha256 NOT IN (SELECT sha256 FROM journal WHERE sha256 IS NOT NULL)
-"""
+    from runtime.journal.broom import Told
+    from runtime.journal.freed import Freed
+    from runtime.journal.over import Selection
 
 
-def vacuum(path: Path, before: float | None, now: datetime) -> Freed:
-    """Delete what is old, and make the file small.
+def vacuum(
+    path: Path,
+    selections: Sequence[Selection],
+    now: datetime,
+    *,
+    archive: Path | None = None,
+    told: Told = lambda *_: None,
+) -> Freed:
+    """Take old runs out of a journal, forget old spending, and make the file small.
 
     Args:
         path: the journal's file, absolute; it must be there.
-        before: delete the runs that ended before, in seconds since the Unix epoch, and spending
-            that nobody asks for any more; None deletes nothing.
+        selections: which runs, one after the other; none for none, then no spending either.
         now: the time now, with its zone.
+        archive: the folder that gets files of the runs; None deletes them.
+        told: is told from time to time how far it is.
 
     Raises:
-        JournalUnusable: the file cannot be written, or is no journal.
-        JournalFailed: something went wrong on the way; whole runs may have been deleted.
+        ArchiveUnusable: a file cannot be written; the runs of it are still in the journal.
+        JournalUnusable: the journal cannot be written, or is none.
+        JournalFailed: something went wrong on the way; whole runs may have gone.
     """
-    size = _size(path)
-    with _opened(path) as broom, _faults(path):
-        if before is not None:
-            with locked(path):
-                broom.sweep_runs(before)
-            broom.sweep_rest(last_day_gone(now))
-        broom.compact()
-        broom.freed.bytes = max(0, size - _size(path))
-        return broom.freed
+    size = size_of(path)
+    with Broom.opened(path, told) as broom, translated(path):
+        move_out(broom, selections, now, archive)
+        if selections:
+            broom.sweep_contents()
+            broom.sweep_spending(last_day_gone(now))
+        broom.convert()
+        return _compacted(broom, path, size)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Broom]:
-    try:
-        lock = FileLock(path.with_name(f"{path.name}-lock"))
-    except OSError as error:
-        raise JournalUnusable(describe(path, error)) from error
-    with closing(lock):
-        try:
-            with lock:
-                connection = connect(path, "full")
-        except (OSError, sqlite3.Error) as error:
-            raise JournalUnusable(describe(path, error)) from error
-        with closing(connection):
-            yield Broom(path, connection, lock)
+def move(
+    path: Path,
+    selection: Selection,
+    now: datetime,
+    archive: Path,
+    told: Told = lambda *_: None,
+) -> Freed:
+    """Archive runs, and give back what that frees without ever holding up a writer for long.
+
+    Args and errors are those of ``vacuum``.
+    """
+    size = size_of(path)
+    with Broom.opened(path, told) as broom, translated(path):
+        move_out(broom, [selection], now, archive)
+        return _compacted(broom, path, size)
 
 
-@contextmanager
-def _faults(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise JournalFailed(describe(path, error)) from error
+def _compacted(broom: Broom, path: Path, size: int) -> Freed:
+    broom.compact()
+    broom.freed.bytes = max(0, size - size_of(path))
+    return broom.freed
 
 
-def _size(path: Path) -> int:
+def move_out(
+    broom: Broom,
+    selections: Sequence[Selection],
+    now: datetime,
+    archive: Path | None,
+) -> None:
+    """Archive or delete the runs of some selections."""
+    for selection in selections:
+        _Move(broom, selection, now.timestamp()).out(archive)
+
+
+class _Move:
+    """One selection on its way out."""
+
+    def __init__(self, broom: Broom, selection: Selection, now: float) -> None:
+        self._broom = broom
+        self._most = selection.max_bytes
+        self._now = now
+        self._runs = runs_over(broom.connection, selection, now)
+
+    def out(self, folder: Path | None) -> None:
+        if folder is None:
+            self._broom.sweep(self._runs, self._now, self._is_enough)
+        else:
+            with Archive.opened(folder, self._broom, self._now) as archive:
+                while not self._is_enough() and self._archived(archive):
+                    self._broom.pause()
+        self._broom.freed.over_bytes = self._excess() or 0
+
+    def _archived(self, archive: Archive) -> bool:
+        kept = archive.write(self._runs, self._excess())
+        if kept is None:
+            return False
+        self._broom.freed.archives.append(kept.path)
+        self._broom.sweep(kept.runs, self._now, lambda: False)
+        return True
+
+    def _excess(self) -> int | None:
+        """Return by how many bytes the journal is too large; None where nothing says so."""
+        return None if self._most is None else max(0, self._broom.used_bytes() - self._most)
+
+    def _is_enough(self) -> bool:
+        return self._excess() == 0
+
+
+def size_of(path: Path) -> int:
+    """Return how many bytes a journal's file and its log have."""
     size = path.stat().st_size
     with suppress(FileNotFoundError):
         size += path.with_name(f"{path.name}-wal").stat().st_size
     return size
-
-
-class Broom:
-    """A connection that deletes.
-
-    Attributes:
-        freed: what it has deleted so far.
-    """
-
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: FileLock) -> None:
-        self.freed = Freed()
-        self._path = path
-        self._connection = connection
-        self._execute = connection.execute
-        self._lock = lock
-        self._never = threading.Event()
-
-    def sweep_runs(self, before: float) -> None:
-        """Delete the runs that are old. The lock of the index must be held."""
-        last: str | None = ""
-        while last is not None:
-            with self._transaction():
-                last = self._sweep_some(before, last)
-            self._execute("PRAGMA wal_checkpoint(PASSIVE)")
-            self._never.wait(_TURN_S)
-
-    def _sweep_some(self, before: float, after: str) -> str | None:
-        records = 0
-        for run in old_runs(self._connection, before, after):
-            if self.freed.runs == 0:
-                remove_index(self._path)
-            self._delete(run)
-            records += run.records
-            if records >= _GROUP:
-                return run.run_id
-        return None
-
-    def _delete(self, run: OldRun) -> None:
-        for settle in _SETTLE:
-            self._execute(settle, (run.run_id,))
-        self.freed.runs += self._deleted("DELETE FROM run WHERE run_id = ?", run.run_id)
-        self.freed.records += self._deleted("DELETE FROM journal WHERE run_id = ?", run.run_id)
-        self.freed.calls += self._deleted("DELETE FROM call WHERE run_id = ?", run.run_id)
-
-    def sweep_rest(self, day: str) -> None:
-        """Delete large bodies that no record has any more, and spending before a day."""
-        with self._transaction():
-            self.freed.days = self._deleted("DELETE FROM spending WHERE day < ?", day)
-            if self._execute("SELECT EXISTS (SELECT 1 FROM blob)").fetchone()[0]:
-                self.freed.contents = self._deleted(_DELETE_CONTENTS)
-
-    def _deleted(self, statement: str, *parameters: str) -> int:
-        return self._execute(statement, parameters).rowcount
-
-    def compact(self) -> None:
-        """Write the file anew without its holes, and empty the log."""
-        with self._lock:
-            self._execute("VACUUM")
-            self._execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT_MS}")
-            busy, *_ = self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            self.freed.delayed = bool(busy)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            self._execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._connection.rollback()
-                raise
-            self._execute("COMMIT")
