@@ -110,8 +110,9 @@ class Skill:
         style: ``async``, ``thread`` (a plain function, run in a worker thread) or ``inline``.
         wants_context: whether its first parameter is the context of the agent that uses it.
         description: one line about it, for people and models.
-        side_effects: whether doing it twice is not the same as once, so that a use of it that an
-            interruption has left in doubt is not repeated unasked.
+        side_effects: whether it changes something outside.
+        idempotent: whether doing it twice with the same ``ctx.idempotency_key`` is the same as
+            once.
     """
 
     name: str
@@ -121,6 +122,17 @@ class Skill:
     wants_context: bool = False
     description: str = ""
     side_effects: bool = False
+    idempotent: bool = False
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether it changes something outside: it begins only when that is in the journal."""
+        return self.side_effects or self.idempotent
+
+    @property
+    def is_once(self) -> bool:
+        """Whether a use that an interruption has left in doubt must not be repeated unasked."""
+        return self.side_effects and not self.idempotent
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, as plain Python."""
@@ -176,7 +188,11 @@ def sag(body: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 def skill(function: Callable[..., Any], /) -> Skill: ...
 @overload
 def skill(
-    *, name: str | None = None, inline: bool = False, side_effects: bool = False
+    *,
+    name: str | None = None,
+    inline: bool = False,
+    side_effects: bool = False,
+    idempotent: bool = False,
 ) -> Callable[[Callable[..., Any]], Skill]: ...
 def skill(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a skill of a function.
@@ -186,7 +202,9 @@ def skill(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             thread; a first parameter called ``ctx`` gets the context of the agent that uses it.
         options: ``name`` (default: the function's, in kebab-case), ``inline`` (run a plain
             function on the event loop: it is quick and never blocks), ``side_effects`` (doing it
-            twice is not the same as once: after an interruption it is not repeated unasked).
+            twice is not the same as once: after an interruption it is not repeated unasked),
+            ``idempotent`` (it has side effects, but twice with the same ``ctx.idempotency_key`` is
+            the same as once: after an interruption it is used again with that key).
 
     Raises:
         ConfigurationError: a hint cannot be read, or an option does not fit.
@@ -205,6 +223,7 @@ def make_skill(
     name: str | None = None,
     inline: bool = False,
     side_effects: bool = False,
+    idempotent: bool = False,
     local_names: Mapping[str, Any] | None = None,
 ) -> Skill:
     """Return the skill that a function defines; see ``skill``."""
@@ -218,7 +237,8 @@ def make_skill(
     is_async = inspect.iscoroutinefunction(function)
     style: Any = "async" if is_async else "inline" if inline else "thread"
     described = first_line(function.__doc__)
-    return Skill(name, function, signature, style, wants_context, described, side_effects)
+    effects = {"side_effects": side_effects, "idempotent": idempotent}
+    return Skill(name, function, signature, style, wants_context, described, **effects)
 
 
 def make_agent(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runtime.model_stream import ModelStream
 
 T = TypeVar("T")
-READABLE = ("deadline", "budget", "cost_usd", "tokens")
+READABLE = ("deadline", "budget", "cost_usd", "tokens", "idempotency_key")
 
 
 class BlockingContext:
@@ -42,7 +42,7 @@ class BlockingContext:
         return f"<Blocking{repr(self._context)[1:]}"
 
     def __getattr__(self, name: str) -> Any:
-        """Read ``deadline``, ``budget``, ``cost_usd`` and ``tokens`` on the event loop."""
+        """Read on the event loop what an agent may know."""
         if name not in READABLE:
             raise AttributeError(f"BlockingContext has no attribute {name!r}")
         return wait_sync(getattr, self._context, name)

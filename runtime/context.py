@@ -57,11 +57,16 @@ class Context:
     """
 
     def __init__(
-        self, activation: Activation, services: Services, hints: Hints | None = None
+        self,
+        activation: Activation,
+        services: Services,
+        hints: Hints | None = None,
+        step: str | None = None,
     ) -> None:
         self._activation = activation
         self._services = services
         self._own_hints = hints
+        self._step = step
         self.run_id = activation.delegation.run_id
         self.task_id = activation.delegation.task_id
         self.agent = activation.agent.name
@@ -104,6 +109,17 @@ class Context:
     def cost_usd(self) -> float:
         """What the run has cost so far, in USD, without calls whose price nobody knows."""
         return usd(self._activation.run.totals.cost)
+
+    @property
+    def idempotency_key(self) -> str:
+        """A UUID for whoever does something for the skill or agent that this context is of.
+
+        It is the same whenever this very step is done once more, after a kill or a crash; so who
+        keeps it does the same thing only once. Every other step, of this run or another, has
+        another one, the same skill with the same input included.
+        """
+        activation = self._activation
+        return activation.run.idempotency_key(self._step or activation.delegation.op)
 
     def log(self, event: str, /, **fields: Any) -> None:
         """Note something in the run's journal and in the log; ``fields`` are JSON data."""
@@ -347,13 +363,19 @@ class Context:
         finally:
             self._activation.call_off(pending)
 
-    def for_payload(self, payload: Any) -> Context:
+    def for_skill(self, step: str, payload: Any, *, by_model: bool) -> Context:
         """Return the context of a skill that works on a payload for this body.
+
+        Args:
+            step: the step of the run that it is.
+            payload: its input.
+            by_model: whether a model has written that, so that nothing in it is for the runtime.
 
         Raises:
             InvalidInput: the payload's ``model_config`` is wrong.
         """
-        return Context(self._activation, self._services, self._hints.within(payload))
+        hints = self._own_hints if by_model else self._hints.within(payload)
+        return Context(self._activation, self._services, hints, step)
 
     # --- how -------------------------------------------------------------------------------------
 

@@ -107,6 +107,14 @@ class Recorded:
         """Whether a step has failed and is tried again: it must not get a second outcome."""
         return op in self._superseded
 
+    def first_attempt(self, op: str) -> str:
+        """Return the step whose failure was no answer, and which this one is instead of."""
+        name, _, count = op.rpartition(":")
+        number = int(count)
+        while number > 1 and f"{name}:{number - 1}" in self._superseded:
+            number -= 1
+        return f"{name}:{number}"
+
     def is_in_doubt(self, op: str) -> bool:
         """Whether a step had begun and nobody knows whether it took place."""
         return op in self._doubtful or (op in self._begun and not self._retry_in_doubt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -287,6 +288,15 @@ class Run:
         if self.recorded is not None:
             self.recorded.come_to(parent, op)
         return op
+
+    def idempotency_key(self, op: str) -> str:
+        """Return a key of a step for others, by which they know it when it is done once more.
+
+        It is the same in every process that goes on with the run, and after crashes; a step that
+        is tried again after a crash has the key of the one that failed.
+        """
+        first = op if self.recorded is None else self.recorded.first_attempt(op)
+        return str(uuid.UUID(digest_of([self.id, first])[:32]))
 
     def steps_again(self, parent: str) -> list[str]:
         """Count the steps below one from the beginning, as its code runs again; return them."""

@@ -28,7 +28,7 @@ def step_of_skill(run: Run, parent: str, skill: Skill, given: Any) -> tuple[str,
     op, recorded = run.operation(parent, skill.name, given), run.recorded
     if recorded is None:
         return op, None
-    if skill.side_effects and recorded.is_in_doubt(op):
+    if skill.is_once and recorded.is_in_doubt(op):
         raise in_doubt([skill.name])
     return op, recorded.outcome(op)
 
@@ -43,11 +43,24 @@ def recalled_skill(skill: Skill, outcome: EventRow) -> Any:
 def begun_note(run: Run, skill: Skill, given: Any) -> dict[str, Any]:
     """Return what is used, on what, and whether that may be done twice."""
     note = {"skill": skill.name, "input": given} | (run.code.note(skill) if run.code else {})
-    return note | ({"side_effects": True} if skill.side_effects else {})
+    return note | ({"side_effects": True} if skill.is_once else {})
 
 
-def failed_note(skill: Skill, error: BaseException, reason: str) -> dict[str, Any]:
-    """Return how a use of a skill failed; one that was cut off may have taken place."""
-    note = {"error": str(error), "reason": reason, "error_class": type(error).__name__}
+def note_failed(run: Run, op: str, skill: Skill, error: BaseException, reason: str) -> None:
+    """Note how a use of a skill failed.
+
+    One that was cut off may have taken place. If it may be done once more, it is noted as
+    unfinished, so that it is then the same step, with the same key.
+    """
+    note: dict[str, Any] = {
+        "error": str(error),
+        "reason": reason,
+        "error_class": type(error).__name__,
+    }
+    if not isinstance(error, Exception) and not skill.is_once:
+        run.record("skill_failed", op, note | {"unfinished": True}, terminal=False)
+        return
     was_cut_off = not isinstance(error, Exception) or isinstance(error, DeadlineExceeded)
-    return note | ({"in_doubt": True} if skill.side_effects and was_cut_off else {})
+    if skill.is_once and was_cut_off:
+        note["in_doubt"] = True
+    run.record("skill_failed", op, note)

@@ -17,7 +17,7 @@ from runtime.blocking import BlockingContext
 from runtime.errors import DeadlineExceeded, InvalidInput, InvalidOutput, PolicyDenied
 from runtime.explicit import FOR_THE_RUNTIME
 from runtime.signature import to_json
-from runtime.skill_steps import begun_note, failed_note, recalled_skill, step_of_skill
+from runtime.skill_steps import begun_note, note_failed, recalled_skill, step_of_skill
 from runtime.threads import Threads
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Skills:
             return recalled_skill(found, done)
         await self._check_permission(activation, found, given, own)
         run.record("skill_started", op, begun_note(run, found, given))
-        await run.written(always=found.side_effects)
+        await run.written(always=found.has_effects)
         span = self._start_span(activation, found.name, call_id or op, found.description)
         activation.tool_calls += 1
         began = anyio.current_time() if self._metrics.on else 0.0
@@ -111,10 +111,10 @@ class Skills:
             if contents is not None:
                 span.set({TOOL_CALL_ARGUMENTS: contents.value(given)})
             with span.attached(), within(span, skill=found.name):
-                inner = context if by_model else context.for_payload(payload)
+                inner = context.for_skill(op, payload, by_model=by_model)
                 value, output = await self._call(inner, activation, found, own)
             _completed(run, op, found, output)
-            await run.written(always=found.side_effects)
+            await run.written(always=found.has_effects)
             if span.is_recording:
                 span.set(execute_tool_end(result_bytes=len(json.dumps(output).encode())))
             if contents is not None:
@@ -123,7 +123,7 @@ class Skills:
         except BaseException as error:
             reason = activation.reason_of(error)
             span.end(error_type=reason, message=str(error))
-            run.record("skill_failed", op, failed_note(found, error, reason))
+            note_failed(run, op, found, error, reason)
             raise
         finally:
             if self._metrics.on:
