@@ -128,6 +128,12 @@ class CodeChanged(ConfigurationError):
     reason = "code_changed"
 
 
+class LimitReached(ConfigurationError):
+    """The time or the money of a run is used up, so it cannot go on until it is given more."""
+
+    reason = "limit_reached"
+
+
 class DelegationCycle(RuntimeFault):
     """A stateful agent would wait for itself: it is already busy further up in this run."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from runtime.errors import (
     BudgetExceeded,
@@ -25,6 +25,9 @@ EXIT_CODES = {
     fault.reason: fault.exit_code
     for fault in (BudgetExceeded, Cancelled, ConfigurationError, InvalidInput, PolicyDenied)
 }
+
+
+DEFAULT_DEADLINE_S = 3_600.0  # nothing runs for ever because nobody said for how long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,10 @@ class ResumeOptions:
     """How a run is gone on with.
 
     Attributes:
-        deadline_s: the seconds it gets; None for what it had left.
+        deadline: ``keep``: it gets the seconds that it had left; ``extend``: it gets the seconds of
+            its start once more; a number: so many from now on.
+        budget_usd: what the whole run may cost at most, with what it has cost so far; None for
+            what it was allowed before.
         retry_in_doubt: whether skills with side effects are used again that had begun and of which
             nobody knows whether they took place.
         on_code_change: what is done where its code is not the same any more; None for what it was
@@ -83,7 +89,8 @@ class ResumeOptions:
         listener: called with every record that is written from now on.
     """
 
-    deadline_s: float | None = None
+    deadline: float | Literal["keep", "extend"] = "keep"
+    budget_usd: Decimal | float | None = None
     retry_in_doubt: bool = False
     on_code_change: OnCodeChange | None = None
     approve: Approve | None = None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PAGE = 1_000
 ONCE = frozenset(("delegation_sent", "invocation_denied", "invocation_cached"))
 BEGINNINGS = frozenset(("delegation_sent", "invocation_started", "skill_started"))
+LIMITS = ("budget_nano_usd", "deadline_s")
 FAILURES = frozenset(("delegation_failed", "invocation_failed", "skill_failed"))
 
 
@@ -50,6 +51,7 @@ class Recorded:
         self.beginning: Mapping[str, Any] = {}
         self.code: dict[str, Any] | None = None
         self.used_s = 0.0
+        self._limits: dict[str, Any] = {}
         self._seq = 0
         self._last_at: float | None = None
         self._settled = 0
@@ -82,6 +84,20 @@ class Recorded:
         while page := await journal.events(run_id, after=self._seq, limit=PAGE):
             for event in page:
                 self._take(event)
+
+    @property
+    def budget_nano_usd(self) -> int | None:
+        """What the whole run may cost; None where nobody has said."""
+        return self._limits.get("budget_nano_usd")
+
+    def time_left(self, usual_s: float) -> float:
+        """Return the seconds that the run has left.
+
+        Args:
+            usual_s: the seconds of a run of which nobody has said how many it gets.
+        """
+        whole = self._limits.get("deadline_s")
+        return max(0.0, (usual_s if whole is None else whole) - self.used_s)
 
     @property
     def spent(self) -> int:
@@ -187,7 +203,7 @@ class Recorded:
         kind, op, body = event.kind, event.op, event.body
         self._seq = event.seq
         self._count_time(event)
-        self._note_code(event)
+        self._note_terms(event)
         if kind == "run_started":
             self.beginning = body
         elif kind == "run_resumed":  # what was in flight then is lost, and may be begun once more
@@ -209,11 +225,12 @@ class Recorded:
         if rule.calls:
             self._settle(event)
 
-    def _note_code(self, event: EventRow) -> None:
+    def _note_terms(self, event: EventRow) -> None:
         kind, body = event.kind, event.body
         said = body.get("code")
         if kind in ("run_started", "run_resumed"):
             self.code = said
+            self._limits |= {name: body[name] for name in LIMITS if name in body}
         elif said and self.code is not None:  # somebody whom nobody foresaw
             of = "agents" if kind == "delegation_started" else "skills"
             self.code[of][body["agent" if of == "agents" else "skill"]] = said

@@ -1,4 +1,6 @@
-"""What is looked at before a run goes on: can it go on here, and has its code changed.
+"""What is looked at before a run goes on: can it go on here, in its limits, by the code of today.
+
+A run whose time or money is used up would fail at once, and then be over: it is left as it is.
 
 Changed code is no error by itself: a step is known by its content, so what is the same is answered
 from the journal, and what is not is done. But a run can be told to rather not go on like that.
@@ -10,7 +12,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from runtime.code import Code, changes
-from runtime.errors import CodeChanged
+from runtime.errors import CodeChanged, LimitReached
+from runtime.governance.cost import NANO, usd
+from runtime.outcome import DEFAULT_DEADLINE_S
 from runtime.start import check_routing
 
 if TYPE_CHECKING:
@@ -44,18 +48,19 @@ def check_again(
         codes: their code.
 
     Returns:
-        What the journal keeps of it: the code that it goes on with.
+        What the journal keeps of it: the code that it goes on with, and its new limits.
 
     Raises:
         UnknownName: its agent or routing file is not here.
         CodeChanged: its code is not what it was, and it is told to refuse that.
+        LimitReached: its time or money is used up, and it is given no more.
     """
     slug = directory.slug(str(recorded.beginning.get("agent")))
     check_routing(recorded.beginning.get("routing"), catalog)
-    code = {"code": codes.of(slug).as_json()}
+    how = {"code": codes.of(slug).as_json(), **_limits(run_id, recorded, options)}
     changed = changes(Code.from_json(recorded.code), codes, slug) if recorded.code else []
     if not changed:
-        return code
+        return how
     what = ", ".join(changed)
     if policy_of(recorded, options) == "refuse":
         raise CodeChanged(
@@ -69,9 +74,36 @@ def check_again(
         what,
         extra={"run_id": run_id},
     )
-    return code | {"changed": changed}
+    return how | {"changed": changed}
 
 
 def policy_of(recorded: Recorded, options: ResumeOptions) -> OnCodeChange:
     """Return what is done where the code of a run is not the same any more."""
     return options.on_code_change or recorded.beginning.get("on_code_change") or "continue"
+
+
+def _limits(run_id: str, recorded: Recorded, options: ResumeOptions) -> dict[str, Any]:
+    """Return the limits that are new.
+
+    Raises:
+        LimitReached: nothing is left of the old ones.
+    """
+    new: dict[str, Any] = {}
+    if options.deadline != "keep":
+        first = recorded.beginning.get("deadline_s") or DEFAULT_DEADLINE_S
+        more = first if options.deadline == "extend" else options.deadline
+        new["deadline_s"] = recorded.used_s + more
+    elif recorded.time_left(DEFAULT_DEADLINE_S) <= 0:
+        raise LimitReached(
+            f"run {run_id} has used up its time, {recorded.used_s:.0f} s; resume with --deadline"
+            " extend, or --deadline SECONDS from now on"
+        )
+    if options.budget_usd is not None:
+        new["budget_nano_usd"] = int(options.budget_usd * NANO)
+    limit = new.get("budget_nano_usd", recorded.budget_nano_usd)
+    if limit is not None and recorded.spent >= limit:
+        raise LimitReached(
+            f"run {run_id} may cost {usd(limit):g} USD, and has cost {usd(recorded.spent):g}, what"
+            " was in flight at its worst; resume with --budget-usd USD for the whole run"
+        )
+    return new

@@ -11,6 +11,7 @@ from runtime.errors import ConfigurationError, UnknownName
 from runtime.failed_before import in_doubt
 from runtime.journal import Record
 from runtime.journal.liveness import is_dead
+from runtime.outcome import DEFAULT_DEADLINE_S
 from runtime.recorded import Recorded
 from runtime.routing import Wish
 
@@ -31,7 +32,7 @@ class Resumable(NamedTuple):
         agent: the slug of the agent that begins.
         payload: its input.
         budget_nano_usd: what it may cost; None for no limit.
-        deadline_s: the seconds that it got; None where nobody said.
+        time_left: the seconds that it has left; the time in which nobody did it does not count.
         tenant: for whom it is.
         routing: the routing file to go by.
         wishes: whom its starter wanted asked.
@@ -46,7 +47,7 @@ class Resumable(NamedTuple):
     agent: str
     payload: Any
     budget_nano_usd: int | None
-    deadline_s: float | None
+    time_left: float
     tenant: str
     routing: str | None
     wishes: tuple[Wish, ...]
@@ -54,11 +55,6 @@ class Resumable(NamedTuple):
     durability: Durability
     epoch: int
     recorded: Recorded
-
-    def time_left(self, usual_s: float) -> float:
-        """Return the seconds that it has left; the time in which nobody did it does not count."""
-        whole = usual_s if self.deadline_s is None else self.deadline_s
-        return max(0.0, whole - self.recorded.used_s)
 
 
 async def take_over(
@@ -116,8 +112,8 @@ def _resumable(row: RunRow, epoch: int, recorded: Recorded) -> Resumable:
         target=row.target,
         agent=body["agent"],
         payload=row.input,
-        budget_nano_usd=body.get("budget_nano_usd"),
-        deadline_s=body.get("deadline_s"),
+        budget_nano_usd=recorded.budget_nano_usd,
+        time_left=recorded.time_left(DEFAULT_DEADLINE_S),
         tenant=body.get("tenant") or "",
         routing=body.get("routing"),
         wishes=tuple(Wish(*wish) for wish in body.get("wishes") or ()),

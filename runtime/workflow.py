@@ -20,7 +20,7 @@ from runtime.errors import (
 from runtime.governance.cost import usd
 from runtime.identity import new_run_id
 from runtime.messages import Delegation
-from runtime.outcome import ResumeOptions, RunOptions, RunOutcome
+from runtime.outcome import DEFAULT_DEADLINE_S, ResumeOptions, RunOptions, RunOutcome
 from runtime.registration import begin_span, budget_of, ended_by, limited, register, sign_off
 from runtime.resumption import take_over
 from runtime.run import Run
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from runtime.routing import Wish
 
 CLOSE_S = 5.0  # what runs that are under way get to end when the system stops
-DEFAULT_DEADLINE_S = 3_600.0  # nothing runs for ever because nobody said for how long
 logger = logging.getLogger("runtime.run")
 
 
@@ -124,6 +123,7 @@ class Workflows:
             UnknownName: there is no such run.
             ConfigurationError: it is over, its process lives, or it was never meant for that.
             CodeChanged: its code has changed, and it is told to refuse that.
+            LimitReached: its time or money is used up, and the options give it no more.
             InDoubt: a skill with side effects had begun, and nobody says to use it again.
             Cancelled: the system is being stopped.
             JournalFailed: the journal cannot be read or written.
@@ -134,9 +134,7 @@ class Workflows:
                 self._journal, run_id, self._clock(), check=check, retry_in_doubt=doubts
             )
             run, started = self._again(found, options), anyio.current_time()
-            left = found.time_left(DEFAULT_DEADLINE_S)
-            deadline_s = left if options.deadline_s is None else options.deadline_s
-            root = self._root(run, found.agent, found.payload, deadline_s)
+            root = self._root(run, found.agent, found.payload, found.time_left)
             outcome = await self._carry_out(run, root, started, _nothing)
             _tell_orphans(run, found.recorded)
             return outcome

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -149,3 +151,16 @@ def test_a_run_that_refuses_changed_code_says_who_has_changed(workspace: Path) -
     assert "has changed since it was last at work: agent naps; bring it back" in refused.stderr
     done = run_process(workspace, "resume", "one", "--on-code-change", "continue", "--json")
     assert json.loads(done.stdout)["output"] == {"text": "[1, 2, 3, 4]"}
+
+
+def test_a_run_without_time_is_left_alone_until_it_gets_more(workspace: Path) -> None:
+    killed_run(workspace, "one")
+    with closing(sqlite3.connect(workspace / "journal.db")) as journal, journal:
+        journal.execute("UPDATE journal SET at = at + 3600 WHERE seq > 1")
+    refused = run_process(workspace, "resume", "--all")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "error: run one (naps): run one has used up its time" in refused.stderr
+    wrong = run_process(workspace, "resume", "one", "--deadline", "never")
+    assert (wrong.returncode, "'never' is no number" in wrong.stderr) == (1, True)
+    options = ("--deadline", "60", "--budget-usd", "1")
+    assert run_process(workspace, "resume", "one", *options).returncode == 0

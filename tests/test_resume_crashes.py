@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TRIES: list[str] = []
 PAID: list[int] = []
+BEGUN: list[int] = []
 
 pytestmark = pytest.mark.real_time
 
@@ -136,6 +137,7 @@ async def test_a_crash_of_a_resumed_run_loses_no_call_from_its_sums() -> None:
 @skill(side_effects=True)
 def wire(amount: int) -> None:
     """Pay slowly, in a thread that nobody can end."""
+    BEGUN.append(amount)
     time.sleep(0.1)  # noqa: TID251  # a thread
     PAID.append(amount)
 
@@ -145,7 +147,8 @@ async def pays(ctx: Context) -> str:
     """Crash once while it pays."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ctx.use, wire, 5)
-        await anyio.sleep(0.02)
+        while not BEGUN:  # noqa: ASYNC110  # a thread cannot set an event of this loop
+            await anyio.sleep(0.001)
         crash_once("pays")
     return "paid"
 

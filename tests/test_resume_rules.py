@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from runtime import Context, ResumeOptions, mag, running, sag, skill
-from runtime.errors import ConfigurationError, InDoubt, UnknownName
+from runtime.errors import ConfigurationError, InDoubt, LimitReached, UnknownName
 from runtime.failed_before import RecordedFailure, failure_of
 from runtime.journal import EventRow, MemoryJournal, Record
 from runtime.recorded import Recorded
 from tests.chat_server import chat_server, completion
 from tests.echoes import at, catalog_of
-from tests.interrupted import ends, recorded_until, resumed
+from tests.interrupted import ends, journal_of, recorded_until, resumed
 
 RUN = "01997f2e-0000-7000-8000-000000000001"
 DONE: list[str] = []
@@ -128,9 +129,37 @@ async def test_it_gets_the_time_that_it_had_left() -> None:
         Record(r.run_id, r.kind, r.op, r.body, r.at + (3_601 if n else 0), r.cost_nano_usd)
         for n, r in enumerate(records)
     ]
-    outcome, _ = await resumed(payer, late)
-    assert outcome.reason == "deadline"
-    outcome, _ = await resumed(payer, late, ResumeOptions(deadline_s=60))
+    with pytest.raises(LimitReached, match=r"used up its time, 3601 s; resume with --deadline"):
+        await resumed(payer, late)
+    for deadline in ("extend", 60):
+        outcome, _ = await resumed(payer, late, ResumeOptions(deadline=deadline))
+        assert outcome.ok
+
+
+@pytest.mark.real_time
+async def test_new_limits_hold_for_the_next_owner_too() -> None:
+    records = await recorded_until(payer, ends("skill_completed", "/look:"))
+    late = [replace(r, at=r.at + (3_601 if n else 0)) for n, r in enumerate(records)]
+    journal, run_id = journal_of(late), records[0].run_id
+    async with running(agents=(payer,), environ={}, journal=journal) as system:
+        await system.resume(run_id, ResumeOptions(deadline=60, budget_usd=0.5))
+        again = Recorded(await journal.events(run_id))
+    assert 3_661 - again.used_s - 1 < again.time_left(0) <= 3_661 - again.used_s + 1
+    assert again.budget_nano_usd == 500_000_000
+
+
+@pytest.mark.real_time
+async def test_a_run_whose_budget_is_spent_is_left_as_it_is_until_it_gets_more() -> None:
+    records = await recorded_until(payer, ends("skill_completed", "/look:"))
+    poor = [replace(records[0], body=records[0].body | {"budget_nano_usd": 100}), *records[1:]]
+    spent = {"reserved_nano_usd": 100}
+    poor.append(replace(records[-1], kind="invocation_started", op="x/chat:1:1", body=spent))
+    journal, run_id = journal_of(poor), records[0].run_id
+    async with running(agents=(payer,), environ={}, journal=journal) as system:
+        for options in (ResumeOptions(), ResumeOptions(budget_usd=1e-7)):
+            with pytest.raises(LimitReached, match="may cost 1e-07 USD, and has cost 1e-07"):
+                await system.resume(run_id, options)
+        outcome = await system.resume(run_id, ResumeOptions(budget_usd=1))
     assert outcome.ok
 
 

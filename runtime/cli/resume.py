@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -16,9 +16,6 @@ from runtime.cli.options import (
     json_option,
 )
 
-if TYPE_CHECKING:
-    from decimal import Decimal
-
 RESUME_HELP = """Go on with the run RUN_ID, whose process was killed.
 
 RUN_ID is its id, the beginning of it, or "last".
@@ -28,7 +25,8 @@ completed is answered from the journal: nothing is asked, done or paid twice. Wh
 done once more; where that is a skill with side effects (@skill(side_effects=True)), the run is not
 gone on with until you say --retry-in-doubt: nobody knows whether they took place. The budget goes
 on where it was, and counts what was in flight at its worst; the deadline does not count the time in
-which nobody was at work.
+which nobody was at work. A run whose time or budget is used up is left as it is, until --deadline
+or --budget-usd gives it more.
 
 Where the code of an agent or skill has changed since that the run may reach, --on-code-change
 decides, or else what the run was started with: "refuse" leaves it as it is; "continue", the
@@ -47,11 +45,36 @@ lives, is not resumed (1).
 """
 
 
+class KeepOrExtend(Positive):
+    """``keep``, ``extend``, or a number of seconds."""
+
+    def __init__(self) -> None:
+        super().__init__("keep|extend|SECONDS")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the word, or the seconds as a float.
+
+        Raises:
+            BadParameter: it is neither.
+        """
+        words = ("keep", "extend")
+        return value if value in words else float(super().convert(value, param, ctx))
+
+
 @debug_option
 @click.command(help=RESUME_HELP)
 @click.argument("run_id", required=False)
 @click.option("--all", "everything", is_flag=True, help="Go on with all that have died.")
-@click.option("--deadline", type=Positive("SECONDS"), help="The seconds it gets from now on.")
+@click.option(
+    "--deadline",
+    type=KeepOrExtend(),
+    default="keep",
+    help="The time it gets: what it had left, its whole time once more, or so many seconds from now"
+    " on. [default: keep]",
+)
+@click.option(
+    "--budget-usd", type=Positive("USD"), help="What the whole run may cost, as of its beginning."
+)
 @click.option(
     "--retry-in-doubt",
     is_flag=True,
@@ -69,9 +92,7 @@ lives, is not resumed (1).
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors.")
 @click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too.")
 @click.pass_obj
-def resume(
-    session: Session, /, run_id: str | None, deadline: Decimal | None, **choices: Any
-) -> int:
+def resume(session: Session, /, run_id: str | None, **choices: Any) -> int:
     """Go on with runs; see ``RESUME_HELP``."""
     if (run_id is None) != choices["everything"]:
         raise click.UsageError("name a run, or give --all")
@@ -83,7 +104,6 @@ def resume(
         Continuation(
             session=session,
             name=run_id,
-            deadline_s=None if deadline is None else float(deadline),
             live=sys.stderr.isatty() and not choices["quiet"],
             **choices,
         )

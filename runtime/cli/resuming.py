@@ -6,7 +6,7 @@ import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 
@@ -26,6 +26,8 @@ from runtime.resumption import check_resumable
 from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from runtime.cli.options import Session
     from runtime.cli.screen import Screen
     from runtime.journal import Journal, RunRow
@@ -46,7 +48,8 @@ class Continuation:
         session: the call of the command line.
         name: the run, as a person names it; None for all.
         everything: whether all runs are meant whose processes have died.
-        deadline_s: the seconds each gets; None for what it had left.
+        deadline: the time each gets, as ``ResumeOptions`` has it.
+        budget_usd: what each may cost; None for what it was allowed before.
         retry_in_doubt: whether skills with side effects are used again that had begun.
         on_code_change: what is done where the code has changed; None for what each was told.
         approve: names or patterns of tools that are approved.
@@ -61,7 +64,8 @@ class Continuation:
     session: Session
     name: str | None
     everything: bool
-    deadline_s: float | None
+    deadline: float | Literal["keep", "extend"]
+    budget_usd: Decimal | None
     retry_in_doubt: bool
     on_code_change: OnCodeChange | None
     approve: tuple[str, ...]
@@ -106,7 +110,8 @@ async def _carry_out(wanted: Continuation) -> tuple[list[RunOutcome], int]:
     check_workspace()
     catalog = open_catalog(catalog_folder(wanted.catalog, Path.cwd()))
     options = ResumeOptions(
-        deadline_s=wanted.deadline_s,
+        deadline=wanted.deadline,
+        budget_usd=wanted.budget_usd,
         retry_in_doubt=wanted.retry_in_doubt,
         on_code_change=wanted.on_code_change,
         approve=approval_of(wanted.approve),
