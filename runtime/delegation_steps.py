@@ -35,7 +35,7 @@ def recall(sent: Sent, agent: Agent, keeps_state: Callable[[str], bool]) -> bool
         keeps_state: whether an agent, by its slug, keeps state from one Delegation to the next.
     """
     recorded, op = sent.run.recorded, sent.delegation.op
-    done = None if recorded is None else recorded.outcome(op)
+    done = None if recorded is None else recorded.delegated(op)
     if recorded is None or done is None:
         return False
     if any(map(keeps_state, recorded.agents(op))):

@@ -322,6 +322,8 @@ class Dispatcher:
             args, kwargs = checked or arguments_of(agent, activation.delegation)
             answer = await self._bodies.run(context, activation, work.state, args, kwargs)
             value, output = agent.signature.output(answer)
+            if activation.run.recorded is not None:
+                await activation.run.recorded.may_answer(activation.delegation.op)
         except Exception as error:
             fault = fault_of(error)
             if fault is None:

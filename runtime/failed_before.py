@@ -11,7 +11,15 @@ import builtins
 from typing import TYPE_CHECKING, Any
 
 from runtime import errors
-from runtime.errors import DeadlineExceeded, InDoubt, ProviderError, RuntimeFault, Timeout
+from runtime.errors import (
+    BudgetExceeded,
+    DeadlineExceeded,
+    InDoubt,
+    PolicyDenied,
+    ProviderError,
+    RuntimeFault,
+    Timeout,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
 
 KNOWN = (str, int, float, bool)
 UNSAID = frozenset(("partial", "until"))  # words of the answer; a time of another clock
+LONG_AGO = 0.0
 
 
 class RecordedFailure(RuntimeFault):
@@ -45,12 +54,23 @@ def failure_of(event: EventRow) -> Exception:
     return _like(kind, message)
 
 
+def denial_of(event: EventRow) -> RuntimeFault:
+    """Return the error of a call that was not made, as a policy or a limit was against it."""
+    body = event.body
+    if body.get("reason") == BudgetExceeded.reason:
+        return BudgetExceeded(body["error"], scope=body.get("scope") or "")
+    target = f"{body.get('provider')}/{body.get('model')}"
+    return PolicyDenied(body["error"], denied=((target, body["error"]),))
+
+
 def details_of(error: BaseException) -> dict[str, Any]:
     """Return what a provider's error says besides its text, as JSON data."""
     if not isinstance(error, ProviderError):
         return {}
     said = vars(error).items()
-    return {name: v for name, v in said if v and type(v) in KNOWN and name not in UNSAID}
+    told = {name: v for name, v in said if v and type(v) in KNOWN and name not in UNSAID}
+    is_for_a_while = getattr(error, "until", None) is not None  # who waited for that asked again
+    return told | ({"until": LONG_AGO} if is_for_a_while else {})
 
 
 def in_doubt(skills: Iterable[str]) -> InDoubt:

@@ -11,16 +11,17 @@ a body that is being ended, and even a stream that is merely forgotten, still se
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import anyio
 
 from runtime.errors import StreamInterrupted
 from runtime.estimate import cut_off_usage
+from runtime.invocations.notes import Cut
 from runtime.messages import ModelEvent, ModelReply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from anyio.streams.memory import MemoryObjectReceiveStream
 
@@ -57,6 +58,8 @@ class Flow:
         self._first: ModelEvent | None = None
         self._said: Usage | None = None
         self._generated: list[str] = []
+        self._pieces_noted: list[Any] = []
+        self._read = 0
         self._ended = False
         self.reply: ModelReply | None = None
 
@@ -74,10 +77,11 @@ class Flow:
         Raises:
             ProviderError: the answer broke off.
         """
-        if self._first is not None:
-            first, self._first = self._first, None
-            return first
-        return None if self._ended else await self._receive()
+        event, self._first = self._first, None
+        if event is None and not self._ended:
+            event = await self._receive()
+        self._read += event is not None
+        return event
 
     async def _receive(self) -> ModelEvent | None:
         try:
@@ -100,7 +104,7 @@ class Flow:
             raise
         self._end()
         self.reply = reply
-        self._invocation.completed(reply)
+        self._invocation.completed(reply, cut=Cut(self._pieces_noted))
 
     def close(self, ended_by: str | None = None) -> None:
         """Cut the answer off and settle what there was of it; does nothing after its end.
@@ -128,13 +132,16 @@ class Flow:
             finish_reason_raw="cut_off",
             provider=request.provider,
         )
-        self._invocation.completed(self.reply, cut_off=True, ended_by=ended_by)
+        cut = Cut(self._pieces_noted, self._read, is_early=True, ended_by=ended_by)
+        self._invocation.completed(self.reply, cut=cut)
 
     def _count(self, event: ModelEvent) -> None:
         if event.kind == "usage":
             self._said = event.usage
-        else:
-            self._generated.append(event.text)
+            return
+        self._generated.append(event.text)
+        is_text = event.kind == "text"
+        self._pieces_noted.append(len(event.text) if is_text else [event.kind, event.text])
 
     def _end(self) -> None:
         self._ended = True
@@ -143,15 +150,27 @@ class Flow:
 
 
 class RecalledFlow:
-    """A streamed answer that was given before: one piece, as the journal has it."""
+    """A streamed answer that was given before, in the pieces in which it came.
 
-    def __init__(self, reply: ModelReply) -> None:
+    Args:
+        reply: the answer.
+        pieces: its pieces, as many as its reader got.
+        is_endless: whether its reader was ended while it waited for more: nobody knows more.
+    """
+
+    def __init__(
+        self, reply: ModelReply, pieces: Iterable[ModelEvent], *, is_endless: bool = False
+    ) -> None:
         self.reply = reply
-        self._pieces = [ModelEvent("text", reply.text)] if reply.text else []
+        self._pieces = iter(pieces)
+        self._is_endless = is_endless
 
     async def next(self) -> ModelEvent | None:
-        """Return the whole text, then None."""
-        return self._pieces.pop() if self._pieces else None
+        """Return the next piece, or None when there are no more."""
+        event = next(self._pieces, None)
+        if event is None and self._is_endless:
+            await anyio.sleep_forever()
+        return event
 
     def close(self, ended_by: str | None = None) -> None:
         """Do nothing: it was paid before."""

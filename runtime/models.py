@@ -25,7 +25,7 @@ from runtime.errors import AllTargetsFailed
 from runtime.invocations.beginning import begin
 from runtime.invocations.case import Asker
 from runtime.invocations.denials import denials_noted, note_denied
-from runtime.invocations.recall import StepIsDone, recalled
+from runtime.invocations.recall import StepIsDone, pieces_of, recalled
 from runtime.invocations.waits import sleep_until_circuit
 from runtime.messages import ModelEvent, ModelReply
 from runtime.model_stream import BUFFER, Flow, ModelStream, RecalledFlow
@@ -223,7 +223,7 @@ class Models:
         try:
             invocation = await self._begin(asking, request, fallen)
         except StepIsDone as done:
-            return recalled(asking.asker, request, done.event)
+            return await recalled(asking.asker, request, done.event)
         try:
             await asking.asker.run.written()
             with invocation.span.attached(), within(invocation.span):
@@ -242,7 +242,8 @@ class Models:
         try:
             invocation = await self._begin(asking, request, fallen)
         except StepIsDone as done:
-            return RecalledFlow(recalled(asking.asker, request, done.event))
+            body, reply = done.event.body, await recalled(asking.asker, request, done.event)
+            return RecalledFlow(reply, pieces_of(body), is_endless="ended_by" in body)
         flows = asking.activation.flows
         send, receive = anyio.create_memory_object_stream[ModelEvent](BUFFER)
         try:
@@ -271,9 +272,8 @@ class Models:
         case = self._planner.case_of(asking.who, asking.prepared, target)
         asking.activation.model_calls += 1
         case = case._replace(instead=asking.instead_of(fallen))
-        with denials_noted(asking.asker, asking.prepared.data_classes, target):
-            here = self._at(asking, target, request)
-            invocation = await begin(asking.asker, here, case, self._doors)
+        here = self._at(asking, target, request)
+        invocation = await begin(asking.asker, here, case, self._doors)
         asking.chats[target] = invocation.span
         return invocation
 

@@ -22,12 +22,12 @@ from runtime.messages import TOKEN_COUNTS, Usage
 from runtime.run import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
     from runtime.journal import EventRow, Journal
 
 PAGE = 1_000
-ONCE = frozenset(("delegation_sent", "invocation_denied", "invocation_cached"))
+ONCE = frozenset(("delegation_sent", "invocation_denied"))
 BEGINNINGS = frozenset(("delegation_sent", "invocation_started", "skill_started"))
 LIMITS = ("budget_nano_usd", "deadline_s")
 FAILURES = frozenset(("delegation_failed", "invocation_failed", "skill_failed"))
@@ -81,9 +81,8 @@ class Recorded:
         Raises:
             JournalFailed: they cannot be read.
         """
-        while page := await journal.events(run_id, after=self._seq, limit=PAGE):
-            for event in page:
-                self._take(event)
+        async for event in events_of(journal, run_id, self._seq):
+            self._take(event)
 
     @property
     def budget_nano_usd(self) -> int | None:
@@ -110,6 +109,20 @@ class Recorded:
         if event is not None:
             self._used.add(op)
         return event
+
+    def found(self, op: str) -> EventRow | None:
+        """Return how a step ended, without coming to it."""
+        return self._outcomes.get(op)
+
+    def delegated(self, op: str) -> EventRow | None:
+        """Return how a delegation ended that need not be done again."""
+        return self.outcome(op)
+
+    async def turn(self, event: EventRow) -> None:
+        """Return when it is the turn of an outcome to be given again: at once."""
+
+    async def may_answer(self, op: str) -> None:
+        """Return when the body of a delegation may answer: at once."""
 
     def agents(self, op: str) -> set[str]:
         """Return who was at work in former processes on a delegation, and on those below it."""
@@ -257,7 +270,7 @@ class Recorded:
         self._outcomes[op] = event
         self._begun.pop(op, None)
         if kind in FAILURES and _was_given_up(event):
-            self._supersede(event)  # nobody has seen how it ended
+            self._give_up(event)
         elif kind in FAILURES or event.body.get("cut_off"):
             self._failed[op.rpartition("/")[0]].append(event)
         if KINDS[kind].calls:
@@ -265,6 +278,10 @@ class Recorded:
             for above in _above(op):
                 self._calls[above].append(op)
                 _add(self._totals[above], event)
+
+    def _give_up(self, event: EventRow) -> None:
+        """A step was given up with whoever waited for it: nobody has seen how it ended."""
+        self._supersede(event)
 
     def _settle(self, event: EventRow) -> None:
         body = event.body
@@ -281,6 +298,18 @@ class Recorded:
     def _supersede(self, event: EventRow) -> None:
         is_doubtful = event.body.get("in_doubt") and not self._retry_in_doubt
         (self._doubtful if is_doubtful else self._superseded).add(event.op)
+
+
+async def events_of(journal: Journal, run_id: str, after: int = 0) -> AsyncIterator[EventRow]:
+    """Yield the records of a run in their order, from those behind a number on.
+
+    Raises:
+        JournalFailed: they cannot be read.
+    """
+    while page := await journal.events(run_id, after=after, limit=PAGE):
+        for event in page:
+            yield event
+        after = page[-1].seq
 
 
 def _add(totals: Totals, event: EventRow) -> None:

@@ -9,6 +9,7 @@ Only whole answers are given again, and only where the journal keeps what was an
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 
     from otel import Tracing
     from runtime.invocations.case import Asker, Case
+    from runtime.journal import EventRow
     from runtime.messages import ModelRequest
 
 WHOLE = ("stop", "tool_calls")
+WORDS = ("text", "tool_calls", "model", "finish_reason")  # kept: the other run may be deleted
 
 
 class _UnderWay:
@@ -91,6 +94,11 @@ class Replies:
         if not wanted.case.terms.contents.in_journal:
             return await ask()
         digest = wanted.digest
+        before = _noted_before(wanted, digest)
+        if before is not None and before.kind != "invocation_cached":
+            return await ask()
+        if before is not None:
+            return await _recalled(wanted, digest, before)
         key = (wanted.asker.run.tenant, digest)
         while (other := self._under_way.get(key)) is not None:
             await other.over.wait()
@@ -122,6 +130,7 @@ class Replies:
         reply = _reply_of(body, request)
         note = asked_note(asker, Target(request.provider, request.model), case)
         note |= {"request_sha256": digest, "reply_sha256": reply_digest(reply)}
+        note["answer"] = {name: body[name] for name in WORDS if name in body}
         op = asker.run.step(asker.op, "cached", digest)
         asker.run.record("invocation_cached", op, note)
         span = start_chat_span(
@@ -133,6 +142,26 @@ class Replies:
             span.set(input_of(contents, request) | output_of(contents, reply))
         span.end()
         return reply
+
+
+def _noted_before(wanted: Wanted, digest: str) -> EventRow | None:
+    """Return how this question of this run was answered before the run was interrupted."""
+    run, parent = wanted.asker.run, wanted.asker.op
+    if run.recorded is None:
+        return None
+    steps = (run.next_step(parent, kind, digest) for kind in ("chat", "cached"))
+    found = [event for step in steps if (event := run.recorded.found(step)) is not None]
+    return min(found, key=attrgetter("seq"), default=None)
+
+
+async def _recalled(wanted: Wanted, digest: str, event: EventRow) -> ModelReply:
+    """Return what was given again before the run was interrupted."""
+    run = wanted.asker.run
+    run.step(wanted.asker.op, "cached", digest)
+    if run.recorded is not None:
+        run.recorded.outcome(event.op)
+        await run.recorded.turn(event)
+    return _reply_of(event.body["answer"], wanted.request)
 
 
 def _reply_of(body: dict[str, Any], request: ModelRequest) -> ModelReply:

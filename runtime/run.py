@@ -211,6 +211,10 @@ class Run:
             self._tell(record)
         return short
 
+    async def begin(self, kind: Kind, op: str, body: Mapping[str, Any]) -> None:
+        """Note that a step begins that may leave the process; see ``record``."""
+        self.record(kind, op, body)
+
     async def written(self, *, always: bool = False) -> None:
         """Wait until what was noted is on the disk, if this run waits for that.
 
@@ -278,13 +282,9 @@ class Run:
 
     def step(self, parent: str, kind: str, digest: str) -> str:
         """Return the id of a step whose content has a digest; see ``operation``."""
-        name = f"{kind}:{digest[:16]}"
-        key = f"{parent}/{name}" if parent else name
-        while True:
-            count = self._operations[key] = self._operations.get(key, 0) + 1
-            op = f"{key}:{count}"
-            if self.recorded is None or not self.recorded.is_to_be_another(op):
-                break
+        key = _key(parent, kind, digest)
+        count = self._operations[key] = self._next(key)
+        op = f"{key}:{count}"
         if self.recorded is not None:
             self.recorded.come_to(parent, op)
         return op
@@ -298,6 +298,18 @@ class Run:
         first = op if self.recorded is None else self.recorded.first_attempt(op)
         return str(uuid.UUID(digest_of([self.id, first])[:32]))
 
+    def next_step(self, parent: str, kind: str, digest: str) -> str:
+        """Return the id that ``step`` would return, without coming to that step."""
+        key = _key(parent, kind, digest)
+        return f"{key}:{self._next(key)}"
+
+    def _next(self, key: str) -> int:
+        count = self._operations.get(key, 0) + 1
+        if self.recorded is not None:
+            while self.recorded.is_to_be_another(f"{key}:{count}"):
+                count += 1
+        return count
+
     def steps_again(self, parent: str) -> list[str]:
         """Count the steps below one from the beginning, as its code runs again; return them."""
         below = f"{parent}/"
@@ -310,6 +322,11 @@ class Run:
         """Return a short name for a new task of ``agent``, unique in this run."""
         count = self._tasks[agent] = self._tasks.get(agent, 0) + 1
         return f"{agent}-{count}"
+
+
+def _key(parent: str, kind: str, digest: str) -> str:
+    name = f"{kind}:{digest[:16]}"
+    return f"{parent}/{name}" if parent else name
 
 
 def claims_of(limits: Sequence[SpendingLimit], at: float) -> tuple[Claim, ...]:

@@ -33,8 +33,10 @@ def step_of_skill(run: Run, parent: str, skill: Skill, given: Any) -> tuple[str,
     return op, recorded.outcome(op)
 
 
-def recalled_skill(skill: Skill, outcome: EventRow) -> Any:
+async def recalled_skill(run: Run, skill: Skill, outcome: EventRow) -> Any:
     """Return what a skill gave before, or raise what it failed with."""
+    if run.recorded is not None:
+        await run.recorded.turn(outcome)
     if outcome.kind == "skill_failed":
         raise failure_of(outcome)
     return skill.signature.restore(outcome.body.get("output"))

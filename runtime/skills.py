@@ -98,9 +98,9 @@ class Skills:
         own = found.signature.without(payload, foreign)
         op, done = step_of_skill(run, delegation.op, found, given)
         if done is not None:
-            return recalled_skill(found, done)
+            return await recalled_skill(run, found, done)
         await self._check_permission(activation, found, given, own)
-        run.record("skill_started", op, begun_note(run, found, given))
+        await run.begin("skill_started", op, begun_note(run, found, given))
         await run.written(always=found.has_effects)
         span = self._start_span(activation, found.name, call_id or op, found.description)
         activation.tool_calls += 1

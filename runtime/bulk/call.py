@@ -173,10 +173,8 @@ class Caller:
         known: Asked,
         pieces: MemoryObjectSendStream[ModelEvent] | None,
     ) -> ModelReply:
-        asker, target = self._asker_of(line), Target(request.provider, request.model)
-        case = self._case(line, request, known)
-        with denials_noted(asker, line.data_classes, target):
-            invocation = await begin(asker, request, case, self._doors)
+        asker, case = self._asker_of(line), self._case(line, request, known)
+        invocation = await begin(asker, request, case, self._doors)
         try:
             with invocation.span.attached(), within(invocation.span):
                 asked = self._accounts.ask(request, pieces, payer=invocation)

@@ -12,6 +12,7 @@ from runtime.chat_spans import start_chat_span
 from runtime.described import fingerprint, request_digest
 from runtime.governance.cost import worst_case
 from runtime.invocations.bounds import check_bounds
+from runtime.invocations.denials import denials_noted
 from runtime.invocations.endings import Failure, error_type
 from runtime.invocations.invocation import Begun, Invocation
 from runtime.invocations.notes import asked_note
@@ -59,23 +60,24 @@ async def _begin(
     said = fingerprint(request)
     digest = request_digest(request, said)
     op = step_of(asker, digest)
-    limited = run.budget.limit is not None or bool(case.terms.limits)
-    check_bounds(target, request, case, limited=limited)
-    worst = 0 if case.counted is None else worst_case(request, case.counted)
-    await reserve(run, worst, request.deadline, wait)
-    try:
-        body = asked_note(asker, target, case) | {
-            "expires_at": _wall_time(asker, request.deadline),
-            "request_sha256": digest,
-            "reserved_nano_usd": worst,
-            **({"request": said} if case.terms.contents.in_journal else {}),
-        }
-        limits = case.terms.limits
-        at = await doors.reservations.admit(run, op, body, limits, request.deadline, wait=wait)
-        span, trail = _told(asker, request, case, doors, wait)
-    except BaseException:
-        run.settle(worst, 0)
-        raise
+    body: dict[str, object] = asked_note(asker, target, case) | {
+        "expires_at": _wall_time(asker, request.deadline),
+        "request_sha256": digest,
+        **({"request": said} if case.terms.contents.in_journal else {}),
+    }
+    limits = case.terms.limits
+    with denials_noted(asker, case.data_classes, target, op):
+        limited = run.budget.limit is not None or bool(limits)
+        check_bounds(target, request, case, limited=limited)
+        worst = 0 if case.counted is None else worst_case(request, case.counted)
+        await reserve(run, worst, request.deadline, wait)
+        try:
+            body["reserved_nano_usd"] = worst
+            at = await doors.reservations.admit(run, op, body, limits, request.deadline, wait=wait)
+            span, trail = _told(asker, request, case, doors, wait)
+        except BaseException:
+            run.settle(worst, 0)
+            raise
     return Begun(op, at, worst, span, trail)
 
 

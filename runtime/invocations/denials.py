@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runtime.catalog import Target
 from runtime.errors import BudgetExceeded, PolicyDenied
@@ -19,7 +19,7 @@ NOBODY = Target("", "")  # where it is not known yet whom to ask
 
 @contextmanager
 def denials_noted(
-    asker: Asker, data_classes: frozenset[str], target: Target = NOBODY
+    asker: Asker, data_classes: frozenset[str], target: Target = NOBODY, step: str = ""
 ) -> Iterator[None]:
     """Note what is denied in the block.
 
@@ -27,19 +27,22 @@ def denials_noted(
         asker: who wants to ask.
         data_classes: the kinds of data.
         target: whom, where the error does not say.
+        step: the step that the call would have been, where it came so far.
     """
     try:
         yield
     except PolicyDenied as error:
-        note_denied(asker, data_classes, error.denied or ((str(target), str(error)),))
+        denied = error.denied or ((str(target), str(error)),)
+        note_denied(asker, data_classes, denied, step)
         raise
     except BudgetExceeded as error:
-        _note(asker, data_classes, target, str(error), BudgetExceeded.reason)
+        note = denied_note(asker, target, data_classes, why=str(error), reason=error.reason)
+        _note(asker, note | {"scope": error.scope}, step)
         raise
 
 
 def note_denied(
-    asker: Asker, data_classes: frozenset[str], denied: Iterable[tuple[str, str]]
+    asker: Asker, data_classes: frozenset[str], denied: Iterable[tuple[str, str]], step: str = ""
 ) -> None:
     """Note that policy forbids some targets.
 
@@ -47,14 +50,14 @@ def note_denied(
         asker: who wanted to ask them.
         data_classes: the kinds of data.
         denied: the targets, as ``provider/model``, each with the reason.
+        step: the step that the call would have been, where it came so far.
     """
     for name, why in denied:
-        _note(asker, data_classes, Target.read(name), why, PolicyDenied.reason)
+        target, reason = Target.read(name), PolicyDenied.reason
+        _note(asker, denied_note(asker, target, data_classes, why=why, reason=reason), step)
 
 
-def _note(
-    asker: Asker, data_classes: frozenset[str], target: Target, why: str, reason: str
-) -> None:
-    op = asker.run.operation(asker.op, "denied", [str(target), why])
-    note = denied_note(asker, target, data_classes, why=why, reason=reason)
-    asker.run.record("invocation_denied", op, note)
+def _note(asker: Asker, note: dict[str, Any], step: str) -> None:
+    target = f"{note['provider']}/{note['model']}"
+    op = asker.run.operation(asker.op, "denied", [target, note["error"]])
+    asker.run.record("invocation_denied", op, note | ({"step": step} if step else {}))

@@ -31,7 +31,7 @@ from runtime.errors import DeadlineExceeded, ProviderError
 from runtime.governance.cost import asked_tiers
 from runtime.invocations.endings import Failure, error_type
 from runtime.invocations.fate import Stakes, fate_of, total
-from runtime.invocations.notes import answered_note, failed_note
+from runtime.invocations.notes import WHOLE, answered_note, failed_note
 from runtime.run import claims_of
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from runtime.chat_spans import Server
     from runtime.invocations.case import Asker, Case
     from runtime.invocations.fate import Fate
+    from runtime.invocations.notes import Cut
     from runtime.invocations.reservation import Reservations
     from runtime.invocations.trail import Trail
     from runtime.messages import HeldBy, ModelReply, ModelRequest, Usage
@@ -200,19 +201,16 @@ class Invocation:
         claims = claims_of(limits, self._begun.at)
         return await run.admit("invocation_retried", op, body, claims, run.now) is None
 
-    def completed(
-        self, reply: ModelReply, *, cut_off: bool = False, ended_by: str | None = None
-    ) -> None:
+    def completed(self, reply: ModelReply, *, cut: Cut = WHOLE) -> None:
         """Settle, count and note an answer.
 
         Args:
             reply: the answer, or what there was of it.
-            cut_off: whether there is no more of it because nobody wanted the rest.
-            ended_by: what ended its reader, who did not; None where nothing did.
+            cut: the pieces in which it came, and whether there is no more of it.
         """
         case, tier = self._case, reply.service_tier
         cost, counted = (total(price, reply.usage, tier) for price in (case.price, case.counted))
-        is_certain = counted is not None and (cut_off or reply.usage_source != "estimated")
+        is_certain = counted is not None and (cut.is_early or reply.usage_source != "estimated")
         spent = self._lost + (
             counted if is_certain and counted is not None else max(self._begun.worst, counted or 0)
         )
@@ -221,8 +219,8 @@ class Invocation:
         if self.span.is_recording:
             self._describe(reply, cost)
         why = "its reader was ended before the answer was complete"
-        self._end_span(None if ended_by is None else Failure(ended_by, why))
-        body = answered_note(self._asker, reply, case, unpriced=cost is None, cut_off=cut_off)
+        self._end_span(None if cut.ended_by is None else Failure(cut.ended_by, why))
+        body = answered_note(self._asker, reply, case, unpriced=cost is None, cut=cut)
         self._record("invocation_completed", body | {"settled_nano_usd": spent}, cost)
         if self._doors.metrics.on:
             self._measure(reply.usage, cost, spent, response_model=reply.model)

@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.described import calls_of, reply_digest, tokens_of
 from runtime.failed_before import details_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from runtime.catalog import Target
     from runtime.invocations.case import Asker, Case
     from runtime.invocations.fate import Fate
     from runtime.messages import ModelReply
+
+
+class Cut(NamedTuple):
+    """How an answer was cut into pieces.
+
+    Attributes:
+        pieces: a number for each piece of its text, its characters; ``[kind, text]`` for another.
+        read: how many of them its reader has taken.
+        is_early: whether there is no more of it because nobody wanted the rest.
+        ended_by: what ended its reader, who did not; None where nothing did.
+    """
+
+    pieces: Sequence[Any] = ()
+    read: int = 0
+    is_early: bool = False
+    ended_by: str | None = None
+
+    def as_note(self) -> dict[str, Any]:
+        """Return it as JSON data, without what is usual."""
+        note: dict[str, Any] = {"pieces": self.pieces} if len(self.pieces) > 1 else {}
+        if self.is_early:
+            note |= {"read": self.read}
+        return note | ({"ended_by": self.ended_by} if self.ended_by else {})
+
+
+WHOLE = Cut()
 
 
 def asked_note(asker: Asker, target: Target, case: Case) -> dict[str, Any]:
@@ -31,10 +57,10 @@ def asked_note(asker: Asker, target: Target, case: Case) -> dict[str, Any]:
 
 
 def answered_note(
-    asker: Asker, reply: ModelReply, case: Case, *, unpriced: bool, cut_off: bool
+    asker: Asker, reply: ModelReply, case: Case, *, unpriced: bool, cut: Cut
 ) -> dict[str, Any]:
     """Return what an answer was, with its words only where the journal may have them."""
-    said: dict[str, Any] = {"text": reply.text, "tool_calls": calls_of(reply)}
+    said: dict[str, Any] = {"text": reply.text, "tool_calls": calls_of(reply), **cut.as_note()}
     if reply.state is not None:
         said["state"] = asdict(reply.state)
     return {
@@ -50,7 +76,7 @@ def answered_note(
         "request_id": reply.request_id,
         "attempts": reply.attempts,
         "warnings": list(reply.warnings),
-        **({"cut_off": True} if cut_off else {}),
+        **({"cut_off": True} if cut.is_early else {}),
         **({"has_state": True} if reply.state is not None else {}),
     }
 

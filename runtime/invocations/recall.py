@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime.failed_before import failure_of
-from runtime.messages import ModelReply, ProviderState, ToolCall, parsed_arguments
+from runtime.failed_before import denial_of, failure_of
+from runtime.messages import ModelEvent, ModelReply, ProviderState, ToolCall, parsed_arguments
 from runtime.recorded import usage_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runtime.invocations.case import Asker
     from runtime.journal import EventRow
     from runtime.messages import ModelRequest
@@ -40,16 +42,21 @@ def step_of(asker: Asker, digest: str) -> str:
         event = None if run.recorded is None else run.recorded.outcome(op)
         if event is None:
             return op
-        if event.kind == "invocation_failed" or "text" in event.body:
+        if event.kind != "invocation_completed" or "text" in event.body:
             raise StepIsDone(event)  # else nobody has kept its words: it is made again
 
 
-def recalled(asker: Asker, request: ModelRequest, event: EventRow) -> ModelReply:
+async def recalled(asker: Asker, request: ModelRequest, event: EventRow) -> ModelReply:
     """Return what a model answered before, or raise what went wrong.
 
     Raises:
         Exception: what it failed with.
     """
+    recorded = asker.run.recorded
+    if recorded is not None:
+        await recorded.turn(event)
+    if event.kind == "invocation_denied":
+        raise denial_of(event)
     _count(asker, event)
     if event.kind == "invocation_failed":
         raise failure_of(event)
@@ -75,6 +82,21 @@ def reply_of(body: dict[str, Any], request: ModelRequest) -> ModelReply:
         state=None if state is None else ProviderState(**state),
         warnings=(*(body.get("warnings") or ()), FROM_THE_JOURNAL),
     )
+
+
+def pieces_of(body: dict[str, Any]) -> Iterator[ModelEvent]:
+    """Yield a streamed answer in the pieces in which its reader got it."""
+    text, noted = body["text"], body.get("pieces") or []
+    at, read = 0, body.get("read", len(noted))
+    if sum(piece for piece in noted if isinstance(piece, int)) > len(text) or not noted:
+        noted, read = [len(text)] if text else [], 1  # as one, where nobody has noted them
+    for piece in noted[:read]:
+        if isinstance(piece, int):
+            yield ModelEvent("text", text[at : at + piece])
+            at += piece
+        else:
+            yield ModelEvent(*piece)
+            at += len(piece[1]) if body.get("cut_off") else 0  # then they are in the text
 
 
 def _count(asker: Asker, event: EventRow) -> None:

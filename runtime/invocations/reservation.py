@@ -123,7 +123,7 @@ class Reservations:
         """
         call = _Call(run, op, body, limits)
         if not limits or not body["reserved_nano_usd"]:
-            run.record(STARTED, op, body)
+            await run.begin(STARTED, op, body)
             return run.now
         blocked = next((scope for scope in call.scopes() if scope in self._lines), None)
         if blocked is None:
