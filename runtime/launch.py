@@ -29,6 +29,7 @@ from runtime.definitions import load_directory
 from runtime.dispatch import Dispatcher
 from runtime.elsewhere import Elsewhere
 from runtime.engines import LocalEngine
+from runtime.errors import UnknownName
 from runtime.experience import learn_from
 from runtime.gauges import Gauges, Snapshot
 from runtime.governance.lifecycle import in_short, warnings_of
@@ -40,6 +41,8 @@ from runtime.models import Models
 from runtime.outcome import ResumeOptions, RunOptions, RunOutcome
 from runtime.planner import Planner
 from runtime.pricing import Pricing
+from runtime.recorded import events_of
+from runtime.replay import Stage, replay
 from runtime.resume_rules import check_again
 from runtime.routing import Learned
 from runtime.rules import Rules
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from runtime.invocations.invocation import Observed
     from runtime.journal import Journal, JournalStatistics
     from runtime.messages import ProviderProfile
+    from runtime.replay import Replayed
 
 ROOT_INTENSITY = 5  # restarts of whole sub-trees in five seconds before the system gives up
 WATCHDOG_S = 2.0
@@ -173,6 +177,27 @@ class System:
             codes=self._codes,
         )
         return await self._workflows.resume(run_id, options, check)
+
+    async def replay(self, run_id: str) -> Replayed:
+        """Run the code of a run that is over again, offline, on its records, and compare.
+
+        Models and skills are answered from the journal, the bodies of all agents run. Nothing is
+        asked, done, noted, exported or paid.
+
+        Args:
+            run_id: the run.
+
+        Raises:
+            UnknownName: there is no such run, or its agent or routing file is not here.
+            ConfigurationError: it is not over, or its records do not have what is needed.
+            DeadlineExceeded: the replay did not come to an end in an hour.
+        """
+        await self.journal.flush()
+        row = await self.journal.run(run_id)
+        if row is None:
+            raise UnknownName(f"no run {run_id!r} is in the journal")
+        events = [event async for event in events_of(self.journal, run_id)]
+        return await replay(Stage(self.catalog, self.directory, self._environ), row, events)
 
     async def close(self) -> None:
         """Begin no more runs and end those that are under way; ``running`` does it on leaving."""

@@ -102,10 +102,11 @@ async def take_over(
     ):
         raise ConfigurationError(f"run {run_id} has just been taken over by another process")
     await recorded.read(journal, run_id)
-    return _resumable(row, epoch, recorded)
+    return described(row, epoch, recorded)
 
 
-def _resumable(row: RunRow, epoch: int, recorded: Recorded) -> Resumable:
+def described(row: RunRow, epoch: int, recorded: Recorded) -> Resumable:
+    """Return what a run was started with, as its journal says."""
     body = recorded.beginning
     return Resumable(
         run_id=row.run_id,

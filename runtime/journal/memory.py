@@ -183,12 +183,12 @@ class MemoryJournal:
         """Return the outcomes of the steps below one; see ``Journal``."""
         self._check_open()
         with self._lock:
-            run = self._runs[run_id]
-            numbered = enumerate(run.entries, 1)
+            run = self._runs.get(run_id)
+            numbered = enumerate(() if run is None else run.entries, 1)
             return [
                 run.event(seq)
                 for seq, entry in numbered
-                if entry.terminal and entry.op.startswith(f"{op}/")
+                if run and entry.terminal and entry.op.startswith(f"{op}/")
             ]
 
     async def calls(self, query: CallQuery) -> list[Filed]:
