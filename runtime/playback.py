@@ -124,7 +124,7 @@ class Playback(Recorded):
         """Nothing is noted in a replay."""
         raise NotImplementedError(f"{kind} of {op} in a replay")
 
-    def crashed(self, op: str, outcomes: Iterable[EventRow]) -> None:
+    def crashed(self, op: str, outcomes: Iterable[EventRow], begun: Iterable[str]) -> None:
         """A body has crashed, and runs again: it gets the same answers, and crashes as it did."""
 
     # --- what a replay asks ----------------------------------------------------------------------
@@ -220,13 +220,26 @@ class Playback(Recorded):
         if event.kind == "delegation_sent" and not self.root:
             self.root = event.op
         elif event.kind == "delegation_started":
+            if event.op in self._ran:
+                self._go_on(event.op)
             self._ran.add(event.op)
         elif event.kind == "invocation_denied" and "step" in event.body:
             self._denied[event.body["step"]] = event
         elif event.kind == "run_resumed":
-            for given_up in self._abandoned.values():
-                self._supersede(given_up)
-            self._abandoned.clear()
+            self._go_on("")
+
+    def _go_on(self, parent: str) -> None:
+        """What was given up in a body is asked again, as its code runs again.
+
+        Args:
+            parent: the body; empty for all.
+        """
+        for event in tuple(self._abandoned.values()):
+            above = event.op.rpartition("/")[0]
+            if parent in ("", above):
+                self._supersede(self._abandoned.pop(event.op))
+                if event in self._failed[above]:
+                    self._failed[above].remove(event)
 
     def _give_up(self, event: EventRow) -> None:
         self._abandoned[event.op] = event

@@ -21,6 +21,7 @@ import anyio
 
 from runtime.backoff import NO_DELAY
 from runtime.engines import LocalEngine
+from runtime.engines.deadlines import Deadlines
 from runtime.engines.work import Ending
 from runtime.errors import ConfigurationError
 from runtime.governance.budget import Budget
@@ -29,6 +30,7 @@ from runtime.run import Run
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from runtime.actors import SupervisorRef
     from runtime.engines import Capacity, Work
     from runtime.journal import Claim, EventRow, Kind, Shortfall
     from runtime.messages import Delegation
@@ -165,9 +167,17 @@ class Rehearsal(Run):
     recorded: Playback
     conductor: Conductor
 
-    def record(self, kind: Kind, op: str, body: Mapping[str, Any], cost: int = 0) -> None:
+    def record(
+        self,
+        kind: Kind,
+        op: str,
+        body: Mapping[str, Any],
+        cost: int = 0,
+        *,
+        terminal: bool | None = None,
+    ) -> None:
         """Compare what happens with what happened; nothing is noted."""
-        del cost
+        del cost, terminal
         self.conductor.moved()
         if self.conductor.difference is not None or self.conductor.is_at_its_end:
             return
@@ -225,6 +235,10 @@ class Unhurried(LocalEngine):
 
     conductor: Conductor
 
+    def __init__(self, root: SupervisorRef) -> None:
+        super().__init__(root)
+        self._deadlines = Deadlines(lambda _: None)
+
     async def serve(
         self,
         agent: str,
@@ -235,14 +249,17 @@ class Unhurried(LocalEngine):
         """Start the agent's supervisor; see ``LocalEngine``."""
         await super().serve(agent, replace(capacity, backoff=NO_DELAY), perform, make)
 
-    def submit(self, delegation: Delegation) -> Work:
+    def submit(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
         """Start the Delegation's actor; see ``LocalEngine``."""
-        work = super().submit(delegation)
-        if work.timer is not None:
-            work.timer.cancel()
         op, works = delegation.op, self.conductor.works
-        works[op] = work
-        work.outcome.add_done_callback(lambda _: works.pop(op, None))
+
+        def over(work: Work) -> None:
+            works.pop(op, None)
+            settled(work)
+
+        work = super().submit(delegation, over)
+        if not work.done:
+            works[op] = work
         return work
 
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "list": Lazy("runtime.cli.listing:listing", "List agents, skills, workflows and providers."),
     "runs": Lazy("runtime.cli.runs:runs", "List past and present runs, the newest first."),
     "resume": Lazy("runtime.cli.resume:resume", "Go on with runs whose processes were killed."),
+    "replay": Lazy("runtime.cli.replay:replay", "Run a past run's code again, offline, compared."),
     "show": Lazy("runtime.cli.show:show", "Show one run: its outcome and its delegations."),
     "trace": Lazy("runtime.cli.trace:trace", "Draw a run's waterfall, or open it in Jaeger."),
     "explain": Lazy("runtime.cli.explain:explain", "Tell which model would be asked, and why."),

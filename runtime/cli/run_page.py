@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
@@ -9,9 +10,11 @@ import anyio
 from runtime.cli.history import History, run_json
 from runtime.cli.liveness import status_of
 from runtime.cli.report import names
+from runtime.cli.step_lines import step_json, step_lines
 from runtime.cli.story import Story, lines
 from runtime.cli.streams import emit, emit_json
 from runtime.cli.text import duration, json_line, local_time, money, one_line, plural, utc_time
+from runtime.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,15 +25,17 @@ if TYPE_CHECKING:
 class _Read(NamedTuple):
     row: RunRow
     story: Story
+    steps: Steps
     events: list[EventRow]
 
 
-def show_run(database: str | None, name: str, *, events: bool, as_json: bool) -> None:
+def show_run(database: str | None, name: str, *, steps: bool, events: bool, as_json: bool) -> None:
     """Print one run.
 
     Args:
         database: what ``--db`` says.
         name: the run's id, or the beginning of it.
+        steps: whether its steps are wanted, too.
         events: whether its records are wanted, too.
         as_json: print one object instead of a page.
 
@@ -38,20 +43,24 @@ def show_run(database: str | None, name: str, *, events: bool, as_json: bool) ->
         UnknownName: no run begins so, or several do.
         JournalFailed: it cannot be read.
     """
-    read = anyio.run(_read, History(database), name, events)
+    read = anyio.run(partial(_read, History(database), name, steps=steps, events=events))
     if as_json:
         shown = _json(read)
+        shown |= {"steps": [step_json(each) for each in read.steps]} if steps else {}
         emit_json(shown | {"events": [_event(each) for each in read.events]} if events else shown)
-    else:
-        emit("\n".join([*_summary(read.row), "", *lines(read.story.roots), *_records(read)]))
+        return
+    page = [*_summary(read.row), "", *lines(read.story.roots)]
+    emit("\n".join([*page, *step_lines(read.steps), *_records(read)]))
 
 
-async def _read(history: History, name: str, with_events: bool) -> _Read:
+async def _read(history: History, name: str, *, steps: bool, events: bool) -> _Read:
     row = await history.find(name)
-    read = _Read(row, Story(), [])
+    read = _Read(row, Story(), Steps(), [])
     async for event in history.events(row.run_id):
         read.story.take(event)
-        if with_events:
+        if steps:
+            read.steps.take(event)
+        if events:
             read.events.append(event)
     return read
 
