@@ -258,7 +258,7 @@ class Unhurried(LocalEngine):
             settled(work)
 
         work = super().submit(delegation, over)
-        if not work.done:
+        if not work.is_settled:
             works[op] = work
         return work
 
