@@ -161,7 +161,8 @@ def _run_of(found: Resumable, recorded: Playback, conductor: Conductor) -> Rehea
 
 
 def _root(run: Rehearsal, found: Resumable) -> Delegation:
-    seconds = LONGEST_S if found.deadline_s is None else found.deadline_s
+    said = run.recorded.beginning.get("deadline_s")
+    seconds = LONGEST_S if said is None else said
     return Delegation(
         run.task_id(found.agent),
         found.agent,
