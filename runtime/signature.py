@@ -10,10 +10,10 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from inspect import Parameter
 from types import SimpleNamespace, UnionType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
@@ -22,12 +22,13 @@ from pydantic_core import PydanticSerializationError
 from runtime.errors import ConfigurationError, InvalidInput, InvalidOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 NO_SILENT_NULLS = ConfigDict(ser_json_inf_nan="constants")  # NaN is no JSON, so it is refused
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=NO_SILENT_NULLS)
 FIELDS = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 SCALARS = frozenset((type(None), str, int, float, bool))  # JSON as they are
+BARE = (dict, list, tuple, set, frozenset, Mapping, Sequence, Iterable)
 STRUCTURED_ORIGINS = (dict, list, tuple, set, frozenset, Mapping)
 
 
@@ -40,7 +41,7 @@ class Signature:
         output_schema: the JSON Schema of the output.
     """
 
-    __slots__ = ("_by_name", "_fields", "_input", "_output", "_owner", "parameters")
+    __slots__ = ("_by_name", "_fields", "_input", "_is_loose", "_output", "_owner", "parameters")
 
     def __init__(
         self,
@@ -65,7 +66,9 @@ class Signature:
             self._fields = not self._takes_whole_input(hints)
             self._by_name = tuple(p.name for p in self.parameters if self._goes_by_name(p))
             self._input = self._input_adapter(hints, function.__name__)
-            self._output: TypeAdapter[Any] = _output_adapter(hints.get("return", Any))
+            answer = hints.get("return", Any)
+            self._output: TypeAdapter[Any] = _output_adapter(answer)
+            self._is_loose = is_loose(answer)
         except (PydanticUserError, TypeError) as error:
             raise ConfigurationError(f"{owner} ({_where(function)}): {error}") from error
 
@@ -166,6 +169,9 @@ class Signature:
     def output(self, value: Any) -> tuple[Any, Any]:
         """Return the answer as the declared type and as JSON data.
 
+        What no hint speaks of is JSON data in the typed answer, too, as it will be when a run that
+        was interrupted gets it from the journal: who relies on it sees no difference.
+
         Raises:
             InvalidOutput: the answer has another type, or is no JSON.
         """
@@ -173,7 +179,8 @@ class Signature:
             checked = self._output.validator.validate_python(value)
             if type(checked) in SCALARS:
                 return checked, checked
-            return checked, self._output.dump_python(checked, mode="json")
+            data = self._output.dump_python(checked, mode="json")
+            return (self.restore(data) if self._is_loose else checked), data
         except ValidationError as error:
             raise InvalidOutput(f"output of {self._owner}: {explain(error)}") from error
         except (PydanticSerializationError, ValueError) as error:
@@ -261,6 +268,26 @@ def _is_structured(hint: Any) -> bool:
         or dataclasses.is_dataclass(origin)
         or typing.is_typeddict(origin)
     )
+
+
+def is_loose(hint: Any, seen: frozenset[Any] = frozenset()) -> bool:
+    """Whether a type says nothing of a part of its values, so that JSON brings back another one."""
+    if hint in (Any, object, *BARE) or isinstance(hint, TypeVar):
+        return True
+    if isinstance(hint, type) and hint not in seen:
+        parts = _parts_of(hint)
+        return any(is_loose(part, seen | {hint}) for part in parts)
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    return origin is not Literal and any(is_loose(each, seen) for each in args if each is not ...)
+
+
+def _parts_of(cls: type) -> list[Any]:
+    """Return the types of the fields of a class."""
+    if issubclass(cls, BaseModel):
+        return [field.annotation for field in cls.model_fields.values()]
+    if dataclasses.is_dataclass(cls) or typing.is_typeddict(cls):
+        return list(inspect.get_annotations(cls).values())
+    return []
 
 
 def _is_mapping(value: Any) -> bool:

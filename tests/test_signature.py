@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from runtime import sag, skill
 from runtime.errors import ConfigurationError, InvalidInput, InvalidOutput
-from runtime.signature import Signature, to_json
+from runtime.signature import Signature, is_loose, to_json
 
 
 class Box(BaseModel):
@@ -170,3 +173,52 @@ def test_an_unknown_life_of_a_class_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="per is delegation, run or process"):
         sag(per="session")(Kept)  # type: ignore[call-overload]  # that is the mistake
+
+
+class Loose(BaseModel):
+    """A model of which one field may be anything."""
+
+    inner: Any
+    day: date = date(2026, 1, 1)
+
+
+ATOMS = st.none() | st.booleans() | st.integers() | st.text() | st.dates()
+VALUES = st.recursive(
+    ATOMS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text() | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+HINTS: list[Any] = [Any, object, list, tuple, dict, list[Any], dict[int, Any], Loose, list[Loose]]
+
+
+@given(st.sampled_from(HINTS), VALUES)
+def test_an_answer_is_the_same_at_once_as_from_the_journal(hint: Any, value: Any) -> None:
+    wrap: dict[Any, Any] = {
+        list: [value], tuple: (value,), dict: {1: value}, list[Any]: [value],
+        dict[int, Any]: {1: value}, Loose: {"inner": value}, list[Loose]: [{"inner": value}],
+    }  # fmt: skip
+
+    def answers() -> Any: ...
+
+    answers.__annotations__["return"] = hint
+    both = signature(answers)
+    live, data = both.output(wrap.get(hint, value))
+    assert both.restore(json.loads(json.dumps(data))) == live
+
+
+@pytest.mark.parametrize(
+    ("hint", "loose"),
+    [
+        *((hint, True) for hint in HINTS),
+        *((hint, False) for hint in (str, list[str], tuple[int, ...], dict[int, date], Box)),
+        (Literal["Any"], False),
+        (date | None, False),
+        (dict[str, Any] | None, True),
+    ],
+)
+def test_a_type_is_loose_where_a_part_of_it_may_be_anything(hint: Any, loose: bool) -> None:
+    assert is_loose(hint) is loose
