@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from runtime.messages import ModelRequest
 
 WHOLE = ("stop", "tool_calls")
-WORDS = ("text", "tool_calls", "model", "finish_reason")  # kept: the other run may be deleted
+WORDS = ("text", "tool_calls", "model", "finish_reason", "state")  # the other run may be deleted
 
 
 class _UnderWay:
@@ -108,7 +108,7 @@ class Replies:
         try:
             found = await self._find(wanted, digest)
             reply = await ask() if found is None else self._again(wanted, digest, found)
-            under_way.is_reusable = _is_reusable(reply)
+            under_way.is_reusable = reply.finish_reason in WHOLE
             return reply
         finally:
             del self._under_way[key]
@@ -120,8 +120,9 @@ class Replies:
         row = await run.journal.answer(digest, run.tenant, run.now - wanted.ttl_s)
         if row is None or "text" not in row.body or row.body.get("cut_off"):
             return None
-        if row.body.get("tool_calls") and row.body.get("has_state"):
-            return None  # its model wants to see its own thoughts again, and nobody has kept them
+        thoughts_are_lost = row.body.get("has_state") and "state" not in row.body
+        if thoughts_are_lost and row.body.get("tool_calls"):
+            return None  # its model wants to see its own thoughts again
         return row.body if row.body.get("finish_reason") in WHOLE else None
 
     def _again(self, wanted: Wanted, digest: str, body: dict[str, Any]) -> ModelReply:
@@ -169,8 +170,3 @@ def _reply_of(body: dict[str, Any], request: ModelRequest) -> ModelReply:
     said = reply_of(body, request)
     warnings = ("this answer was given before, to an equal question",)
     return replace(said, usage=Usage(), attempts=0, request_id=None, warnings=warnings)
-
-
-def _is_reusable(reply: ModelReply) -> bool:
-    has_thoughts = bool(reply.tool_calls) and reply.state is not None
-    return reply.finish_reason in WHOLE and not has_thoughts

@@ -12,10 +12,10 @@ from runtime import running
 from runtime.journal import MemoryJournal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from runtime import ResumeOptions, RunOptions
-    from runtime.agent import Agent
+    from runtime.agent import Agent, Skill
     from runtime.catalog import Catalog
     from runtime.journal import Record, RunRow
     from runtime.outcome import RunOutcome
@@ -31,12 +31,18 @@ def dead_pid() -> int:
 def journal_of(records: Iterable[Record]) -> MemoryJournal:
     """Return the journal of a run whose process has died after some records."""
     journal = MemoryJournal()
+    for record in died(records):
+        journal.append(record)
+    return journal
+
+
+def died(records: Iterable[Record]) -> Iterator[Record]:
+    """Yield records as if the process had died that has written them."""
     for record in records:
         body = dict(record.body)
         if record.kind == "run_started":
             body |= {"pid": dead_pid(), "host": socket.gethostname()}
-        journal.append(replace(record, body=body))
-    return journal
+        yield replace(record, body=body)
 
 
 async def recorded_until(
@@ -44,8 +50,10 @@ async def recorded_until(
     stop: Callable[[Record], bool],
     *,
     agents: tuple[Agent, ...] = (),
+    skills: tuple[Skill, ...] = (),
     catalog: Catalog | None = None,
     options: RunOptions | None = None,
+    payload: Any = None,
 ) -> list[Record]:
     """Return the records of a whole run, up to the one that is said."""
     kept: list[Record] = []
@@ -67,7 +75,9 @@ async def recorded_until(
             return await super().admit(record, claims)
 
     async with running(catalog, agents=(agent, *agents), environ={}, journal=Listening()) as system:
-        await system.run(agent, None, options)
+        for each in skills:
+            system.directory.add_skill(each)
+        await system.run(agent, payload, options)
     return kept
 
 
@@ -77,11 +87,14 @@ async def resumed(
     options: ResumeOptions | None = None,
     *,
     agents: tuple[Agent, ...] = (),
+    skills: tuple[Skill, ...] = (),
     catalog: Catalog | None = None,
 ) -> tuple[RunOutcome, RunRow]:
     """Go on with a run whose process died after some records; what came of it, and its row."""
     journal = journal_of(records)
     async with running(catalog, agents=(agent, *agents), environ={}, journal=journal) as system:
+        for each in skills:
+            system.directory.add_skill(each)
         outcome = await system.resume(records[0].run_id, options)
         row = await journal.run(outcome.run_id)
         assert row is not None
