@@ -340,7 +340,7 @@ def test_a_reader_in_the_way_delays_only_the_file(
 ) -> None:
     import sqlite3  # noqa: PLC0415  # only here
 
-    monkeypatch.setattr(broom, "_CHECKPOINT_WAIT_MS", 10)
+    monkeypatch.setattr(broom, "_CHECKPOINT_TRIES", 2)
     write(journal, ended("old", 31, records=500), ended("young", 1))
     reader = sqlite3.connect(journal, isolation_level=None)
     reader.execute("BEGIN")

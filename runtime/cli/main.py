@@ -51,6 +51,8 @@ The journal is the first of these:
   --db PATH, or MAGSAG_DB   (:memory: keeps nothing)
   .magsag/journal.db        where there is a folder .magsag
   $XDG_STATE_HOME/magsag/journal.db, by default under ~/.local/state
+It is kept below MAGSAG_JOURNAL_MAX_MB, if that is set: the oldest runs that are over are deleted,
+or archived in the folder MAGSAG_JOURNAL_ARCHIVE.
 
 \b
 The catalog is the first of these:

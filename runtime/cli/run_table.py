@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import anyio
 
 from runtime.cli.history import History, run_json
 from runtime.cli.liveness import status_of
+from runtime.cli.size_bound import bound_of, mention_size
 from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import duration, local_time, money, table
 
@@ -37,6 +39,7 @@ def list_runs(database: str | None, *, limit: int, status: str | None, as_json: 
         emit(table(HEAD, [_cells(row) for row in found]))
     else:
         say(f"no runs in {history.path}")
+    mention_size(history.path, bound_of(os.environ))
 
 
 def _cells(row: RunRow) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ In reading order:
   ``search_file``: where something stands in the records
 - ``vacuum`` with ``over``, ``freed`` and ``broom``: old runs go, and the file gets small
 - ``archive`` and ``restore`` with ``archive_file`` and ``archive_rows``: they go into files, and
-  come back
+  come back; ``caretaker``: a journal is kept below a size
 """
 
 from __future__ import annotations

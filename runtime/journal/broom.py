@@ -20,7 +20,7 @@ from runtime.journal.faults import JournalUnusable, describe
 from runtime.journal.freed import Freed
 from runtime.journal.ledger import SUBJECTS
 from runtime.journal.lock import FileLock
-from runtime.journal.over import is_unchanged, used_bytes
+from runtime.journal.over import free_pages, is_unchanged, used_bytes
 from runtime.journal.schema import connect, give_pages_back
 from runtime.journal.search_file import locked, remove_index
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _GROUP = 2_000  # records that are deleted in one transaction, unless one run has more
 _PAGES = 500  # that are given back to the disk in one transaction
 _TURN_S = 0.005  # between two transactions: the lock has no queue, others must get their turn
-_CHECKPOINT_WAIT_MS = 5_000  # for readers in the way, which end soon
-_INCREMENTAL = 2  # what SQLite calls a file whose free pages can be given back one by one
+_CHECKPOINT_WAIT_MS = 100  # for readers in the way, which end soon; writers wait, too
+_CHECKPOINT_TRIES = 50
 
 _OPEN = "SELECT 1 FROM call WHERE run_id = ? AND status = 'running' LIMIT 1"
 _SETTLE = [
@@ -199,31 +199,34 @@ class Broom:
 
     def compact(self) -> None:
         """Give the free pages back to the disk, and empty the log."""
-        while self._is_incremental() and self._pragma("freelist_count"):
+        while free_pages(self.connection):
             with self._lock:
                 self._give_back()
+            self.told("deleted", self.freed.runs)
             self.pause()
-        with self._lock:
-            self._execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT_MS}")
-            busy, *_ = self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            self.freed.delayed = bool(busy)
+        self.freed.delayed = not self._emptied()
+
+    def _emptied(self) -> bool:
+        """Empty the log, as soon as no reader is in the way; return whether that came to pass."""
+        self._execute(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT_MS}")
+        for _ in range(_CHECKPOINT_TRIES):
+            with self._lock:
+                busy, *_ = self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return True
+            self.told("deleted", self.freed.runs)
+            self._never.wait(_TURN_S)
+        return False
 
     def convert(self) -> None:
         """Make an earlier version's file one that can be compacted piece by piece.
 
         SQLite writes it anew for that, in one piece, while nobody else can write.
         """
-        if not self._is_incremental():
+        if self._execute("PRAGMA auto_vacuum").fetchone()[0] == 0:
             with self._lock:
                 give_pages_back(self.connection)
                 self._execute("VACUUM")
-
-    def _is_incremental(self) -> bool:
-        return self._pragma("auto_vacuum") == _INCREMENTAL
-
-    def _pragma(self, name: str) -> int:
-        value: int = self._execute(f"PRAGMA {name}").fetchone()[0]
-        return value
 
     def _give_back(self) -> None:
         try:  # a script, because ``execute`` would give back one page only

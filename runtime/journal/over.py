@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ENDED = ("completed", "failed", "cancelled")
 _QUIET_S = 60.0  # after the end of a run, its calls that are open still get their outcomes
 _PAGE = 1_000
+_INCREMENTAL = 2  # what SQLite calls a file whose free pages can be given back one by one
 
 _OVER = f"""
     SELECT run_id, next_seq - 1, epoch, status, started_at, pid, host FROM run
@@ -114,3 +115,13 @@ def used_bytes(connection: sqlite3.Connection) -> int:
     )
     in_use: int = (pages - free) * size
     return in_use
+
+
+def free_pages(connection: sqlite3.Connection) -> int:
+    """Return how many pages can be given back a few at a time: none of an earlier file's."""
+    count, mode = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("freelist_count", "auto_vacuum")
+    )
+    free: int = count if mode == _INCREMENTAL else 0
+    return free

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     Rows = Iterator[tuple[str, list[Any]]]
 
-_GROUP = 1_000  # rows that are written in one transaction, unless one run has more
-_GROUP_BYTES = 2_000_000  # of these rows' large texts, as above
+_GROUP = 500  # rows that are written in one transaction, unless one run has more
+_GROUP_BYTES = 1_000_000  # of these rows' large texts, as above
 
 
 @dataclass(slots=True)

@@ -63,10 +63,10 @@ def move(
     path: Path,
     selection: Selection,
     now: datetime,
-    archive: Path,
+    archive: Path | None,
     told: Told = lambda *_: None,
 ) -> Freed:
-    """Archive runs, and give back what that frees without ever holding up a writer for long.
+    """Archive or delete runs, and give back what that frees without ever holding up a writer long.
 
     Args and errors are those of ``vacuum``.
     """
