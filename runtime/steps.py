@@ -50,6 +50,8 @@ class Step:
         input_tokens: of its prompt.
         output_tokens: of what was generated.
         cost: nano-USD that it cost by itself; None where nobody knows.
+        digest: of what a model answered; empty for other steps.
+        inherited: whether it is of the run that this one was forked from, which has paid for it.
     """
 
     seq: int
@@ -64,6 +66,8 @@ class Step:
     input_tokens: int = 0
     output_tokens: int = 0
     cost: int | None = 0
+    digest: str = ""
+    inherited: bool = False
 
     @property
     def parent(self) -> str:
@@ -124,6 +128,7 @@ class Steps:
         if event.kind in AT_ONCE:
             step.status, step.ended_seq = AT_ONCE[event.kind], event.seq
             step.answer = event.body.get("error") or _said(event.body.get("answer") or {})
+            step.digest = event.body.get("reply_sha256") or ""
 
 
 def step_of(kind: str, op: str, body: Mapping[str, Any], agent: str, seq: int = 0) -> Step:
@@ -154,7 +159,11 @@ def _end(step: Step, event: EventRow) -> None:
     usage = body.get("usage") or {}
     step.input_tokens = usage.get("input_tokens") or 0
     step.output_tokens = usage.get("output_tokens") or 0
-    step.cost = None if body.get("unpriced") else event.cost_nano_usd
+    step.digest = body.get("reply_sha256") or ""
+    inherited = body.get("inherited")
+    step.inherited = inherited is not None
+    cost = event.cost_nano_usd if inherited is None else inherited["cost_nano_usd"]
+    step.cost = None if body.get("unpriced") else cost
     if is_failure:
         step.answer = body.get("error")
     else:

@@ -23,6 +23,7 @@ COMMANDS = {
     "runs": Lazy("runtime.cli.runs:runs", "List past and present runs, the newest first."),
     "resume": Lazy("runtime.cli.resume:resume", "Go on with runs whose processes were killed."),
     "replay": Lazy("runtime.cli.replay:replay", "Run a past run's code again, offline, compared."),
+    "diff": Lazy("runtime.cli.diff:diff", "Tell where two runs part, with tokens and cost."),
     "show": Lazy("runtime.cli.show:show", "Show one run: its outcome and its delegations."),
     "trace": Lazy("runtime.cli.trace:trace", "Draw a run's waterfall, or open it in Jaeger."),
     "explain": Lazy("runtime.cli.explain:explain", "Tell which model would be asked, and why."),

@@ -21,8 +21,8 @@ def show(run_id: str, db: str | None, *, steps: bool, events: bool, as_json: boo
     what "runs --json" prints of a run, and: input, output, delegations (a tree: agent, task,
     status, attempts, duration_s, calls, call_errors, tokens, cost_usd, skills, skill_errors,
     error, reason, delegations); with --steps: steps (step, op, kind, agent, name, status, asked,
-    answer, input_tokens, output_tokens, cost_usd), whose numbers "replay", "diff" and "fork --at"
-    speak of; with --events: events (seq, at, kind, op, body, cost_nano_usd).
+    answer, input_tokens, output_tokens, cost_usd, inherited), whose numbers "replay", "diff" and
+    "fork --at" speak of; with --events: events (seq, at, kind, op, body, cost_nano_usd).
     """
     from runtime.cli.run_page import show_run  # noqa: PLC0415  # 0.2 s, not for --help
 

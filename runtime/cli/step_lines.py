@@ -20,7 +20,7 @@ def step_lines(steps: Steps) -> Iterator[str]:
     """Yield a table of steps in the order in which they began; nothing where there are none."""
     if len(steps):
         yield ""
-        yield table(HEAD, [_row(step) for step in steps])
+        yield table(HEAD, [step_row(step) for step in steps])
 
 
 def step_json(step: Step) -> dict[str, Any]:
@@ -37,10 +37,12 @@ def step_json(step: Step) -> dict[str, Any]:
         "input_tokens": step.input_tokens,
         "output_tokens": step.output_tokens,
         "cost_usd": None if step.cost is None else usd(step.cost),
+        "inherited": step.inherited,
     }
 
 
-def _row(step: Step) -> tuple[str, ...]:
+def step_row(step: Step) -> tuple[str, ...]:
+    """Return a step as a row of such a table."""
     is_paid = step.kind in PAID and step.ended_seq is not None
     tokens = f"{step.input_tokens + step.output_tokens:,}" if is_paid else ""
     cost = money(step.cost) if is_paid else ""
