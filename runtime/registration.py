@@ -15,6 +15,7 @@ from otel.measurements import run_ended
 from runtime.errors import InvalidInput, RuntimeFault
 from runtime.governance.budget import Budget
 from runtime.governance.cost import NANO
+from runtime.journal.location import without_passwords
 from runtime.traces import Traces
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def register(run: Run, payload: Any, agent: str, options: RunOptions) -> None:
         "trace_id": f"{run.trace_id:032x}",
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "argv": list(options.argv),
+        "argv": [*map(without_passwords, options.argv)],
         "budget_nano_usd": run.budget.limit,
         "agent": agent,
         "deadline_s": options.deadline_s,

@@ -190,7 +190,7 @@ def run_process(
     return subprocess.run(  # our own interpreter
         command(*argv),
         cwd=workspace,
-        env=environment(MAGSAG_DB=str(workspace / "journal.db"), **environ),
+        env=environment(**{"MAGSAG_DB": str(workspace / "journal.db"), **environ}),
         capture_output=True,
         text=True,
         timeout=60,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from runtime.journal import Record, SqliteJournal
+from runtime.journal import Record
 from tests.cli_workspace import Cli
+from tests.stores import open_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,12 +26,17 @@ DAY = 86_400.0
 
 def write(path: Path, *groups: Iterable[Record]) -> Path:
     """Append records to a journal, and close it."""
-    anyio.run(_write, path, [record for group in groups for record in group])
+    write_at(str(path), *groups)
     return path
 
 
-async def _write(path: Path, records: list[Record]) -> None:
-    journal = await SqliteJournal.open(path, synchronous="normal")
+def write_at(where: str, *groups: Iterable[Record]) -> None:
+    """Append records to the journal that ``--db`` names, and close it."""
+    anyio.run(_write, where, [record for group in groups for record in group])
+
+
+async def _write(where: str, records: list[Record]) -> None:
+    journal = await open_at(where)
     for record in records:
         journal.append(record)
     await journal.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli_workspace import command, environment, make_workspace, run_process
+from tests.stores import SHARED, place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,11 +53,11 @@ def workspace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def killed_run(workspace: Path, run_id: str, *options: str) -> None:
+def killed_run(workspace: Path, run_id: str, *options: str, where: str = "journal.db") -> None:
     """Start a run, and kill it in its third nap."""
     naps = workspace / "naps.txt"
     naps.unlink(missing_ok=True)
-    environ = environment(MAGSAG_DB=str(workspace / "journal.db"))
+    environ = environment(MAGSAG_DB=where)
     argv = command("run", "naps", "--run-id", run_id, "--durability", "strict", *options)
     with subprocess.Popen(
         argv, cwd=workspace, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -68,17 +69,26 @@ def killed_run(workspace: Path, run_id: str, *options: str) -> None:
         process.communicate()
 
 
-def test_a_killed_run_is_lost_and_then_gone_on_with(workspace: Path) -> None:
-    killed_run(workspace, "one")
-    listed = json.loads(run_process(workspace, "runs", "--status", "lost", "--json").stdout)
+@pytest.mark.parametrize("store", SHARED)
+def test_a_killed_run_is_lost_and_then_gone_on_with(workspace: Path, store: str) -> None:
+    with place(store, workspace) as where:
+        _lost_and_gone_on_with(workspace, where)
+
+
+def _lost_and_gone_on_with(workspace: Path, where: str) -> None:
+    def run(*argv: str) -> subprocess.CompletedProcess[str]:
+        return run_process(workspace, *argv, MAGSAG_DB=where)
+
+    killed_run(workspace, "one", where=where)
+    listed = json.loads(run("runs", "--status", "lost", "--json").stdout)
     assert [row["run_id"] for row in listed] == ["one"]
-    done = run_process(workspace, "resume", "one", "--json")
+    done = run("resume", "one", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["output"] == {"text": "[1, 2, 3, 4, 5]"}
     assert (workspace / "naps.txt").read_text().split() == ["1", "2", "3", "3", "4", "5"]
-    shown = run_process(workspace, "show", "one")
+    shown = run("show", "one")
     assert "completed" in shown.stdout
-    again = run_process(workspace, "resume", "one")
+    again = run("resume", "one")
     assert (again.returncode, again.stdout) == (1, "")
     assert "run one is over: completed" in again.stderr
 

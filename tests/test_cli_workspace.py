@@ -12,7 +12,7 @@ import yaml
 
 from runtime.catalog import load_catalog
 from runtime.cli.main import main
-from runtime.cli.places import SHIPPED_CATALOG, catalog_folder, journal_path
+from runtime.cli.places import SHIPPED_CATALOG, catalog_folder, journal_location
 from runtime.errors import ConfigurationError
 from tests.cli_workspace import make_workspace, run_process
 
@@ -155,15 +155,15 @@ def test_another_catalog_is_named_by_option_or_variable(tmp_path: Path) -> None:
 
 def test_the_journal_is_where_help_says(tmp_path: Path) -> None:
     state = {"XDG_STATE_HOME": str(tmp_path / "state")}
-    assert journal_path(":memory:", state, tmp_path) is None
-    assert journal_path("my.db", state, tmp_path) == tmp_path / "my.db"
-    assert journal_path("/my.db", state, tmp_path) == Path("/my.db")
-    assert journal_path(None, state, tmp_path) == tmp_path / "state" / "magsag" / "journal.db"
-    assert journal_path("", {"XDG_STATE_HOME": "relative"}, tmp_path) == (
+    assert journal_location(":memory:", state, tmp_path) is None
+    assert journal_location("my.db", state, tmp_path) == tmp_path / "my.db"
+    assert journal_location("/my.db", state, tmp_path) == Path("/my.db")
+    assert journal_location(None, state, tmp_path) == tmp_path / "state" / "magsag" / "journal.db"
+    assert journal_location("", {"XDG_STATE_HOME": "relative"}, tmp_path) == (
         Path.home() / ".local" / "state" / "magsag" / "journal.db"
     )
     (tmp_path / ".magsag").mkdir()
-    assert journal_path(None, state, tmp_path) == tmp_path / ".magsag" / "journal.db"
+    assert journal_location(None, state, tmp_path) == tmp_path / ".magsag" / "journal.db"
 
 
 def test_without_a_home_a_journal_has_to_be_named(
@@ -174,7 +174,7 @@ def test_without_a_home_a_journal_has_to_be_named(
 
     monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(ConfigurationError, match="--db"):
-        journal_path(None, {}, tmp_path)
+        journal_location(None, {}, tmp_path)
 
 
 def test_the_catalog_is_where_help_says(tmp_path: Path) -> None:

@@ -344,7 +344,7 @@ def test_the_process_does_what_its_input_says(
     )
     search_scan.main()
     assert json.loads(capsys.readouterr().out)["hits"][0][2] == 2
-    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(task._replace(path=f"{journal}-no"))))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(task._replace(place=f"{journal}-no"))))
     search_scan.main()
     assert "unable to open" in json.loads(capsys.readouterr().out)["error"]
 

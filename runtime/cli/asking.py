@@ -16,7 +16,7 @@ from runtime.bulk.call import Caller
 from runtime.bulk.destination import Destinations, endpoint_of
 from runtime.bulk.line import Defaults
 from runtime.cli.opening import opened
-from runtime.cli.places import catalog_folder, journal_path
+from runtime.cli.places import catalog_folder, journal_location
 from runtime.cli.provider_live import live_lines
 from runtime.cli.streams import say
 from runtime.errors import RuntimeFault
@@ -128,7 +128,7 @@ async def asking(wishes: Wishes, interrupts: Interrupts, *, routed: bool) -> Asy
     check_workspace()
     catalog = open_catalog(catalog_folder(wishes.catalog, Path.cwd()))
     defaults = _defaults(wishes, catalog, routed=routed)
-    database = journal_path(wishes.database, os.environ, Path.cwd())
+    database = journal_location(wishes.database, os.environ, Path.cwd())
     # Who wants answers wants them without a journal, too, unless one was named or limits need it.
     needed = wishes.database is not None or any(policy.caps for policy in catalog.policies)
     async with opened(database, dispensable=not needed) as journal:

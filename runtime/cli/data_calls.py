@@ -17,10 +17,10 @@ from runtime.journal.reader import Reader
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
     from datetime import datetime
-    from pathlib import Path
 
     from runtime.cli.data_sinks import Sink
     from runtime.journal import CallStatus, Filed
+    from runtime.journal.location import Location
 
 _ALL_THAT_RUN = 1_000_000  # few do: they are asked for at once, as the reader looks at all anyway
 
@@ -60,12 +60,12 @@ class Filters:
 
 
 async def pages(
-    path: Path, query: CallQuery, most: int | None
+    journal: Location, query: CallQuery, most: int | None
 ) -> AsyncGenerator[list[Filed], None]:
     """Yield the calls that are wanted, a page at a time.
 
     Args:
-        path: the journal's file, which must be there.
+        journal: where the journal is; it must be there.
         query: which; its limit and place are set here.
         most: how many at most; None for all.
 
@@ -73,7 +73,7 @@ async def pages(
         JournalFailed: they cannot be read.
         KeyboardInterrupt: Ctrl-C was pressed.
     """
-    reader, asked, left = Reader.of(path), _asked(query), most
+    reader, asked, left = Reader.of(journal), _asked(query), most
     with Interrupts() as interrupts:
         while left is None or left > 0:
             page = await reader.calls(asked)
@@ -94,7 +94,7 @@ def _asked(query: CallQuery) -> CallQuery:
 
 
 async def pour(
-    path: Path,
+    journal: Location,
     query: CallQuery,
     most: int | None,
     sink: Sink,
@@ -105,7 +105,7 @@ async def pour(
     """Write the calls that are wanted into a sink, and return how many there were.
 
     Args:
-        path: the journal's file, which must be there.
+        journal: where the journal is; it must be there.
         query: which.
         most: how many at most; None for all.
         sink: where they go; it is not closed.
@@ -116,8 +116,8 @@ async def pour(
         JournalFailed: they cannot be read.
     """
     count = 0
-    with Contents.opened(path) if contents else nullcontext() as words:
-        async with aclosing(pages(path, query, most)) as found:
+    with Contents.opened(journal) if contents else nullcontext() as words:
+        async with aclosing(pages(journal, query, most)) as found:
             async for page in found:
                 for row in _rows(page, words):
                     sink.add(row)

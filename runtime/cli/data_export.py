@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runtime.cli.data_calls import Filters
     from runtime.cli.data_sinks import Sink, Write
     from runtime.journal import CallQuery
+    from runtime.journal.location import Location
 
 STANDARD_OUTPUT = "-"
 
@@ -76,28 +77,28 @@ def export_calls(database: str | None, filters: Filters, order: Order) -> None:
     if order.form == "parquet" and order.file is None:
         raise ConfigurationError("parquet is no text; name a file with --output")
     query = filters.query(datetime.now(UTC), newest_first=False)
-    path = find_journal(database)
+    journal = find_journal(database)
     count = None
-    with journal_faults(), _sink(order, path) as sink:
-        count = _pour(path, query, order, sink)
+    with journal_faults(), _sink(order, journal) as sink:
+        count = _pour(journal, query, order, sink)
         sink.close()
     if count is not None and not order.quiet:  # None: the reader of standard output has left
         say(f"{plural(count, 'row')} written to {order.file or 'standard output'}")
 
 
-def _pour(path: Path, query: CallQuery, order: Order, sink: Sink) -> int:
-    if not is_begun(path):
+def _pour(journal: Location, query: CallQuery, order: Order, sink: Sink) -> int:
+    if not is_begun(journal):
         return 0
     progress = CountLine(shown=sys.stderr.isatty() and not order.quiet)
     try:
         pouring = partial(pour, contents=order.contents, told=progress.rows)
-        return anyio.run(pouring, path, query, order.limit, sink)
+        return anyio.run(pouring, journal, query, order.limit, sink)
     finally:
         progress.end()
 
 
 @contextmanager
-def _sink(order: Order, journal: Path) -> Iterator[Sink]:
+def _sink(order: Order, journal: Location) -> Iterator[Sink]:
     if order.file is None:
         with emitting() as write:
             yield _text_sink(order, write, unicode=takes_unicode())

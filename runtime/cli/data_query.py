@@ -19,11 +19,11 @@ from runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from runtime.cli.data_calls import Filters
     from runtime.cli.data_sinks import Sink
     from runtime.journal import CallQuery, Filed
+    from runtime.journal.location import Location
 
 HEAD = ("started", "run", "agent", "model", "status", "tokens", "cost", "error")
 SHOWN = 50  # rows of a table, unless somebody wants more
@@ -49,21 +49,23 @@ def query_calls(
     if contents and form == "table":
         raise ConfigurationError("--contents does not fit into a table; use --format json or csv")
     query = filters.query(datetime.now(UTC), newest_first=True)
-    path = find_journal(database)
+    journal = find_journal(database)
     with journal_faults():
         if form == "table":
-            _show(path, query, limit)
+            _show(journal, query, limit)
         else:
-            _stream(path, query, limit, form, contents=contents)
+            _stream(journal, query, limit, form, contents=contents)
 
 
-def _stream(path: Path, query: CallQuery, limit: int | None, form: str, *, contents: bool) -> None:
-    begun = is_begun(path)
+def _stream(
+    journal: Location, query: CallQuery, limit: int | None, form: str, *, contents: bool
+) -> None:
+    begun = is_begun(journal)
     with emitting() as write:
         sink = _sink(form, write, contents=contents)
         if begun:
             pouring = partial(pour, contents=contents, told=lambda _: None)
-            anyio.run(pouring, path, query, limit, sink)
+            anyio.run(pouring, journal, query, limit, sink)
         sink.close()
 
 
@@ -73,21 +75,21 @@ def _sink(form: str, write: Callable[[str], None], *, contents: bool) -> Sink:
     return JsonArray(write, unicode=takes_unicode())
 
 
-def _show(path: Path, query: CallQuery, limit: int | None) -> None:
-    if not is_begun(path):
+def _show(journal: Location, query: CallQuery, limit: int | None) -> None:
+    if not is_begun(journal):
         return
     most = SHOWN if limit is None else limit
-    found = anyio.run(_first, path, query, most + 1)
+    found = anyio.run(_first, journal, query, most + 1)
     if found:
         emit(table(HEAD, [_cells(filed) for filed in found[:most]]))
     else:
-        say(f"no such model calls in {path}")
+        say(f"no such model calls in {journal}")
     if limit is None and len(found) > most:
         say(f"these are the newest {most}; --limit N shows more, --format json or csv all")
 
 
-async def _first(path: Path, query: CallQuery, most: int) -> list[Filed]:
-    async with aclosing(pages(path, query, most)) as found:
+async def _first(journal: Location, query: CallQuery, most: int) -> list[Filed]:
+    async with aclosing(pages(journal, query, most)) as found:
         return [filed async for page in found for filed in page]
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from runtime.cli.count_line import CountLine
-from runtime.cli.journal_file import find_journal, journal_faults
+from runtime.cli.journal_file import find_file, journal_faults
 from runtime.cli.streams import emit, emit_json
 from runtime.cli.text import plural
 from runtime.errors import ConfigurationError
@@ -34,7 +34,7 @@ def restore_runs(
         ConfigurationError: a file cannot be used, the journal cannot be written, or it has other
             runs under the same ids.
     """
-    path = find_journal(database)
+    path = find_file(database)
     with journal_faults():
         done = _foreseen(files) if dry_run else _restored(path, files)
     if as_json:

@@ -14,8 +14,7 @@ from runtime.journal.search import search
 from runtime.journal.search_records import Bounds
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from runtime.journal.location import Location
     from runtime.journal.search_records import Hit
 
 HEAD = ("at", "run", "kind", "agent", "text")
@@ -49,21 +48,21 @@ def search_records(
         ResultUnwritten: the result cannot be written.
     """
     begin = moment("--since", since, datetime.now(UTC))
-    path = find_journal(database)
+    journal = find_journal(database)
     bounds = Bounds(run_id=run_id, agent=agent, since=begin, limit=limit)
     with journal_faults():
-        begun = is_begun(path)
-        found = _search(path, pattern, bounds, timeout_s) if begun else []
+        begun = is_begun(journal)
+        found = _search(journal, pattern, bounds, timeout_s) if begun else []
     if form == "json":
         emit_json([_json(hit) for hit in found])
     elif found:
         emit(table(HEAD, [_cells(hit) for hit in found]))
     elif begun:
-        say(f"nothing like that in {path}")
+        say(f"nothing like that in {journal}")
 
 
-def _search(path: Path, pattern: str, bounds: Bounds, timeout_s: float) -> list[Hit]:
-    return search(path, pattern, bounds, timeout_s=timeout_s, warned=_warned, busy=_busy)
+def _search(journal: Location, pattern: str, bounds: Bounds, timeout_s: float) -> list[Hit]:
+    return search(journal, pattern, bounds, timeout_s=timeout_s, warned=_warned, busy=_busy)
 
 
 def _warned(why: str) -> None:

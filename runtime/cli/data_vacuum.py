@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runtime.cli.count_line import CountLine
-from runtime.cli.journal_file import check_schema, find_journal, is_there, journal_faults
+from runtime.cli.journal_file import check_version, find_file, is_there, journal_faults
 from runtime.cli.moments import moment
 from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import plural, size_of
 from runtime.errors import ConfigurationError
 from runtime.journal.freed import Freed, foresee
 from runtime.journal.over import ENDED, Selection
+from runtime.journal.reading import schema_of
 from runtime.journal.vacuum import move, vacuum
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def vacuum_journal(
     ]
     if order.archive is not None and not selections:
         raise ConfigurationError("--archive needs --older-than or --max-mb, which say what goes")
-    path = find_journal(database)
+    path = find_file(database)
     with journal_faults(), _progress() as told:
         if not is_there(path):
             freed = Freed()
@@ -111,7 +112,7 @@ def archive_runs(
         statuses=statuses or ENDED,
         max_bytes=_bytes(max_mb),
     )
-    path, folder = find_journal(database), order.archive
+    path, folder = find_file(database), order.archive
     with journal_faults(), _progress() as told:
         if folder is None or not is_there(path):
             freed = Freed()
@@ -126,7 +127,7 @@ def archive_runs(
 def _foreseen(
     path: Path, selections: Sequence[Selection], now: datetime, *, forgets: bool = True
 ) -> Freed:
-    check_schema(path)
+    check_version(path, schema_of(path))
     return foresee(path, selections, now, forgets=forgets)
 
 

@@ -14,7 +14,7 @@ from runtime.approval import approval_of
 from runtime.cli.interrupts import Interrupts
 from runtime.cli.logs import log_to
 from runtime.cli.opening import opened
-from runtime.cli.places import catalog_folder, journal_path
+from runtime.cli.places import catalog_folder, journal_location
 from runtime.cli.report import outcome_of, report
 from runtime.cli.run_link import RunLink, link_of
 from runtime.cli.streams import prints_to_stderr
@@ -109,14 +109,14 @@ class Execution:
     """A run under way.
 
     Attributes:
-        database: the journal's file; None for memory.
+        database: where the journal is; None for memory.
         outcome: what came of the run, as soon as that is known.
         link: tells the link to its trace; None where nobody wants it.
     """
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self.database = journal_path(order.database, os.environ, Path.cwd())
+        self.database = journal_location(order.database, os.environ, Path.cwd())
         self.outcome: RunOutcome | None = None
         self.link: RunLink | None = None
         self._listeners: list[Callable[[Record], None]] = []

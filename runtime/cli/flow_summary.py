@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runtime.governance.summary import Summary
+    from runtime.journal.location import Location
 
 
 def summarise(wanted: Wanted, output: Path | None, database: str | None) -> None:
@@ -49,7 +50,7 @@ def summarise(wanted: Wanted, output: Path | None, database: str | None) -> None
     say(f"{output}: {plural(summary.runs, 'run')}")
 
 
-def _read(journal: Path, since: float, wanted: Wanted) -> Summary:
+def _read(journal: Location, since: float, wanted: Wanted) -> Summary:
     summariser = Summariser(wanted)
     if is_begun(journal):
         query = CallQuery(since=since, agent=wanted.agent, workflow=wanted.workflow)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime.cli.journal_file import check_version, find_journal, journal_faults
 from runtime.cli.liveness import LOST, status_of
-from runtime.cli.places import MEMORY, journal_path
 from runtime.cli.text import utc_time
-from runtime.errors import ConfigurationError, UnknownName
+from runtime.errors import UnknownName
 from runtime.governance.cost import usd
 from runtime.journal import Balance
 from runtime.journal.reader import Reader
+from runtime.journal.reading import schema_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,21 +26,23 @@ LAST = "last"  # the newest run, where no run is called so
 
 
 class History:
-    """What a journal's file remembers.
+    """What a journal remembers.
 
     Args:
         database: what ``--db`` says.
 
     Raises:
-        ConfigurationError: it says ``:memory:``, which ends with its process.
+        ConfigurationError: it says ``:memory:``, which ends with its process, or a server is not
+            to be had, or its journal is an earlier version's.
     """
 
     def __init__(self, database: str | None) -> None:
-        path = journal_path(database, os.environ, Path.cwd())
-        if path is None:
-            raise ConfigurationError(f"--db {MEMORY} keeps nothing to look at; name a file")
-        self.path = path
-        self._reader = Reader.of(path.resolve()) if path.is_file() else None
+        self.location = find_journal(database)
+        with journal_faults():
+            version = schema_of(self.location)
+        if not isinstance(self.location, Path):  # an earlier version's file can be read
+            check_version(self.location, version)
+        self._reader = None if version is None else Reader.of(self.location)
 
     async def runs(self, limit: int, status: str | None) -> list[RunRow]:
         """Return the newest runs, newest first.
@@ -68,7 +70,7 @@ class History:
             JournalFailed: it cannot be read.
         """
         if self._reader is None:
-            raise UnknownName(f"no run {name!r}: there is no journal {self.path} yet; see --db")
+            raise UnknownName(f"no run {name!r}: there is no journal {self.location} yet; see --db")
         if (exact := await self._reader.run(name)) is not None:
             return exact
         newest = await self._reader.runs(SEARCHED, None)

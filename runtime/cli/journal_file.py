@@ -1,25 +1,27 @@
-"""The journal's file as commands find it that add it up or look through it."""
+"""The journal as commands find it that add it up or look through it."""
 
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.cli.places import MEMORY, journal_path
+from runtime.cli.places import MEMORY, journal_location
 from runtime.cli.streams import say
 from runtime.errors import ConfigurationError
 from runtime.journal import JournalFailed
+from runtime.journal.reading import schema_of
 from runtime.journal.schema import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runtime.journal.location import Location
 
-def find_journal(database: str | None) -> Path:
-    """Return the journal's file, which need not be there yet.
+
+def find_journal(database: str | None) -> Location:
+    """Return where the journal is, which need not be there yet.
 
     Args:
         database: what ``--db`` says.
@@ -27,58 +29,74 @@ def find_journal(database: str | None) -> Path:
     Raises:
         ConfigurationError: it says ``:memory:``, which ends with its process.
     """
-    path = journal_path(database, os.environ, Path.cwd())
-    if path is None:
+    location = journal_location(database, os.environ, Path.cwd())
+    if location is None:
         raise ConfigurationError(f"--db {MEMORY} keeps nothing to look at; name a file")
-    return path.resolve()  # one file has one lock and one index, by whatever link
+    # One file has one lock and one index, by whatever link.
+    return location.resolve() if isinstance(location, Path) else location
 
 
-def is_there(path: Path) -> bool:
+def find_file(database: str | None) -> Path:
+    """Return the journal's file, for what can only be done with one.
+
+    Raises:
+        ConfigurationError: the journal is on a server, or in memory.
+    """
+    location = find_journal(database)
+    if not isinstance(location, Path):
+        raise ConfigurationError(
+            f"this is for a journal in a file, and {location} is a server: it has pg_dump for"
+            " archives, and its own vacuum"
+        )
+    return location
+
+
+def is_there(location: Location) -> bool:
     """Return whether there is a journal; say so where there is none yet.
 
     Raises:
         ConfigurationError: it is a folder.
+        JournalFailed: a server is not to be had.
     """
-    if path.is_dir():
-        raise ConfigurationError(f"journal {path} is a folder; name a file in it with --db")
-    if not path.is_file():
-        say(f"there is no journal {path} yet; see --db")
-        return False
-    return True
+    return _version(location) is not None
 
 
-def is_begun(path: Path) -> bool:
+def is_begun(location: Location) -> bool:
     """Return whether there is a journal to read; say so where there is none yet.
 
     Raises:
         ConfigurationError: it is a folder, or an earlier version's.
+        JournalFailed: a server is not to be had.
     """
-    if not is_there(path):
-        return False
-    check_schema(path)
-    return True
+    version = _version(location)
+    check_version(location, version)
+    return version is not None
 
 
-def check_schema(path: Path) -> None:
+def check_version(location: Location, version: int | None) -> None:
     """Refuse a journal whose tables are not those that are read here.
 
     Raises:
         ConfigurationError: it is an earlier version's.
     """
-    if 0 < _schema(path) < VERSION:
+    if version and version < VERSION:
         raise ConfigurationError(
-            f"journal {path} is an earlier version's; python -m runtime data vacuum --db {path}"
-            " deletes nothing and brings it up to date"
+            f"journal {location} is an earlier version's; {_upgrade(location)} brings it up to date"
         )
 
 
-def _schema(path: Path) -> int:
-    """Return the version of a journal's tables; 0 for what is none, which its reader tells."""
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.Error:
-        return 0
+def _upgrade(location: Location) -> str:
+    if isinstance(location, Path):
+        return f"python -m runtime data vacuum --db {location} deletes nothing and"
+    return "the next run there"
+
+
+def _version(location: Location) -> int | None:
+    if isinstance(location, Path) and location.is_dir():
+        raise ConfigurationError(f"journal {location} is a folder; name a file in it with --db")
+    version = schema_of(location)
+    if version is None:
+        say(f"there is no journal {location} yet; see --db")
     return version
 
 

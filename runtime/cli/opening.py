@@ -4,38 +4,40 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
 from runtime.cli.size_bound import bound_of
 from runtime.cli.streams import say
-from runtime.journal import JournalUnusable, MemoryJournal, SqliteJournal
+from runtime.journal import JournalUnusable, MemoryJournal
 from runtime.journal.caretaker import Caretaker
+from runtime.journal.opening import open_journal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
     from runtime.journal import Journal
     from runtime.journal.caretaker import Bound
+    from runtime.journal.location import Location
 
 
 @asynccontextmanager
-async def opened(database: Path | None, *, dispensable: bool = False) -> AsyncIterator[Journal]:
+async def opened(database: Location | None, *, dispensable: bool = False) -> AsyncIterator[Journal]:
     """Open a journal, and close it however the block ends.
 
     Args:
-        database: its file; None for memory.
+        database: where it is; None for memory.
         dispensable: whether to go on without it, and say so, when it cannot be opened.
 
     Raises:
         ConfigurationError: the environment bounds its size in a way that makes no sense.
-        JournalUnusable: the file cannot be a journal.
+        JournalUnusable: it cannot be a journal.
         JournalFailed: some records could not be written.
     """
     bound = bound_of(os.environ)
-    journal = MemoryJournal() if database is None else await _open(database, dispensable)
+    journal = await _open(database, dispensable)
     try:
         with _kept_small(database, journal, bound):
             yield journal
@@ -45,8 +47,8 @@ async def opened(database: Path | None, *, dispensable: bool = False) -> AsyncIt
 
 
 @contextmanager
-def _kept_small(database: Path | None, journal: Journal, bound: Bound) -> Iterator[None]:
-    if database is None or isinstance(journal, MemoryJournal):
+def _kept_small(database: Location | None, journal: Journal, bound: Bound) -> Iterator[None]:
+    if isinstance(journal, MemoryJournal) or not isinstance(database, Path):
         yield
         return
     caretaker = Caretaker(database, bound)
@@ -57,9 +59,9 @@ def _kept_small(database: Path | None, journal: Journal, bound: Bound) -> Iterat
         caretaker.stop()
 
 
-async def _open(database: Path, dispensable: bool) -> Journal:
+async def _open(database: Location | None, dispensable: bool) -> Journal:
     try:
-        return await SqliteJournal.open(database)
+        return await open_journal(database)
     except JournalUnusable as error:
         if not dispensable:
             raise

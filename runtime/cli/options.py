@@ -114,10 +114,11 @@ def db_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--db``."""
     return click.option(
         "--db",
-        metavar="PATH",
+        metavar="PATH|URL",
         envvar="MAGSAG_DB",
-        help="The journal; :memory: keeps nothing. [env: MAGSAG_DB; default: .magsag/journal.db"
-        " where there is a .magsag, else $XDG_STATE_HOME/magsag/journal.db]",
+        help="The journal: a file, or postgresql://user@host/dbname; :memory: keeps nothing."
+        " [env: MAGSAG_DB; default: .magsag/journal.db where there is a .magsag, else"
+        " $XDG_STATE_HOME/magsag/journal.db]",
     )(function)
 
 

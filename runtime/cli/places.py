@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigurationError
+from runtime.journal.location import Address, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from runtime.journal.location import Location
 
 MEMORY = ":memory:"
 SHIPPED_CATALOG = Path(__file__).resolve().parents[2] / "catalog"
 
 
-def journal_path(given: str | None, environ: Mapping[str, str], here: Path) -> Path | None:
-    """Return the journal's file; None for a journal in memory.
+def journal_location(given: str | None, environ: Mapping[str, str], here: Path) -> Location | None:
+    """Return where the journal is: a file, or a server's address; None for one in memory.
 
     Args:
         given: what ``--db`` or ``MAGSAG_DB`` say.
@@ -27,6 +30,8 @@ def journal_path(given: str | None, environ: Mapping[str, str], here: Path) -> P
     """
     if given == MEMORY:
         return None
+    if given and is_address(given):
+        return Address(given)
     if given:
         return here / given
     if (here / ".magsag").is_dir():

@@ -17,8 +17,8 @@ from runtime.journal.overview import Overview
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
+    from runtime.journal.location import Location
     from runtime.journal.overview import TargetSum
 
 HEAD = ("provider", "model", "calls", "errors", "input", "output", "cost", "latency")
@@ -101,7 +101,7 @@ def show_statistics(database: str | None, *, last: int, since: str | None, as_js
         say(f"no model calls in {plural(runs, 'run')} of {journal}")
 
 
-def _read(journal: Path, since: float, last: int) -> tuple[int, list[TargetSum]]:
+def _read(journal: Location, since: float, last: int) -> tuple[int, list[TargetSum]]:
     if not is_begun(journal):
         return 0, []
     with Overview.opened(journal) as overview:

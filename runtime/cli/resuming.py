@@ -16,7 +16,7 @@ from runtime.cli.interrupts import Interrupts
 from runtime.cli.liveness import LOST
 from runtime.cli.logs import log_to
 from runtime.cli.opening import opened
-from runtime.cli.places import catalog_folder, journal_path
+from runtime.cli.places import catalog_folder, journal_location
 from runtime.cli.report import outcome_of, report, summary
 from runtime.cli.streams import emit, emit_json, prints_to_stderr, say
 from runtime.errors import RuntimeFault
@@ -117,7 +117,7 @@ async def _carry_out(wanted: Continuation) -> tuple[list[RunOutcome], int]:
         approve=approval_of(wanted.approve),
         listener=None if screen is None else screen.take,
     )
-    database = journal_path(wanted.db, os.environ, Path.cwd())
+    database = journal_location(wanted.db, os.environ, Path.cwd())
     async with (
         interrupts.watched(),
         opened(database) as journal,

@@ -38,8 +38,8 @@ def list_runs(database: str | None, *, limit: int, status: str | None, as_json: 
     elif found:
         emit(table(HEAD, [_cells(row) for row in found]))
     else:
-        say(f"no runs in {history.path}")
-    mention_size(history.path, bound_of(os.environ))
+        say(f"no runs in {history.location}")
+    mention_size(history.location, bound_of(os.environ))
 
 
 def _cells(row: RunRow) -> tuple[str, ...]:

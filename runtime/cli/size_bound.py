@@ -15,6 +15,8 @@ from runtime.journal.vacuum import size_of as bytes_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runtime.journal.location import Location
+
 MAX_MB = "MAGSAG_JOURNAL_MAX_MB"
 ARCHIVE = "MAGSAG_JOURNAL_ARCHIVE"
 MEGA = 1_000_000
@@ -47,8 +49,12 @@ def _bytes(said: str) -> int:
     return int(size * MEGA)
 
 
-def mention_size(path: Path, bound: Bound) -> None:
-    """Say that a journal is large, if it is and nothing keeps it small."""
+def mention_size(path: Location, bound: Bound) -> None:
+    """Say that a journal's file is large, if it is and nothing keeps it small."""
+    if not isinstance(path, Path):
+        if bound.max_bytes is not None:
+            say(f"note: {MAX_MB} is for a journal in a file, and {path} is a server")
+        return
     if not path.is_file():
         return
     size = bytes_of(path)

@@ -18,7 +18,7 @@ from otel.spool.sender import sender_of
 from otel.spool.settings import FOLDER, spool_settings
 from otel.spool.spool import Spool
 from runtime.cli.history import History
-from runtime.cli.places import journal_path
+from runtime.cli.places import journal_location
 from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import plural
 from runtime.cli.whole_file import whole_file
@@ -129,8 +129,7 @@ def export(file: str, run_id: str | None, database: str | None, *, rejected: boo
     if file == STANDARD_OUTPUT:
         emit(text)
         return
-    journal = journal_path(None, os.environ, Path.cwd()) or Path(os.devnull)
-    with whole_file(Path(file), journal) as part:
+    with whole_file(Path(file), journal_location(None, os.environ, Path.cwd())) as part:
         part.write_text(text + "\n", encoding="utf-8")
     say(f"{file}: {plural(sum(map(_count, found)), 'span')}")
 

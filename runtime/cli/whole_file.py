@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from runtime.journal.location import Location
 
 ENDS = ("", "-wal", "-shm", "-lock", "-search", "-search-lock", "-search-journal")
 
 
 @contextmanager
-def whole_file(path: Path, journal: Path) -> Iterator[Path]:
+def whole_file(path: Path, journal: Location | None) -> Iterator[Path]:
     """Hand out a path to write to; when the block has succeeded, the file is at ``path``.
 
     What is no plain file, such as ``/dev/null`` or a named pipe, is written as it is.
 
     Args:
         path: where it is wanted.
-        journal: the journal's file, which it must not replace.
+        journal: where the journal is, whose file it must not replace; None where it has none.
 
     Raises:
         ConfigurationError: it cannot be written; the error says what to do.
@@ -50,10 +51,12 @@ def whole_file(path: Path, journal: Path) -> Iterator[Path]:
         ) from error
 
 
-def _refuse(path: Path, target: Path, journal: Path) -> None:
+def _refuse(path: Path, target: Path, journal: Location | None) -> None:
     if target.is_dir():
         raise ConfigurationError(f"{path} is a folder; name a file in it")
-    if target.parent == journal.parent and target.name in {f"{journal.name}{end}" for end in ENDS}:
+    if not isinstance(journal, Path) or target.parent != journal.parent:
+        return
+    if target.name in {f"{journal.name}{end}" for end in ENDS}:
         raise ConfigurationError(f"{path} is the journal, or belongs to it; name another file")
 
 

@@ -54,6 +54,16 @@ def is_address(text: str) -> bool:
     return text.startswith(SCHEMES)
 
 
+def place_of(location: Location) -> str:
+    """Return a location as ``location_of`` takes it, with its password."""
+    return location.uri if isinstance(location, Address) else str(location)
+
+
+def location_of(place: str) -> Location:
+    """Return what a text names."""
+    return Address(place) if is_address(place) else Path(place)
+
+
 def without_passwords(argument: str) -> str:
     """Return an argument of a command line as it may be kept: an address without its password."""
     option, equals, value = argument.partition("=")

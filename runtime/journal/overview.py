@@ -1,23 +1,23 @@
-"""Sums over a journal's file for summaries: of calls, of runs, and the steps of runs.
+"""Sums over a journal for summaries: of calls, of runs, and the steps of runs.
 
-SQLite adds up what may be added up, and the rest is read row by row as it is needed, beside the
-writer and without a lock.
+The database adds up what may be added up, and the rest is read row by row as it is needed, beside
+the writer and without a lock.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing, contextmanager
+import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from runtime.journal.calls import TOKENS
-from runtime.journal.faults import JournalFailed, describe
-from runtime.journal.liveness import is_dead
+from runtime.journal.reading import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from runtime.journal.connection import Connection
+    from runtime.journal.location import Location
     from runtime.journal.query import CallQuery
 
 
@@ -159,23 +159,24 @@ _RUNS = """
                FROM call WHERE call.run_id = run.run_id
            ), 0)
     FROM run
-    WHERE run.started_at >= :since AND (:workflow IS NULL OR run.target = :workflow)
+    WHERE run.started_at >= :since AND (CAST(:workflow AS TEXT) IS NULL OR run.target = :workflow)
 """
 _NEWEST = "SELECT run_id FROM run WHERE started_at >= ? ORDER BY started_at DESC LIMIT ?"
+_COUNT = f"SELECT count(*) FROM ({_NEWEST}) AS newest"  # noqa: S608  # our own
 _TARGETS = f"""
     SELECT provider, model, status = 'failed' AS failed,
            CASE WHEN error_class <> '' THEN error_class ELSE reason END AS class,
            count(*), sum(unpriced), sum({_IN}), sum({_OUT}), sum(cost_nano_usd),
            sum(max(0.0, ended_at - started_at))
     FROM call WHERE status IN ('completed', 'failed') AND run_id IN ({_NEWEST})
-    GROUP BY provider, model, failed, class
+    GROUP BY provider, model, status, class
 """  # noqa: S608  # our own columns
 _STEPS = """
     SELECT journal.run_id, kind, op, at,
            CASE WHEN kind IN ('delegation_failed', 'skill_failed')
-           THEN coalesce(json_extract(coalesce(body, data), '$.reason'), '') ELSE '' END
+           THEN coalesce(body, data) END
     FROM journal JOIN run ON run.run_id = journal.run_id LEFT JOIN blob USING (sha256)
-    WHERE run.started_at >= :since AND (:workflow IS NULL OR run.target = :workflow)
+    WHERE run.started_at >= :since AND (CAST(:workflow AS TEXT) IS NULL OR run.target = :workflow)
     AND kind IN (
         'delegation_started', 'delegation_completed', 'delegation_failed',
         'skill_started', 'skill_completed', 'skill_failed'
@@ -185,32 +186,26 @@ _STEPS = """
 
 
 class Overview:
-    """Adds up a journal's file; made by ``opened``."""
+    """Adds up a journal; made by ``opened``."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     @classmethod
     @contextmanager
-    def opened(cls, path: Path) -> Iterator[Overview]:
-        """Open a journal's file; it is closed when the block ends.
+    def opened(cls, location: Location) -> Iterator[Overview]:
+        """Open a journal; it is closed when the block ends.
 
         Raises:
             JournalFailed: it cannot be read, now or later in the block.
         """
-        try:
-            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-            with closing(connection):
-                connection.create_function("is_dead", 2, is_dead)
-                connection.execute("BEGIN")  # all sums are of one moment
-                yield cls(path, connection)
-        except sqlite3.Error as error:
-            raise JournalFailed(describe(path, error)) from error
+        with reading(location) as connection:
+            connection.execute("BEGIN")  # all sums are of one moment
+            yield cls(connection)
 
     def calls(self, query: CallQuery) -> Iterator[CallSum]:
         """Yield the calls of a query, added up; its limit and its place do not count."""
-        where = " AND ".join(query.conditions()) or "1"
+        where = " AND ".join(query.conditions()) or "TRUE"
         for row in self._connection.execute(_CALLS.format(where=where), query.parameters()):
             yield CallSum(*row)._replace(unpriced=bool(row[9]))
 
@@ -226,7 +221,7 @@ class Overview:
             since: only runs that began at or after this time.
             limit: the most runs.
         """
-        runs = self._connection.execute(f"SELECT count(*) FROM ({_NEWEST})", (since, limit))  # noqa: S608  # our own
+        runs = self._connection.execute(_COUNT, (since, limit))
         targets = self._connection.execute(_TARGETS, (since, limit))
         return runs.fetchone()[0], [TargetSum(*row) for row in targets]
 
@@ -235,13 +230,14 @@ class Overview:
         given = {"since": since, "workflow": workflow}
         begun: dict[str, float] = {}
         current = ""
-        for run_id, kind, op, at, reason in self._connection.execute(_STEPS, given):
+        for run_id, kind, op, at, failure in self._connection.execute(_STEPS, given):
             if run_id != current:
                 current = run_id
                 begun.clear()
             if kind.endswith("_started"):
                 begun.setdefault(op, at)
             else:
+                reason = "" if failure is None else json.loads(failure).get("reason") or ""
                 yield _step(run_id, kind, op, reason, _since(begun.pop(op, None), at))
 
 

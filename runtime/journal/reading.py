@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import aiosqlite
 
 from runtime.journal.faults import JournalFailed, describe
+from runtime.journal.liveness import is_dead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,6 +79,8 @@ def source_of(location: Location, most_idle: int) -> Source:
 def reading(location: Location) -> Iterator[Connection]:
     """Open a journal to be read; it is closed when the block ends. All of it is of one thread.
 
+    Its SQL has a function ``is_dead`` of the pid and the host of a run that is not over.
+
     Raises:
         JournalFailed: it cannot be read, now or later in the block.
     """
@@ -91,11 +94,38 @@ def reading(location: Location) -> Iterator[Connection]:
             yield connection
 
 
+def schema_of(location: Location) -> int | None:
+    """Return the version of a journal's tables; None where there is nothing.
+
+    It is 0 for a file that is no journal, which whoever reads it is told.
+
+    Raises:
+        JournalFailed: a server is not to be had, or a newer version made the tables there.
+    """
+    if isinstance(location, Path):
+        return _schema_of_file(location) if location.is_file() else None
+    from runtime.journal.postgres.schema import version_of  # noqa: PLC0415  # an extra
+    from runtime.journal.postgres.source import reading_server  # noqa: PLC0415  # an extra
+
+    with reading_server(location) as connection:
+        return version_of(connection) or None
+
+
+def _schema_of_file(path: Path) -> int:
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.Error:
+        return 0
+    return version
+
+
 @contextmanager
 def _reading_file(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         with closing(connection):
+            connection.create_function("is_dead", 2, is_dead)
             yield connection
     except sqlite3.Error as error:
         raise JournalFailed(describe(path, error)) from error

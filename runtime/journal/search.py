@@ -1,13 +1,15 @@
 """Searching the records of a journal: words by an index, expressions one by one.
 
 In reading order: ``search_pattern``: what a pattern means; ``search_records``: what is searched;
-``search_file``, ``search_index``: where words are; ``search_scan``: one by one, with a time limit.
+``search_file``, ``search_index``: where words are; ``search_scan``: one by one, with a time limit,
+as is done for every pattern on a server.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.journal.search_file import index_of, locked, remove_index
@@ -17,13 +19,13 @@ from runtime.journal.search_scan import look_through, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from runtime.journal.location import Location
     from runtime.journal.search_records import Bounds, Hit
 
 
 def search(
-    path: Path,
+    location: Location,
     pattern: str,
     bounds: Bounds,
     *,
@@ -34,7 +36,7 @@ def search(
     """Return the records that have a pattern, newest first.
 
     Args:
-        path: the journal's file, absolute; it must be there.
+        location: where the journal is, a file absolute; it must be there.
         pattern: what to look for, see ``search_pattern``. Any text will do.
         bounds: in which records, and how many are wanted.
         timeout_s: how long looking through the records one by one may take.
@@ -46,13 +48,13 @@ def search(
         JournalFailed: the journal cannot be read.
     """
     words = "" if is_expression(pattern) else words_of(pattern)
-    if words:
+    if words and isinstance(location, Path):
         try:
-            return _look_up(path, words, bounds, busy)
+            return _look_up(location, words, bounds, busy)
         except (OSError, sqlite3.Error) as error:
-            why = f"the index {index_of(path)} cannot be used: {error}"
+            why = f"the index {index_of(location)} cannot be used: {error}"
             warned(f"{why}; the records are looked through one by one")
-    return scan(path, pattern, bounds, timeout_s)
+    return scan(location, pattern, bounds, timeout_s)
 
 
 def _look_up(path: Path, words: str, bounds: Bounds, busy: Callable[[int], None]) -> list[Hit]:

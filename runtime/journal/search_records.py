@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from runtime.journal.search_pattern import snippet
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
 
+    from runtime.journal.connection import Connection
     from runtime.journal.search_pattern import Wanted
 
 _ESCAPES = re.compile(r'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))+')
@@ -134,13 +134,13 @@ def _resolved(match: re.Match[str]) -> str:
     return plain
 
 
-def record_at(connection: sqlite3.Connection, place: Place) -> Row | None:
+def record_at(connection: Connection, place: Place) -> Row | None:
     """Return a record; None if it is gone."""
     row = connection.execute(_RECORD, place).fetchone()
     return None if row is None else Row(*row)
 
 
-def newest_first(connection: sqlite3.Connection, bounds: Bounds) -> Iterator[Place]:
+def newest_first(connection: Connection, bounds: Bounds) -> Iterator[Place]:
     """Yield where the records are that may be wanted; whose they are is not looked at."""
     conditions = {"run_id = :run_id": bounds.run_id, "at >= :since": bounds.since}
     where = " AND ".join(text for text, value in conditions.items() if value is not None)

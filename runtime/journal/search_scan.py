@@ -14,24 +14,26 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.errors import ConfigurationError
-from runtime.journal.faults import JournalFailed, describe
+from runtime.journal.faults import JournalFailed
+from runtime.journal.location import location_of, place_of
+from runtime.journal.reading import reading
 from runtime.journal.search_pattern import wanted
 from runtime.journal.search_records import Bounds, Hit, newest_first, record_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from runtime.journal.connection import Connection
+    from runtime.journal.location import Location
     from runtime.journal.search_pattern import Wanted
-    from runtime.journal.search_records import Place
+    from runtime.journal.search_records import Place, Row
 
 _ROOT = Path(__file__).resolve().parents[2]
 _GRACE_S = 5.0  # a process whose parent is gone ends itself so long after its time is over
@@ -42,13 +44,13 @@ class Task(NamedTuple):
     """What the process has to do.
 
     Attributes:
-        path: the journal's file.
+        place: the journal's file, or a server's address.
         pattern: what to look for.
         run_id, agent, since, limit: the ``Bounds``.
         timeout_s: how long it may take.
     """
 
-    path: str
+    place: str
     pattern: str
     run_id: str | None
     agent: str | None
@@ -62,11 +64,11 @@ class Task(NamedTuple):
         return Bounds(run_id=self.run_id, agent=self.agent, since=self.since, limit=self.limit)
 
 
-def scan(path: Path, pattern: str, bounds: Bounds, timeout_s: float) -> list[Hit]:
+def scan(location: Location, pattern: str, bounds: Bounds, timeout_s: float) -> list[Hit]:
     """Return the records that have a pattern, newest first.
 
     Args:
-        path: the journal's file, which must be there.
+        location: where the journal is; it must be there.
         pattern: what to look for.
         bounds: in which records.
         timeout_s: how long it may take.
@@ -76,7 +78,13 @@ def scan(path: Path, pattern: str, bounds: Bounds, timeout_s: float) -> list[Hit
         JournalFailed: the journal cannot be read.
     """
     task = Task(
-        str(path), pattern, bounds.run_id, bounds.agent, bounds.since, bounds.limit, timeout_s
+        place_of(location),
+        pattern,
+        bounds.run_id,
+        bounds.agent,
+        bounds.since,
+        bounds.limit,
+        timeout_s,
     )
     try:
         ended = subprocess.run(  # noqa: S603  # our own module in our own interpreter
@@ -106,18 +114,21 @@ def _environment() -> dict[str, str]:
 
 
 def look_through(
-    connection: sqlite3.Connection, places: Iterable[Place], sought: Wanted, bounds: Bounds
+    connection: Connection, places: Iterable[Place], sought: Wanted, bounds: Bounds
 ) -> Iterator[Hit]:
     """Yield those of some records that have something, in their order, not more than the limit."""
-    found = (_hit(connection, place, sought, bounds.agent) for place in places)
-    yield from islice((hit for hit in found if hit is not None), bounds.limit)
+    there = (record_at(connection, place) for place in places)
+    return hits((record for record in there if record is not None), sought, bounds)
 
 
-def _hit(
-    connection: sqlite3.Connection, place: Place, sought: Wanted, agent: str | None
-) -> Hit | None:
-    record = record_at(connection, place)
-    if record is None or (agent is not None and agent not in record.agents()):
+def hits(records: Iterable[Row], sought: Wanted, bounds: Bounds) -> Iterator[Hit]:
+    """Yield those of some records that have something, in their order, not more than the limit."""
+    found = (_hit(record, sought, bounds.agent) for record in records)
+    return islice((hit for hit in found if hit is not None), bounds.limit)
+
+
+def _hit(record: Row, sought: Wanted, agent: str | None) -> Hit | None:
+    if agent is not None and agent not in record.agents():
         return None
     return record.hit(sought)
 
@@ -130,13 +141,18 @@ def main() -> None:
 
 
 def _answer(task: Task) -> dict[str, Any]:
-    path, sought, bounds = Path(task.path), wanted(task.pattern), task.bounds
+    location, sought, bounds = location_of(task.place), wanted(task.pattern), task.bounds
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            places = newest_first(connection, bounds)
-            return {"hits": list(look_through(connection, places, sought, bounds))}
-    except sqlite3.Error as error:
-        return {"error": describe(path, error)}
+        with reading(location) as connection:
+            if isinstance(location, Path):
+                places = newest_first(connection, bounds)
+                return {"hits": list(look_through(connection, places, sought, bounds))}
+            from runtime.journal.postgres.search import records  # noqa: PLC0415  # an extra
+
+            found = records(connection, task.pattern, bounds)
+            return {"hits": list(hits(found, sought, bounds))}
+    except JournalFailed as error:
+        return {"error": str(error)}
 
 
 if __name__ == "__main__":

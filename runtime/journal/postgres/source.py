@@ -9,11 +9,13 @@ import anyio
 import anyio.to_thread
 
 from runtime.journal.faults import DatabaseFault, JournalFailed, describe
+from runtime.journal.liveness import is_dead
 from runtime.journal.postgres.driver import ServerConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from runtime.journal.connection import Cursor
     from runtime.journal.location import Address
 
 _MOST_AT_ONCE = 4
@@ -23,6 +25,9 @@ _SESSION: Mapping[str, str] = {
     "statement_timeout": "120s",
     "lock_timeout": "20s",
 }
+
+_OWNERS = "SELECT DISTINCT pid, host FROM run WHERE status = 'running' AND pid IS NOT NULL"
+_TELL = "SELECT set_config('magsag.dead', ?, false)"
 
 
 class PostgresSource:
@@ -87,8 +92,23 @@ class PostgresSource:
             self._idle.pop().close()
 
 
-def _connected(address: Address) -> ServerConnection:
-    return ServerConnection(address, _SESSION)
+class ReadingConnection(ServerConnection):
+    """A session whose SQL knows which processes of this machine are dead, as soon as it asks."""
+
+    _knows_the_dead = False
+
+    def execute(self, text: str, parameters: Any = (), /) -> Cursor:
+        """Carry out a query; see ``Connection``."""
+        if "is_dead(" in text and not self._knows_the_dead:
+            self._knows_the_dead = True
+            owners = super().execute(_OWNERS).fetchall()
+            dead = ["/".join(map(str, owner)) for owner in owners if is_dead(*owner)]
+            super().execute(_TELL, ("\n".join(dead),))
+        return super().execute(text, parameters)
+
+
+def _connected(address: Address) -> ReadingConnection:
+    return ReadingConnection(address, _SESSION)
 
 
 @contextmanager

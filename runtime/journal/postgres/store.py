@@ -18,6 +18,7 @@ import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from runtime.journal.backlog import in_turns
 from runtime.journal.books import Books
 from runtime.journal.calls import CALL_COLUMNS, CallRow
 from runtime.journal.faults import DatabaseFault, JournalUnusable, describe
@@ -167,7 +168,7 @@ class ServerStore:
         def state_of(entry: Entry) -> RunState:
             return states.get(entry.run_id) or RunState.first(entry.run_id, entry.at)
 
-        outcome = decide(group, state_of, books)
+        outcome = decide(in_turns(group), state_of, books)
         with connection.pipeline():
             saved = connection.executemany(_SAVE, map(values_of, outcome.changed.values()))
             if outcome.large:
