@@ -9,16 +9,19 @@ from pydantic import ValidationError
 
 from runtime.delivery import Answer, result_of, room_given_back
 from runtime.errors import InvalidOutput
+from runtime.identity import digest_of
 from runtime.recorded import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runtime.activation import Activation
     from runtime.agent import Agent
     from runtime.delivery import Sent
     from runtime.engines import Work
     from runtime.journal import EventRow
     from runtime.run import Run, Totals
+    from runtime.wishes import Sending
 
 logger = logging.getLogger("runtime.dispatch")
 
@@ -67,6 +70,21 @@ def started_note(run: Run, agent: Agent, work: Work) -> dict[str, Any]:
     """Return who begins to work, on what, and for the how-manieth time."""
     note = {"agent": agent.name, "task": work.delegation.task_id, "attempt": work.attempts}
     return note if run.code is None else note | run.code.note(agent)
+
+
+async def may_delegate(activation: Activation, slug: str, payload: Any, how: Sending) -> None:
+    """Return when a Delegation may be sent; see ``Recorded.may_begin``.
+
+    Args:
+        activation: the body that sends it.
+        slug: to whom.
+        payload: the input, JSON data.
+        how: how it is sent.
+    """
+    run, above = activation.run, activation.delegation.op
+    if run.recorded is not None and run.recorded.is_strict:
+        step = run.next_step(above, slug, digest_of([payload, how.context]))
+        await run.recorded.may_begin(step)
 
 
 async def go_on(run: Run, op: str) -> None:

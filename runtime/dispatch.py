@@ -23,7 +23,7 @@ from runtime.activation import Activation
 from runtime.agent_telemetry import AgentTelemetry
 from runtime.bodies import Bodies
 from runtime.context import Context
-from runtime.delegation_steps import go_on, recall, started_note
+from runtime.delegation_steps import go_on, may_delegate, recall, started_note
 from runtime.delivery import (
     Answer,
     Sent,
@@ -170,6 +170,8 @@ class Dispatcher:
         except (UnknownName, PolicyDenied) as fault:
             name = agent if isinstance(agent, str) else agent.name
             return self._refuse(activation, addressed(activation, name, None, given, how), fault)
+        if activation.run.recorded is not None:
+            await may_delegate(activation, slug, given, how)
         entry = self._served.get(slug) or await self._serve(slug)
         # A cycle is refused without standing in line: it would wait for itself there, too.
         room = None if cycle_of(entry, activation.path) else self._engine.room(slug)

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 from runtime.journal import KINDS
 from runtime.messages import TOKEN_COUNTS, Usage
 from runtime.run import Totals
+from runtime.strictness import Strictness
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
     from runtime.journal import EventRow, Journal
+    from runtime.strictness import Difference
 
 PAGE = 1_000
 ONCE = frozenset(("delegation_sent", "invocation_denied"))
@@ -69,6 +71,8 @@ class Recorded:
         self._used: set[str] = set()
         self._agents: defaultdict[str, set[str]] = defaultdict(set)
         self._new: dict[str, str] = {}
+        self._order: dict[str, None] = {}
+        self._strictness: Strictness | None = None
         for event in events:
             self._take(event)
 
@@ -121,8 +125,29 @@ class Recorded:
     async def turn(self, event: EventRow) -> None:
         """Return when it is the turn of an outcome to be given again: at once."""
 
+    async def may_begin(self, op: str) -> None:
+        """Return when a step may begin that is not done: at once, unless it has to be known."""
+        if self._strictness is not None and self.first_attempt(op) == op:
+            await self._strictness.may_begin(op)
+
     async def may_answer(self, op: str) -> None:
-        """Return when the body of a delegation may answer: at once."""
+        """Return when the body of a delegation may answer: at once, if all its steps were used."""
+        if self._strictness is not None:
+            await self._strictness.may_answer(op)
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the code may do nothing new before it has come to all that it had come to."""
+        return self._strictness is not None
+
+    def be_strict(self, differs: Callable[[Difference], None]) -> None:
+        """Let the code do nothing new before it has come to all that it had come to.
+
+        Args:
+            differs: called with the first difference.
+        """
+        steps = [op for op in self._order if op not in self._superseded]
+        self._strictness = Strictness(steps, differs)
 
     def agents(self, op: str) -> set[str]:
         """Return who was at work in former processes on a delegation, and on those below it."""
@@ -190,6 +215,8 @@ class Recorded:
 
     def come_to(self, parent: str, op: str) -> None:
         """Note that the code asks for a step below another one."""
+        if self._strictness is not None:
+            self._strictness.come_to(op)
         if op not in self._outcomes and op not in self._begun:
             self._new.setdefault(parent, op)
 
@@ -226,10 +253,7 @@ class Recorded:
             self._start(op, body)
         elif kind == "log":
             self._logs[op] += 1
-        if kind in BEGINNINGS and op not in self._outcomes:
-            self._begun[op] = str(body.get("skill")) if body.get("side_effects") else ""
-        if kind in ONCE:
-            self._once.add((kind, op))
+        self._begin(event)
         if "reserved_nano_usd" in body:
             self._reserved[op] += _amount(body, "reserved_nano_usd")
         rule = KINDS[kind]
@@ -237,6 +261,15 @@ class Recorded:
             self._keep(event)
         if rule.calls:
             self._settle(event)
+
+    def _begin(self, event: EventRow) -> None:
+        kind, op, body = event.kind, event.op, event.body
+        if kind in BEGINNINGS:
+            self._order[op] = None
+            if op not in self._outcomes:
+                self._begun[op] = str(body.get("skill")) if body.get("side_effects") else ""
+        if kind in ONCE:
+            self._once.add((kind, op))
 
     def _note_terms(self, event: EventRow) -> None:
         kind, body = event.kind, event.body

@@ -15,6 +15,7 @@ from runtime.code import Code, changes
 from runtime.errors import CodeChanged, LimitReached
 from runtime.governance.cost import NANO, usd
 from runtime.outcome import DEFAULT_DEADLINE_S
+from runtime.resumption import policy_of
 from runtime.start import check_routing
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from runtime.directory import Directory
     from runtime.outcome import ResumeOptions
     from runtime.recorded import Recorded
-    from runtime.run import OnCodeChange
 
 logger = logging.getLogger("runtime.run")
 
@@ -75,11 +75,6 @@ def check_again(
         extra={"run_id": run_id},
     )
     return how | {"changed": changed}
-
-
-def policy_of(recorded: Recorded, options: ResumeOptions) -> OnCodeChange:
-    """Return what is done where the code of a run is not the same any more."""
-    return options.on_code_change or recorded.beginning.get("on_code_change") or "continue"
 
 
 def _limits(run_id: str, recorded: Recorded, options: ResumeOptions) -> dict[str, Any]:

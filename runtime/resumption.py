@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.dialogues import Dialogue
-from runtime.errors import ConfigurationError, UnknownName
+from runtime.errors import CodeChanged, ConfigurationError, UnknownName
 from runtime.failed_before import in_doubt
 from runtime.journal import Record
 from runtime.journal.liveness import is_dead
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runtime.journal import Journal, RunRow
-    from runtime.run import Durability
+    from runtime.outcome import ResumeOptions
+    from runtime.run import Durability, OnCodeChange
+    from runtime.strictness import Difference
 
 
 class Resumable(NamedTuple):
@@ -122,6 +124,21 @@ def described(row: RunRow, epoch: int, recorded: Recorded) -> Resumable:
         durability=body.get("durability") or "fast",
         epoch=epoch,
         recorded=recorded,
+    )
+
+
+def policy_of(recorded: Recorded, options: ResumeOptions) -> OnCodeChange:
+    """Return what is done where the code of a run is not the same any more."""
+    return options.on_code_change or recorded.beginning.get("on_code_change") or "continue"
+
+
+def parted(run_id: str, difference: Difference) -> CodeChanged:
+    """Return the error of code that comes to other steps than it had come to."""
+    return CodeChanged(
+        f"the code of run {run_id} is not what it was, or not the same each time: below"
+        f" {difference.where} it had come to {difference.expected}, and now comes to"
+        f" {difference.found} first; nothing new was done; bring the code back, or resume with"
+        " --on-code-change continue"
     )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runtime.approval import Approve
     from runtime.code import CodeOfRun
     from runtime.dialogues import Dialogue
+    from runtime.errors import RuntimeFault
     from runtime.governance.budget import Budget
     from runtime.governance.policy import SpendingLimit
     from runtime.journal import Journal, Shortfall
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from runtime.traces import Traces
 
 logger = logging.getLogger("runtime.run")
+
+LEAVES = frozenset(("skill_started", "delegation_sent"))  # the process, or its body
 
 Durability: TypeAlias = Literal["fast", "strict"]
 OnCodeChange: TypeAlias = Literal["refuse", "continue"]
@@ -101,6 +104,8 @@ class Run:
         listener: called with every record, for the screen; None calls nobody.
         recorded: what it had done before it was interrupted; None for one that is new.
         code: the code that it may reach; None where nobody has read it.
+        scope: what it is in.
+        left: why it was left as it is, so that nothing more of it is noted; None where it was not.
     """
 
     def __init__(
@@ -144,6 +149,8 @@ class Run:
         self.recorded: Recorded | None = None
         self.code: CodeOfRun | None = None
         self.epoch = 1
+        self.scope = anyio.CancelScope()
+        self.left: RuntimeFault | None = None
 
     def __repr__(self) -> str:
         return f"<Run {self.id} {self.target} {self.totals} {self.budget!r}>"
@@ -176,6 +183,10 @@ class Run:
             ValueError: a number or a text in it cannot be stored.
             JournalFailed: the journal is closed.
         """
+        if self.left is not None:
+            if kind in LEAVES:
+                raise self.left
+            return  # it is as if its process had died
         if self.recorded is not None and self.recorded.is_noted(kind, op):
             return  # the code runs again, and this was noted the first time
         record = Record(self.id, kind, op, body, self._clock(), cost, terminal, self.epoch)
@@ -205,6 +216,8 @@ class Run:
         Raises:
             JournalFailed: the journal cannot be written.
         """
+        if self.left is not None:
+            raise self.left
         record = Record(self.id, kind, op, body, at, epoch=self.epoch)
         short = await self.journal.admit(record, claims)
         if short is None:
@@ -228,6 +241,12 @@ class Run:
         if always or self.durability == "strict":
             await self.journal.flush()
             self.journal.check_owner(self.id, self.epoch)
+
+    def leave(self, why: RuntimeFault) -> None:
+        """End it here without noting an end, so that it can be gone on with."""
+        if self.left is None:
+            self.left = why
+            self.scope.cancel()
 
     def _tell(self, record: Record) -> None:
         if self.listener is None:

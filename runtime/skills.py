@@ -99,6 +99,8 @@ class Skills:
         op, done = step_of_skill(run, delegation.op, found, given)
         if done is not None:
             return await recalled_skill(run, found, done)
+        if run.recorded is not None:
+            await run.recorded.may_begin(op)
         await self._check_permission(activation, found, given, own)
         await run.begin("skill_started", op, begun_note(run, found, given))
         await run.written(always=found.has_effects)

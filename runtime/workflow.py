@@ -22,7 +22,7 @@ from runtime.identity import new_run_id
 from runtime.messages import Delegation
 from runtime.outcome import DEFAULT_DEADLINE_S, ResumeOptions, RunOptions, RunOutcome
 from runtime.registration import begin_span, budget_of, ended_by, limited, register, sign_off
-from runtime.resumption import take_over
+from runtime.resumption import parted, policy_of, take_over
 from runtime.run import Run
 from runtime.signature import to_json
 
@@ -134,6 +134,8 @@ class Workflows:
                 self._journal, run_id, self._clock(), check=check, retry_in_doubt=doubts
             )
             run, started = self._again(found, options), anyio.current_time()
+            if policy_of(found.recorded, options) == "refuse":
+                found.recorded.be_strict(lambda difference: run.leave(parted(run.id, difference)))
             root = self._root(run, found.agent, found.payload, found.time_left)
             outcome = await self._carry_out(run, root, started, _nothing)
             _tell_orphans(run, found.recorded)
@@ -227,9 +229,10 @@ class Workflows:
     async def _carry_out(
         self, run: Run, root: Delegation, started: float, begin: Callable[[], None]
     ) -> RunOutcome:
+        result: Result[Any] | None = None
         try:
             begin()
-            with scoped(Scope({"run_id": run.id}, run.span)):
+            with scoped(Scope({"run_id": run.id}, run.span)), run.scope:
                 result = await self._dispatcher.run_root(run, root)
         except BaseException as error:
             _count_the_rest(run)
@@ -238,6 +241,12 @@ class Workflows:
             except RuntimeFault:  # the journal's: what ended the run is what its caller must hear
                 logger.exception("the end of a run is not in the journal", extra={"run_id": run.id})
             raise
+        if run.left is not None:
+            if run.span is not None:
+                run.span.end(error_type=run.left.reason, message=str(run.left))
+            raise run.left
+        if result is None:
+            raise Cancelled(f"run {run.id} was ended")
         return self._conclude(run, started, result)
 
     def _conclude(self, run: Run, started: float, result: Result[Any]) -> RunOutcome:

@@ -29,10 +29,10 @@ which nobody was at work. A run whose time or budget is used up is left as it is
 or --budget-usd gives it more.
 
 Where the code of an agent or skill has changed since that the run may reach, --on-code-change
-decides, or else what the run was started with: "refuse" leaves it as it is; "continue", the
-default, names what has changed in a warning and goes on: steps of the same content are answered
-from the journal, others are new, and recorded steps that are not used any more are told at the
-end.
+decides, or else what the run was started with. "refuse" leaves the run as it is, also where its
+code comes to another step than the recorded one, before that is done. "continue", the default,
+names what has changed in a warning and goes on: steps of the same content are answered from the
+journal, others are new, and recorded steps that are not used any more are told at the end.
 
 \b
 Examples:

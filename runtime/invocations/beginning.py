@@ -60,6 +60,8 @@ async def _begin(
     said = fingerprint(request)
     digest = request_digest(request, said)
     op = step_of(asker, digest)
+    if run.recorded is not None:
+        await run.recorded.may_begin(op)
     body: dict[str, object] = asked_note(asker, target, case) | {
         "expires_at": _wall_time(asker, request.deadline),
         "request_sha256": digest,
