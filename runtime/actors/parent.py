@@ -21,7 +21,7 @@ from runtime.actors.report import Context, SupervisorReport
 from runtime.actors.supervisor_ref import SupervisorRef
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from runtime.actors.spec import ChildSpec
 
@@ -40,6 +40,7 @@ class Parent(Actor, ABC):
         self.template = template
         self.max_children = max_children
         self.children: dict[Any, Child] = {}
+        self._starts_at_once = template is None or not _is_lazy(template.start)
         self._stopping = False
         self._numbers = itertools.count(1)
 
@@ -70,6 +71,8 @@ class Parent(Actor, ABC):
     def spawn(self, args: tuple[Any, ...]) -> ActorRef:
         """Start a template's child without waiting for its ``on_start``.
 
+        One that has none is made when its first message comes: until then it is its address.
+
         Raises:
             ActorGone: the supervisor is stopping.
             TooManyChildren: it has ``max_children``.
@@ -81,7 +84,8 @@ class Parent(Actor, ABC):
             self.forget(child)
             raise
         self._running(child)
-        ref.start()
+        if self._starts_at_once:
+            ref.start()
         return ref
 
     def new_child(self, args: tuple[Any, ...]) -> Child:
@@ -139,10 +143,11 @@ class Parent(Actor, ABC):
             return child.ref
         spec = child.spec
         kind = SupervisorRef if spec.type == "supervisor" else ActorRef
+        args = spec.args + child.args
         child.ref = kind(
             self.ref._system,  # noqa: SLF001  # a supervisor is the kernel's own
             str(child.id),
-            partial(spec.start, *spec.args, *child.args),
+            partial(spec.start, *args) if args else spec.start,
             mailbox=spec.mailbox(),
             on_exit=partial(self.exited, child),
             keep_address=spec.keep_address and spec.restart != "temporary",
@@ -260,3 +265,10 @@ class Parent(Actor, ABC):
     def _report_unexpected(self, context: Context, child: Child, exit_: Exit) -> None:
         if exit_.kind not in EXPECTED_AT_STOP:
             self.report(context, child, exit_)
+
+
+def _is_lazy(start: Callable[..., Actor]) -> bool:
+    """Whether what makes an actor is a class that has nothing to do at its start."""
+    while isinstance(start, partial):
+        start = start.func
+    return isinstance(start, type) and getattr(start, "on_start", None) is Actor.on_start
