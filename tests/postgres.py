@@ -94,6 +94,12 @@ class Server:
         """End it; ``immediate`` is a crash."""
         self._run("pg_ctl", "stop", "-w", "-s", "-m", mode)
 
+    def guard(self, role: str) -> None:
+        """Let a role in with its password alone."""
+        rules = self._data / "pg_hba.conf"
+        rules.write_text(f"host all {role} all scram-sha-256\n{rules.read_text()}")
+        self.sql("SELECT pg_reload_conf()")
+
     def url(self, database: str, *, tcp: bool = False, **options: Any) -> str:
         host = {} if tcp else {"host": self.folder}
         place = f"127.0.0.1:{self.port}" if tcp else f":{self.port}"

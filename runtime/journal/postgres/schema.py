@@ -50,15 +50,19 @@ def upgrade(connection: ServerConnection) -> None:
     """
     if version_of(connection) == VERSION:
         return
+    # Before the transaction, which then sees what another has made that held the lock.
+    connection.execute("SELECT pg_advisory_lock(?)", (_LOCK,))
     connection.execute("BEGIN")
     try:
-        connection.execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
         _take_steps(connection, version_of(connection))
         connection.execute("COMMIT")
     except BaseException:
         if not connection.is_broken:
             connection.execute("ROLLBACK")
         raise
+    finally:
+        if not connection.is_broken:
+            connection.execute("SELECT pg_advisory_unlock(?)", (_LOCK,))
 
 
 def _take_steps(connection: ServerConnection, version: int) -> None:
