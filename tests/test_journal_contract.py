@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from runtime.identity import new_run_id, trace_id_of
 from runtime.journal import (
     KINDS,
+    PARKED,
     Journal,
     JournalFailed,
     Kind,
@@ -465,5 +466,8 @@ async def _agrees(journal: Journal, run: str, records: list[Record]) -> None:
     assert row.output_tokens == len(calls)
     assert row.unpriced_calls == sum(r.body["unpriced"] for r in calls)
     assert (row.cost_nano_usd or 0) == sum(r.cost_nano_usd for r in calls)
-    ends = [KINDS[r.kind].status for r in records if KINDS[r.kind].status not in (None, "running")]
-    assert row.status == (ends[0] if ends else "running")
+    stands = [KINDS[r.kind].status for r in records]
+    ends = [each for each in stands if each not in (None, "running", *PARKED)]
+    parked = [each for each in stands if each in PARKED]
+    assert row.status == (ends[:1] or parked[-1:] or ["running"])[0]
+    assert (row.parked_at is not None) == (row.status in PARKED)

@@ -24,6 +24,7 @@ from runtime.governance.summary import (
 )
 from runtime.journal.fold import known_cost
 from runtime.journal.ledger import SUBJECTS
+from runtime.journal.records import PARKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -189,10 +190,11 @@ class Summariser:
         self._dearest = nlargest(MOST_RUNS, map(self._counted, of_it), key=_settled)
 
     def _counted(self, run: RunSum) -> RunSum:
-        self._status[run.status] += 1
-        if run.status != "running":
+        status = "running" if run.status in PARKED else run.status  # not over: it will go on
+        self._status[status] += 1
+        if status != "running":
             self._seconds += run.seconds or 0.0
-        if run.status not in ("completed", "running"):
+        if status not in ("completed", "running"):
             self._reasons[run.reason or run.status] += 1
         return run
 

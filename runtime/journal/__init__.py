@@ -16,7 +16,7 @@ In reading order:
   - ``writer``: the one thread that commits, in groups, and tries again
   - ``group``, ``books``: what a group comes to, and its calls, on a ``connection``
   - ``reading``, ``reader``, ``contents``: queries beside it; ``liveness``: whether a process is
-    still there
+    still there; ``watch``: whether others have written to the file, so that owners hear requests
 
 - ``sqlite``: ``SqliteJournal``, the default, with ``store``, ``schema``, ``backfill`` and ``lock``:
   the file that the writer's thread owns
@@ -41,11 +41,14 @@ from runtime.journal.protocol import Journal
 from runtime.journal.query import CallQuery, Filed, place_of
 from runtime.journal.records import (
     KINDS,
+    PARKED,
+    REQUESTS,
     EventRow,
     JournalStatistics,
     Kind,
     KindRule,
     Record,
+    Request,
     RunRow,
     RunStatus,
 )
@@ -53,6 +56,8 @@ from runtime.journal.sqlite import SqliteJournal
 
 __all__ = [
     "KINDS",
+    "PARKED",
+    "REQUESTS",
     "Balance",
     "CallQuery",
     "CallRow",
@@ -69,6 +74,7 @@ __all__ = [
     "KindRule",
     "MemoryJournal",
     "Record",
+    "Request",
     "RunRow",
     "RunStatus",
     "Scope",

@@ -55,7 +55,8 @@ BALANCE = {
     for subject in SUBJECTS
 }
 _RUNNING = f"""
-    SELECT {", ".join(f"call.{column}" for column in CALL_COLUMNS)}, run.pid, run.host
+    SELECT {", ".join(f"call.{column}" for column in CALL_COLUMNS)},
+           run.pid, run.host, coalesce(run.status IN ('waiting', 'paused'), FALSE)
     FROM call LEFT JOIN run ON run.run_id = call.run_id WHERE call.status = 'running'
     /*+ FOR UPDATE OF call SKIP LOCKED */
 """  # noqa: S608  # our own columns
@@ -119,11 +120,14 @@ class Books:
                 self._open.pop(key, None)
 
     def reap(self, now: float) -> None:
-        """Settle the calls of processes that are dead, and those that nobody waits for any more."""
-        for *columns, pid, host in self._connection.execute(_RUNNING).fetchall():
+        """Settle the calls of processes that are dead, and those that nobody waits for any more.
+
+        Nobody waits for a call of a run that is paused, either: it will be made again.
+        """
+        for *columns, pid, host, is_left in self._connection.execute(_RUNNING).fetchall():
             row = CallRow(*columns)
             key = (row.run_id, row.op)
-            if key not in self._changed and (row.is_overdue(now) or is_dead(pid, host)):
+            if key not in self._changed and (is_left or row.is_overdue(now) or is_dead(pid, host)):
                 with self._settled(row):
                     row.lose(now)
                 self._open.pop(key, None)

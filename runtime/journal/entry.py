@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from runtime.journal.ledger import Claim, Shortfall
     from runtime.journal.records import Record
 
-Verdict: TypeAlias = "Literal['admitted', 'taken', 'not_taken', 'fenced'] | Shortfall | None"
+Verdict: TypeAlias = (
+    "Literal['admitted', 'taken', 'not_taken', 'noted', 'not_noted', 'fenced'] | Shortfall | None"
+)
 
 
 @dataclass(slots=True)
@@ -36,10 +38,14 @@ class Entry:
         facts: what it changes in the row of its run.
         call: what it says of a model call.
         claims: the limits that must hold for it to be stored.
-        verdict: what became of its claims, or of its wish to take its run over, or that somebody
-            else owns the run; None until that is known, or where nothing was in question.
+        verdict: what became of its claims, of its wish to take its run over, of a request or of a
+            wish to park, or that somebody else owns the run; None until that is known, or where
+            nothing was in question.
         if_begun: whether it is only stored if the call that it ends has begun.
         takes_over: whether it makes its writer the owner of its run.
+        by_anyone: whether its writer need not own the run.
+        seen: it is only stored if nobody has asked anything of the run after that record; None
+            where that does not matter.
 
     The others are those of ``Record``.
     """
@@ -59,15 +65,26 @@ class Entry:
     if_begun: bool = False
     epoch: int = 1
     takes_over: bool = False
+    by_anyone: bool = False
+    seen: int | None = None
 
 
-def encode(record: Record, claims: tuple[Claim, ...] = (), *, takes_over: bool = False) -> Entry:
+def encode(
+    record: Record,
+    claims: tuple[Claim, ...] = (),
+    *,
+    takes_over: bool = False,
+    by_anyone: bool = False,
+    seen: int | None = None,
+) -> Entry:
     """Return a record ready to be stored.
 
     Args:
         record: the record.
         claims: the limits that must hold for it to be stored.
         takes_over: whether it shall make its writer the owner of its run.
+        by_anyone: whether its writer need not own the run; only some kinds may be written so.
+        seen: the last request to the run that its writer knows of, if none may have come since.
 
     Raises:
         TypeError: the body is not JSON, or a field of it that is summed up has a wrong type.
@@ -78,6 +95,8 @@ def encode(record: Record, claims: tuple[Claim, ...] = (), *, takes_over: bool =
         raise ValueError(f"unknown kind of record {record.kind!r}, known are {', '.join(KINDS)}")
     if takes_over != (record.kind == "run_resumed"):
         raise ValueError(f"{record.kind} is no record for that; a run is taken over by take_over")
+    if by_anyone and not rule.by_anyone:
+        raise ValueError(f"{record.kind} is no request; only the owner of a run may write it")
     try:
         facts, call = _checked(record), call_facts(record)
     except ValueError as error:
@@ -100,6 +119,8 @@ def encode(record: Record, claims: tuple[Claim, ...] = (), *, takes_over: bool =
         claims=claims,
         epoch=record.epoch,
         takes_over=takes_over,
+        by_anyone=by_anyone,
+        seen=seen,
     )
 
 

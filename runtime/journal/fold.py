@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.identity import trace_id_of
 from runtime.journal.body import count_in, field_in
-from runtime.journal.records import KINDS, RunRow
+from runtime.journal.records import KINDS, PARKED, RunRow
 
 if TYPE_CHECKING:
     from runtime.journal.records import RunStatus
@@ -42,6 +42,18 @@ class TakenOver:
 
 
 @dataclass(frozen=True, slots=True)
+class Parked:
+    """What ``run_waiting`` and ``run_paused`` say: nobody is at work on the run any more."""
+
+    status: RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody asks, who need not own the run, changes in it: where it is to be found."""
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """What the last record of a run says about it."""
 
@@ -61,7 +73,7 @@ class Call:
     cost_nano_usd: int
 
 
-Facts = Start | TakenOver | End | Call | None
+Facts = Start | TakenOver | Parked | Asked | End | Call | None
 
 
 def facts_of(kind: str, body: Mapping[str, Any], cost_nano_usd: int) -> Facts:
@@ -88,9 +100,11 @@ def facts_of(kind: str, body: Mapping[str, Any], cost_nano_usd: int) -> Facts:
         target, trace_id = field_in(body, "target", str), field_in(body, "trace_id", str)
         pid, host = field_in(body, "pid", int), field_in(body, "host", str)
         return Start(target or "", trace_id, pid, host, _code_in(body))
+    if rule.status in PARKED:
+        return Parked(rule.status)
     if rule.status is not None:
         return End(rule.status, field_in(body, "error", str), field_in(body, "reason", str))
-    return None
+    return Asked() if rule.by_anyone else None
 
 
 def _code_in(body: Mapping[str, Any]) -> str | None:
@@ -119,6 +133,7 @@ class RunState:
         started_seq: the number of its ``run_started``, whose body has the input.
         ended_seq: the number of its last record, whose body has the output.
         epoch: the how-manieth owner it has.
+        asked_seq: the number of the last record of somebody who need not own it.
 
     The others are those of ``RunRow``.
     """
@@ -144,6 +159,9 @@ class RunState:
     ended_seq: int | None = None
     epoch: int = 1
     code: str | None = None
+    parked_at: float | None = None
+    parked_seq: int | None = None
+    asked_seq: int | None = None
 
     @classmethod
     def first(cls, run_id: str, at: float) -> RunState:
@@ -164,9 +182,16 @@ class RunState:
                 self.trace_id = facts.trace_id or self.trace_id
             case TakenOver():
                 self.pid, self.host, self.epoch = facts.pid, facts.host, facts.epoch
-                self.code = facts.code
+                self.code = facts.code or self.code  # one that only ends it has none
+                if self.parked_at is not None:
+                    self.status, self.parked_at, self.parked_seq = "running", None, None
+            case Asked():
+                self.asked_seq = seq
+            case Parked() if self.ended_seq is None:
+                self.status, self.parked_at, self.parked_seq = facts.status, at, seq
             case End() if self.ended_seq is None:
                 self.ended_seq, self.ended_at = seq, at
+                self.parked_at = self.parked_seq = None
                 self.status, self.error, self.reason = facts.status, facts.error, facts.reason
         return seq
 
@@ -175,12 +200,35 @@ class RunState:
         return epoch != self.epoch
 
     def may_be_taken(self, epoch: int) -> bool:
-        """Whether a new owner may take it over: it runs, and nobody did so meanwhile.
+        """Whether a new owner may take it over: it is not over, and nobody did so meanwhile.
 
         Args:
             epoch: the number that the new owner would have.
         """
-        return self.status == "running" and self.started_seq is not None and epoch == self.epoch + 1
+        is_begun = self.started_seq is not None and not self.is_over
+        return is_begun and epoch == self.epoch + 1
+
+    def may_park(self, seen: int) -> bool:
+        """Whether its owner may leave it: nobody has asked anything that the owner has not heard.
+
+        Args:
+            seen: the number of the last request that the owner has heard.
+        """
+        return not self.is_over and (self.asked_seq or 0) <= seen
+
+    def may_be_asked(self) -> bool:
+        """Whether somebody may ask anything of it: it has begun, and is not over."""
+        return self.started_seq is not None and not self.is_over
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether nobody is at work on it, on purpose: anyone may go on with it."""
+        return self.parked_at is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has come to its end, so that nobody can ask anything of it any more."""
+        return self.ended_seq is not None
 
     def _add(self, call: Call) -> None:
         self.calls += 1
@@ -215,6 +263,8 @@ class RunState:
             epoch=self.epoch,
             code=self.code,
             resumable=bool(started.get("agent")),
+            parked_at=self.parked_at,
+            parked_seq=self.parked_seq,
         )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runtime.journal.entry import Entry, Verdict
     from runtime.journal.fold import RunState
 
+_LEFT_OUT = frozenset(("fenced", "not_taken", "not_noted"))
 _LARGEST_INLINE = 64 * 1024  # bytes; longer bodies are kept once, by their hash
 
 Verdicts: TypeAlias = "list[tuple[Entry, Verdict]]"
@@ -72,7 +73,7 @@ def decide(
         standing = _standing(entry, state)
         if standing is not None:
             outcome.verdicts.append((entry, standing))
-        if standing in {"fenced", "not_taken"}:
+        if standing in _LEFT_OUT:
             continue
         if entry.claims:
             short = books.shortfall(entry)
@@ -95,11 +96,17 @@ def settle(verdicts: Verdicts) -> list[Entry]:
 
 
 def _standing(entry: Entry, state: RunState) -> Verdict:
-    """Return whether a record's writer owns its run, where that is in question."""
-    if not entry.takes_over:
-        return "fenced" if state.is_fenced(entry.epoch) else None
-    is_free = state.may_be_taken(entry.epoch) and is_dead(state.pid, state.host)
-    return "taken" if is_free else "not_taken"
+    """Return whether a record's writer owns its run, or need not, where that is in question."""
+    if entry.takes_over:
+        has_left = state.is_parked or is_dead(state.pid, state.host)
+        return "taken" if has_left and state.may_be_taken(entry.epoch) else "not_taken"
+    if entry.by_anyone:
+        return "noted" if state.may_be_asked() else "not_noted"
+    if state.is_fenced(entry.epoch):
+        return "fenced"
+    if entry.seen is None:
+        return None
+    return "noted" if state.may_park(entry.seen) else "not_noted"
 
 
 def _row(entry: Entry, seq: int, large: dict[bytes, str]) -> JournalRow:

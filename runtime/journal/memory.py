@@ -13,15 +13,19 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from runtime.journal.entry import encode
 from runtime.journal.faults import JournalFailed, fenced, report_refusal
 from runtime.journal.fold import RunState
 from runtime.journal.liveness import is_dead
 from runtime.journal.memory_calls import MemoryCalls
 from runtime.journal.protocol import check_limit
-from runtime.journal.records import EventRow, JournalStatistics
+from runtime.journal.records import REQUESTS, EventRow, JournalStatistics, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from runtime.journal.entry import Entry
     from runtime.journal.ledger import Balance, Claim, Scope, Shortfall
     from runtime.journal.query import CallQuery, Filed
@@ -69,6 +73,8 @@ class MemoryJournal:
         self._lock = threading.Lock()
         self._committed = self._refused = self._bytes = 0
         self._closed = False
+        self._is_asked = False
+        self._bell: anyio.Event | None = None
 
     def __repr__(self) -> str:
         return f"<MemoryJournal [{self.statistics()}]>"
@@ -90,10 +96,59 @@ class MemoryJournal:
             state = None if run is None else run.state
             if state is None or not state.may_be_taken(entry.epoch):
                 return False
-            if not is_dead(state.pid, state.host):
+            if not (state.is_parked or is_dead(state.pid, state.host)):
                 return False
             self._take(entry)
             return True
+
+    async def request(self, record: Record) -> bool:
+        """Note what somebody asks of a run; see ``Journal``."""
+        self._check_open()
+        entry = encode(record, by_anyone=True)
+        with self._lock:
+            run = self._runs.get(entry.run_id)
+            if run is None or not run.state.may_be_asked() or not run.accepts(entry):
+                return False
+            self._take(entry)
+        self._is_asked = True
+        if self._bell is not None:
+            self._bell.set()
+        return True
+
+    async def park(self, record: Record, seen: int) -> bool:
+        """Leave a run to whoever goes on with it; see ``Journal``."""
+        self._check_open()
+        entry = encode(record, seen=seen)
+        with self._lock:
+            self.check_owner(entry.run_id, entry.epoch)
+            run = self._runs[entry.run_id]
+            if not run.state.may_park(seen):
+                return False
+            self._take(entry)
+        return True
+
+    async def changed(self) -> bool:
+        """Wait until somebody asks something; see ``Journal``."""
+        while not self._is_asked:
+            self._check_open()
+            self._bell = anyio.Event()
+            await self._bell.wait()
+        self._is_asked = False
+        return True
+
+    async def requests(self, run_ids: Collection[str] | None = None) -> list[Request]:
+        """Return what people are asked and ask; see ``Journal``."""
+        self._check_open()
+        with self._lock:
+            wanted = sorted(self._runs if run_ids is None else self._runs.keys() & set(run_ids))
+            found = (self._runs[run_id] for run_id in wanted)
+            return [
+                Request(run.state.run_id, run.event(seq))
+                for run in found
+                if not run.state.is_over
+                for seq, entry in enumerate(run.entries, 1)
+                if entry.kind in REQUESTS
+            ]
 
     def check_owner(self, run_id: str, epoch: int) -> None:
         """Refuse a former owner; see ``Journal``."""
@@ -140,6 +195,8 @@ class MemoryJournal:
     async def close(self) -> None:
         """End it; see ``Journal``."""
         self._closed = True
+        if self._bell is not None:
+            self._bell.set()
 
     def statistics(self) -> JournalStatistics:
         """Return what was done so far; each record is a batch of its own."""

@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from runtime.journal.ledger import Balance, Claim, Scope, Shortfall
     from runtime.journal.query import CallQuery, Filed
-    from runtime.journal.records import EventRow, JournalStatistics, Record, RunRow, RunStatus
+    from runtime.journal.records import (
+        EventRow,
+        JournalStatistics,
+        Record,
+        Request,
+        RunRow,
+        RunStatus,
+    )
 
 
 class Journal(Protocol):
@@ -52,16 +61,82 @@ class Journal(Protocol):
     async def take_over(self, record: Record) -> bool:
         """Become the owner of a run that goes on: whoever owned it can write nothing any more.
 
+        One that is parked anyone may take over.
+
         Args:
             record: a ``run_resumed`` with the next ``epoch``, ``pid`` and ``host``.
 
         Returns:
-            Whether it is ours: it runs, its process is dead, and nobody was faster.
+            Whether it is ours: it is not over, it is parked or its process is dead, and nobody was
+            faster.
 
         Raises:
             TypeError: as ``append``.
             ValueError: as ``append``.
             JournalFailed: the journal is closed, dead, or could not write for too long.
+        """
+
+    async def request(self, record: Record) -> bool:
+        """Note what somebody asks of a run, or decides, who need not own it.
+
+        This is the one way past the owner's fence, and only for records that change nothing by
+        themselves: it is the owner who acts on them, or whoever owns the run next.
+
+        Args:
+            record: of a kind that ``KINDS`` says may be written by anyone.
+
+        Returns:
+            Whether it is noted: the run has begun, it is not over, and the step has no outcome yet.
+
+        Raises:
+            TypeError: as ``append``.
+            ValueError: as ``append``, or the kind is no such one.
+            JournalFailed: the journal is closed, dead, or could not write for too long.
+        """
+
+    async def park(self, record: Record, seen: int) -> bool:
+        """Leave a run to whoever goes on with it: nobody is at work on it from now on.
+
+        That and the requests of others are decided in the order of the records, so none is lost:
+        either the owner hears of it, or whoever asked finds the run parked.
+
+        Args:
+            record: a ``run_waiting`` or ``run_paused`` of the run's owner.
+            seen: the ``seq`` of the last request to it that its owner knows of.
+
+        Returns:
+            Whether it is parked; False when somebody has asked something since, or it is over.
+
+        Raises:
+            TypeError: as ``append``.
+            ValueError: as ``append``.
+            Fenced: another process has taken the run over.
+            JournalFailed: the journal is closed, dead, or could not write for too long.
+        """
+
+    async def changed(self) -> bool:
+        """Wait until requests may have come, at most about a second where nobody tells.
+
+        One task of a process waits so for all of its runs, and only while there are any.
+
+        Returns:
+            Whether it is worth to look at ``requests``.
+
+        Raises:
+            JournalFailed: it cannot be read.
+        """
+
+    async def requests(self, run_ids: Collection[str] | None = None) -> list[Request]:
+        """Return what people are asked, and what they have asked and decided.
+
+        Args:
+            run_ids: of which runs; None for all. Of runs that are over nothing is returned.
+
+        Returns:
+            The records by run, and by their order in it.
+
+        Raises:
+            JournalFailed: they cannot be read.
         """
 
     async def room(self) -> None:

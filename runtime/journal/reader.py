@@ -14,9 +14,12 @@ from runtime.journal.liveness import is_dead
 from runtime.journal.protocol import check_limit
 from runtime.journal.query import Filed
 from runtime.journal.reading import source_of
-from runtime.journal.records import EventRow
+from runtime.journal.records import EventRow, Request
+from runtime.journal.schema import IS_REQUEST
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from runtime.journal.ledger import Scope
     from runtime.journal.location import Location
     from runtime.journal.query import CallQuery
@@ -64,6 +67,14 @@ _OUTCOMES = """
     WHERE run_id = ? AND op > ? || '/' AND op < ? || '0' AND terminal = 1
 """  # 0 comes after the slash; the index of outcomes has them
 
+_REQUESTS = f"""
+    SELECT journal.run_id, seq, at, kind, op, coalesce(body, data), journal.cost_nano_usd
+    FROM journal JOIN run ON run.run_id = journal.run_id LEFT JOIN blob USING (sha256)
+    WHERE {IS_REQUEST} AND run.status IN ('running', 'waiting', 'paused')
+"""  # noqa: S608  # our own kinds
+_IN_ORDER = "ORDER BY journal.run_id, seq"
+_AT_ONCE = 500  # runs of one query
+
 
 class Reader:
     """Reads a journal beside its writer.
@@ -103,6 +114,18 @@ class Reader:
     async def outcomes(self, run_id: str, op: str) -> list[EventRow]:
         """Return the outcomes of the steps below one; see ``Journal``."""
         return await self._rows(_OUTCOMES, (run_id, op, op), _event_row)
+
+    async def requests(self, run_ids: Collection[str] | None) -> list[Request]:
+        """Return what people are asked and ask; see ``Journal``."""
+        if run_ids is None:
+            return await self._rows(f"{_REQUESTS} {_IN_ORDER}", (), _request)
+        found: list[Request] = []
+        ids = sorted(run_ids)
+        for first in range(0, len(ids), _AT_ONCE):
+            some = tuple(ids[first : first + _AT_ONCE])
+            of_some = f"AND journal.run_id IN ({', '.join('?' * len(some))})"
+            found += await self._rows(f"{_REQUESTS} {of_some} {_IN_ORDER}", some, _request)
+        return found
 
     async def calls(self, query: CallQuery) -> list[Filed]:
         """Return calls of the audit trail; see ``Journal``."""
@@ -153,3 +176,8 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
 def _event_row(row: tuple[Any, ...]) -> EventRow:
     seq, at, kind, op, body, cost = row
     return EventRow(seq, at, kind, op, json.loads(body), cost)
+
+
+def _request(row: tuple[Any, ...]) -> Request:
+    run_id, *columns = row
+    return Request(run_id, _event_row(tuple(columns)))

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 Kind = Literal[
     "run_started",
     "run_resumed",
+    "run_waiting",
+    "run_paused",
     "delegation_sent",
     "delegation_started",
     "delegation_completed",
@@ -25,12 +27,17 @@ Kind = Literal[
     "skill_started",
     "skill_completed",
     "skill_failed",
+    "approval_requested",
+    "approval_decided",
+    "cancel_requested",
+    "pause_requested",
     "log",
     "run_completed",
     "run_failed",
     "run_cancelled",
 ]
-RunStatus = Literal["running", "completed", "failed", "cancelled"]
+RunStatus = Literal["running", "waiting", "paused", "completed", "failed", "cancelled"]
+PARKED: frozenset[str] = frozenset(("waiting", "paused"))  # nobody is at work on it, on purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +49,22 @@ class KindRule:
         status: the status that it gives to its run; None leaves the status alone.
         calls: how many model calls it counts as.
         errors: how many failed model calls it counts as.
+        by_anyone: whether somebody may write it who does not own the run: see ``Journal.request``.
     """
 
     terminal: bool = False
     status: RunStatus | None = None
     calls: int = 0
     errors: int = 0
+    by_anyone: bool = False
 
 
 KINDS: Mapping[str, KindRule] = MappingProxyType(
     {
         "run_started": KindRule(status="running"),
         "run_resumed": KindRule(),
+        "run_waiting": KindRule(status="waiting"),
+        "run_paused": KindRule(status="paused"),
         "delegation_sent": KindRule(),
         "delegation_started": KindRule(),
         "delegation_completed": KindRule(terminal=True),
@@ -67,12 +78,19 @@ KINDS: Mapping[str, KindRule] = MappingProxyType(
         "skill_started": KindRule(),
         "skill_completed": KindRule(terminal=True),
         "skill_failed": KindRule(terminal=True),
+        "approval_requested": KindRule(),
+        "approval_decided": KindRule(terminal=True, by_anyone=True),
+        "cancel_requested": KindRule(by_anyone=True),
+        "pause_requested": KindRule(by_anyone=True),
         "log": KindRule(),
         "run_completed": KindRule(terminal=True, status="completed"),
         "run_failed": KindRule(terminal=True, status="failed"),
         "run_cancelled": KindRule(terminal=True, status="cancelled"),
     }
 )
+
+# What people are asked, and what they ask: read by `Journal.requests`. Sorted, for the index.
+REQUESTS = tuple(sorted(("approval_requested", *(k for k, v in KINDS.items() if v.by_anyone))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +99,10 @@ class Record:
 
     Bodies that the row of the run is made from: ``run_started`` has ``target``, ``input``,
     ``trace_id``, ``pid``, ``host``; ``run_completed`` has ``output``; ``run_failed`` and
-    ``run_cancelled`` have ``error`` and ``reason``; ``invocation_completed`` and
+    ``run_cancelled`` have ``error`` and ``reason``; ``approval_requested`` has ``ticket``,
+    ``agent``, ``question``, ``data``; ``approval_decided`` has ``approved``, ``by``, ``comment``;
+    ``cancel_requested`` and ``pause_requested`` have ``by`` and ``why``;
+    ``invocation_completed`` and
     ``invocation_failed`` have ``usage`` (``input_tokens``, ``output_tokens``) and, when nobody
     knows the price, ``unpriced: true``. What the audit trail takes from the records of a call is in
     ``calls``. Every other key is kept as it is.
@@ -95,7 +116,8 @@ class Record:
         cost_nano_usd: what it cost; counted into the run for outcomes of invocations.
         terminal: whether it is the outcome of ``op``. None means as ``KINDS`` says; False is for
             a failure that the same operation will try again.
-        epoch: the how-manieth owner of the run wrote it; only the last one may.
+        epoch: the how-manieth owner of the run wrote it; only the last one may. 0 is no owner: of
+            what anyone may write.
     """
 
     run_id: str
@@ -130,6 +152,20 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """A record of a run that tells what people are asked, or ask: by its kind.
+
+    Attributes:
+        run_id: the run.
+        event: an ``approval_requested``, ``approval_decided``, ``cancel_requested`` or
+            ``pause_requested``.
+    """
+
+    run_id: str
+    event: EventRow
+
+
+@dataclass(frozen=True, slots=True)
 class RunRow:
     """A run, summed up. Each fact is from the first record that brought it.
 
@@ -156,6 +192,8 @@ class RunRow:
         epoch: the how-manieth owner it has: 1 until it is resumed.
         code: the digest of the code that its last owner runs it by; None where nobody has read it.
         resumable: whether its first record says all that is needed to go on with it.
+        parked_at: since when nobody is at work on it, as it waits or is paused; None otherwise.
+        parked_seq: the place of the record that says so.
     """
 
     run_id: str
@@ -179,6 +217,13 @@ class RunRow:
     epoch: int = 1
     code: str | None = None
     resumable: bool = False
+    parked_at: float | None = None
+    parked_seq: int | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has come to its end."""
+        return self.status != "running" and self.status not in PARKED
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from runtime.journal.backfill import file_earlier_calls
 from runtime.journal.faults import JournalUnusable
+from runtime.journal.records import REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 Synchronous = Literal["full", "normal"]
 
 BUSY_TIMEOUT_MS = 1000  # our own writers queue at a lock; this is for readers and foreign tools
+
+# Word for word in every query, or the index of these records cannot be used.
+IS_REQUEST = f"kind IN ({', '.join(map(repr, REQUESTS))})"
 
 # For owners on other machines, a later version: owner, lease_until, attempt. They are here so
 # that the files of that version and of this are the same.
@@ -139,6 +143,12 @@ STEPS: tuple[tuple[str | Callable[[Connection], None], ...], ...] = (
     ),
     # Whether any record still has a large body is asked for each run that leaves the journal.
     ("CREATE INDEX journal_sha256 ON journal (sha256) WHERE sha256 IS NOT NULL",),
+    (
+        "ALTER TABLE run ADD COLUMN parked_at REAL",
+        "ALTER TABLE run ADD COLUMN parked_seq INTEGER",
+        "ALTER TABLE run ADD COLUMN asked_seq INTEGER",
+        f"CREATE INDEX journal_requests ON journal (kind, run_id, seq) WHERE {IS_REQUEST}",
+    ),
 )
 VERSION = len(STEPS)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, get_args
 
+import anyio.to_thread
+
+from runtime.journal.faults import JournalFailed, describe
 from runtime.journal.schema import Synchronous
 from runtime.journal.store import FileStore
 from runtime.journal.stored import StoredJournal
+from runtime.journal.watch import Watch
 
 if TYPE_CHECKING:
     import os
@@ -18,6 +23,8 @@ _CHECKPOINT_BYTES = 64 * 1024 * 1024
 
 class SqliteJournal(StoredJournal):
     """A ``Journal`` in a SQLite file that several processes may share."""
+
+    _watch: Watch
 
     @classmethod
     async def open(
@@ -53,7 +60,21 @@ class SqliteJournal(StoredJournal):
             high_water=high_water,
             give_up_s=give_up_s,
         )
+        journal._watch = Watch(file)
         return await journal._started()
+
+    async def changed(self) -> bool:
+        """Wait for the next look at the file, and return whether others have written to it."""
+        await super().changed()
+        try:
+            return await anyio.to_thread.run_sync(self._watch.changed)
+        except sqlite3.Error as error:
+            raise JournalFailed(describe(self._location, error)) from error
+
+    async def close(self) -> None:
+        """Let go of the file; see ``Journal``."""
+        self._watch.close()
+        await super().close()
 
 
 def _file(path: str | os.PathLike[str]) -> Path:

@@ -136,7 +136,7 @@ class FileStore:
         return refused, verdicts
 
     def _state(self, entry: Entry) -> RunState:
-        if entry.takes_over:
+        if entry.takes_over or entry.by_anyone:
             self._states.pop(entry.run_id, None)  # other processes may have written the run since
         state = self._states.get(entry.run_id)
         if state is None:

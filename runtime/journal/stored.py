@@ -21,15 +21,17 @@ from runtime.journal.records import JournalStatistics
 from runtime.journal.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
+    from runtime.journal.entry import Entry
     from runtime.journal.ledger import Balance, Claim, Scope
     from runtime.journal.location import Location
     from runtime.journal.query import CallQuery, Filed
-    from runtime.journal.records import EventRow, Record, RunRow, RunStatus
+    from runtime.journal.records import EventRow, Record, Request, RunRow, RunStatus
     from runtime.journal.writer import Store
 
 _MOST_IDLE = 4  # connections of readers that are kept
+_LOOK_S = 0.5  # between two looks at whether others have asked anything
 _END_S = 5.0  # what the thread may still take when nothing is left to write
 
 
@@ -121,6 +123,29 @@ class StoredJournal:
         self._backlog.put(entry)
         await self._until(lambda: entry.verdict is not None)
         return entry.verdict == "taken"
+
+    async def request(self, record: Record) -> bool:
+        """Note what somebody asks of a run; see ``Journal``."""
+        return await self._noted(encode(record, by_anyone=True))
+
+    async def park(self, record: Record, seen: int) -> bool:
+        """Leave a run to whoever goes on with it; see ``Journal``."""
+        self.check_owner(record.run_id, record.epoch)
+        return await self._noted(encode(record, seen=seen))
+
+    async def _noted(self, entry: Entry) -> bool:
+        self._check_open()
+        self._backlog.put(entry)
+        await self._until(lambda: entry.verdict is not None)
+        if entry.verdict == "fenced":
+            raise fenced(entry.run_id)
+        return entry.verdict == "noted"
+
+    async def changed(self) -> bool:
+        """Wait until it is time to look again; see ``Journal``."""
+        await anyio.sleep(_LOOK_S)
+        self._check_open()
+        return True
 
     async def admit(self, record: Record, claims: tuple[Claim, ...]) -> Shortfall | None:
         """Take the beginning of a call if its worst case fits; see ``Journal``.
@@ -236,6 +261,11 @@ class StoredJournal:
         """Return the outcomes of the steps below one; see ``Journal``."""
         self._check_open()
         return await self._reader.outcomes(run_id, op)
+
+    async def requests(self, run_ids: Collection[str] | None = None) -> list[Request]:
+        """Return what people are asked and ask; see ``Journal``."""
+        self._check_open()
+        return await self._reader.requests(run_ids)
 
     async def calls(self, query: CallQuery) -> list[Filed]:
         """Return calls of the audit trail; see ``Journal``."""

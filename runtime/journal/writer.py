@@ -166,7 +166,7 @@ class Writer:
         failures = 0
         while True:
             try:
-                refused = store.commit(group)
+                refused = [entry for entry in store.commit(group) if not _is_late(entry)]
             except STORE_FAULTS as error:
                 failures += 1
                 self._report(error, failures)
@@ -201,3 +201,10 @@ class Writer:
             store.tidy()
         except STORE_FAULTS as error:  # nothing is lost: the log only stays long
             _log.warning("the journal's log stays long", extra={"error": str(error)})
+
+
+def _is_late(entry: Entry) -> bool:
+    """Whether a record is a request of whoever came second, which is no fault; tell them so."""
+    if entry.by_anyone and entry.verdict is None:
+        entry.verdict = "not_noted"
+    return entry.verdict == "not_noted"
