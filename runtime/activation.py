@@ -120,14 +120,30 @@ class Activation:
             self._dialogue = dialogue_of(given.context, given.input, self.run.dialogue)
         return self._dialogue
 
-    def waiting(self) -> Waiting:
-        """Return ``async with`` around a wait for own delegations: the body does not run in it."""
-        return Waiting(self)
+    def waiting(self, *, in_step: bool = False) -> Waiting:
+        """Return ``async with`` around a wait for others: the body does not run in it.
+
+        Args:
+            in_step: whether it is a skill of the body that waits, and not at work meanwhile.
+        """
+        return Waiting(self, in_step=in_step)
+
+    async def may_begin(self, *, in_step: bool = False) -> None:
+        """Wait while no new step of the run may begin.
+
+        Args:
+            in_step: see ``waiting``.
+        """
+        while (held := self.run.conduct.held) is not None:
+            async with self.waiting(in_step=in_step):
+                await held.wait()
 
     def pause(self) -> None:
         """Leave the gates."""
         self._waits += 1
         if self._waits == 1:
+            if not self.over:
+                self.run.conduct.ended()
             for place in reversed(self.places):
                 place.leave()
 
@@ -137,7 +153,7 @@ class Activation:
         A body of which another branch still waits stays outside: what that branch waits for may
         need the very place.
         """
-        self._waits -= 1
+        self._wait_ended()
         for place in self.places:
             if self._waits:
                 return
@@ -145,11 +161,16 @@ class Activation:
 
     def give_up_waiting(self) -> None:
         """The wait was cancelled, the body runs on to end or to do without: count it now."""
-        self._waits -= 1
+        self._wait_ended()
         if self._waits or self.ending:
             return
         for place in self.places:
             place.retake()
+
+    def _wait_ended(self) -> None:
+        self._waits -= 1
+        if not self._waits and not self.over:
+            self.run.conduct.began()
 
     def check(self) -> None:
         """Refuse to begin anything for a body that is being ended.
@@ -160,6 +181,16 @@ class Activation:
         if self.ending:
             who = f"{self.agent.name}/{self.delegation.task_id}"
             raise Cancelled(f"{who} is over; its context can do nothing more")
+
+    def flow_began(self, flow: Flow) -> None:
+        """Keep an answer in pieces until it is read to its end; it is at work as long."""
+        self.flows.add(flow)
+        self.run.conduct.began()
+
+    def flow_ended(self, flow: Flow) -> None:
+        """Forget it."""
+        self.flows.discard(flow)
+        self.run.conduct.ended()
 
     def call_off(self, futures: Iterable[Pending]) -> None:
         """End delegations that nobody waits for any more."""
@@ -181,6 +212,8 @@ class Activation:
 
     def finish(self) -> None:
         """The body is over: nothing that it started outlives it, and its context is of no use."""
+        if self._waits and not self.over:
+            self.run.conduct.began()  # cut off while it waited: its work is counted out as a whole
         self.over = True
         self.interrupt()
 
@@ -197,21 +230,27 @@ class Activation:
             return type(error).__name__
         deadline = self.delegation.deadline
         late = deadline is not None and anyio.current_time() >= deadline
-        return "deadline" if late else "cancelled"
+        halt = self.run.conduct.halt
+        return "deadline" if late else halt.status if halt is not None else "cancelled"
 
 
 class Waiting:
-    """A wait for own delegations."""
+    """A wait for own delegations, for people, or for the end of a pause."""
 
-    __slots__ = ("_activation",)
+    __slots__ = ("_activation", "_in_step")
 
-    def __init__(self, activation: Activation) -> None:
+    def __init__(self, activation: Activation, *, in_step: bool) -> None:
         self._activation = activation
+        self._in_step = in_step
 
     async def __aenter__(self) -> None:
         self._activation.pause()
+        if self._in_step:
+            self._activation.run.conduct.ended()
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._in_step:
+            self._activation.run.conduct.began()
         if kind is None or issubclass(kind, Exception):
             await self._activation.resume()
         else:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from runtime.agent import Agent, Skill
+    from runtime.approval import Decision
     from runtime.context import Context
     from runtime.messages import Delegation, ModelEvent, Result
     from runtime.model_stream import ModelStream
@@ -71,6 +72,10 @@ class BlockingContext:
     def use(self, skill: Skill | str, /, *args: Any, **kwargs: Any) -> Any:
         """Run a skill and return what it returns; see ``Context.use``."""
         return wait(self._context, self._context.use, skill, *args, **kwargs)
+
+    def approve(self, question: str, data: Any = None, **options: Any) -> Decision:
+        """Ask people whether something may be done; see ``Context.approve``."""
+        return wait(self._context, self._context.approve, question, data, **options)
 
     def delegate(
         self, agent: Agent | str | Delegation, payload: Any = None, /, **options: Any

@@ -8,6 +8,7 @@ async for event in ctx.stream("Tell ..."): ...             # the same in pieces
 many = await ctx.fan_out(writer, plan.parts)               # list[Result] in input order
 some = await ctx.map(writer, plan.parts, concurrency=8)    # the same, eight at a time
 fastest = await ctx.first([writer, editor], plan)          # the first success; the rest ends
+if await ctx.approve("May I publish it?", text): ...       # people; the run parks meanwhile
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ from runtime.errors import Cancelled
 from runtime.governance.cost import usd
 from runtime.messages import Message
 from runtime.signature import to_json
-from runtime.wishes import BudgetView, Question, Sending
+from runtime.wishes import ApprovalWish, BudgetView, Question, Sending
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from runtime.activation import Activation
+    from runtime.activation import Activation, Waiting
     from runtime.agent import Skill
+    from runtime.approval import Decision
     from runtime.engines import Pending
     from runtime.explicit import Hints
     from runtime.messages import Delegation, Result
@@ -244,6 +246,44 @@ class Context:
         self._activation.check()
         return await self._services.use(self, self._activation, skill, payload)
 
+    async def approve(
+        self, question: str, data: Any = None, *, expires: float | None = None
+    ) -> Decision:
+        """Ask people whether something may be done, and return what they decide.
+
+        The decision is true if that is a yes: ``if await ctx.approve("May I?", data)``. People
+        answer with ``python -m runtime approve RUN_ID TICKET``, or ``deny``, from any process.
+        Other branches of the run go on meanwhile. When nothing can go on but by a decision, the
+        run *parks*: its process is free, its deadline stands still, and whoever decides goes on
+        with it, after minutes or days. An answer is kept: the same question at the same place is
+        not asked again. Not in a skill with side effects: ask before you use it.
+
+        Args:
+            question: what people read; a line or two.
+            data: what it is about, JSON data; they see that, too.
+            expires: after how many seconds it counts as denied. Nobody wakes a parked run for
+                that: it counts as soon as the run goes on.
+
+        Raises:
+            InvalidInput: the data is no JSON.
+            ValueError: ``expires`` is not above 0.
+        """
+        if expires is not None and not expires > 0:
+            raise ValueError(f"expires is above 0 seconds, not {expires}")
+        self._activation.check()
+        wish = ApprovalWish(question, to_json(data), expires)
+        return await self._services.approve(self, self._activation, wish)
+
+    def waiting(self) -> Waiting:
+        """Return ``async with`` around a wait for others; for the runtime's own use."""
+        return self._activation.waiting(in_step=self._step is not None)
+
+    async def may_begin(self) -> None:
+        """Wait while no new step of the run may begin; for the runtime's own use."""
+        if self._activation.run.conduct.held is not None:
+            await self._activation.may_begin(in_step=self._step is not None)
+            self._activation.check()
+
     async def delegate(
         self,
         agent: Agent | str | Delegation,
@@ -323,7 +363,7 @@ class Context:
                     others = 0
                 results[number] = await self._await(future)
 
-        async with self._activation.waiting():
+        async with self.waiting():
             try:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(work, concurrency - 1)
@@ -353,7 +393,7 @@ class Context:
             raise ValueError("first needs at least one agent")
         pending = await self._send_all((racer, payload, how) for racer in racers)
         try:
-            async with self._activation.waiting():
+            async with self.waiting():
                 while True:
                     done = await any_done(pending)
                     result: Result[Any] = await self._await(done)
@@ -398,6 +438,7 @@ class Context:
 
     async def _send(self, agent: Agent | str | Delegation, payload: Any, how: Sending) -> Pending:
         self._activation.check()
+        await self.may_begin()
         own = self._activation.limits.data_class
         if own or self._hints.data_classes:
             classes = self._hints.data_classes | {name for name in (own,) if name}
@@ -424,7 +465,7 @@ class Context:
     async def _gather(self, pending: list[Pending]) -> list[Result[Any]]:
         """Wait for all of them; when that is cancelled, all end."""
         try:
-            async with self._activation.waiting():
+            async with self.waiting():
                 return [await self._await(future) for future in pending]
         except BaseException:
             self._activation.call_off(pending)

@@ -54,13 +54,15 @@ from runtime.wishes import Sending
 if TYPE_CHECKING:
     from otel import Metrics, Tracing
     from runtime.agent import Agent, Skill
+    from runtime.approval import Decision
+    from runtime.approval_steps import Approvals
     from runtime.directory import Directory, Entry
     from runtime.engines import Engine
     from runtime.model_stream import ModelStream
     from runtime.models import Models
     from runtime.run import Run
     from runtime.skills import Skills
-    from runtime.wishes import Question
+    from runtime.wishes import ApprovalWish, Question
 
 GIVEN_UP = Ending("cancelled", "its caller gave it up")
 END_S = 2.0  # what the bodies of a run that is over may still take; then they are leaked
@@ -75,6 +77,7 @@ class Dispatcher:
         tracing: where spans come from.
         models: asks models.
         skills: runs skills.
+        approvals: asks people.
         metrics: where measurements go.
     """
 
@@ -86,6 +89,7 @@ class Dispatcher:
         *,
         models: Models,
         skills: Skills,
+        approvals: Approvals,
         metrics: Metrics,
     ) -> None:
         self._directory = directory
@@ -93,6 +97,7 @@ class Dispatcher:
         self._tracing = tracing
         self._models = models
         self._skills = skills
+        self._approvals = approvals
         self._telling = AgentTelemetry(tracing, metrics)
         self._bodies = Bodies(directory)
         self._runs: dict[str, Run] = {}
@@ -145,6 +150,15 @@ class Dispatcher:
     ) -> Any:
         """Run a skill for an agent."""
         return await self._skills.use(context, activation, skill, payload)
+
+    async def approve(
+        self, context: Context, activation: Activation, question: ApprovalWish
+    ) -> Decision:
+        """Ask people for an agent."""
+        await context.may_begin()
+        asked = {"question": question.question, "data": question.data}
+        op = activation.run.operation(activation.delegation.op, "approve", asked)
+        return await self._approvals.decision(activation, op, question, context.waiting)
 
     async def send(
         self,
@@ -238,7 +252,12 @@ class Dispatcher:
         if fault is not None:
             self._conclude(sent, Answer(None, {}, Totals(), fault.reason, str(fault)))
             return sent.pending
-        work = self._engine.submit(delegation, partial(self._answered, sent))
+        # Of those in a resident's mailbox only one can work: that one counts itself.
+        is_counted = entry.agent.per == "delegation"
+        if is_counted:
+            run.conduct.began()
+        settled = partial(self._answered, sent, is_counted=is_counted)
+        work = self._engine.submit(delegation, settled)
         work.arguments = arguments
         sent.pending.given_up = partial(self._give_up, work)
         return sent.pending
@@ -248,8 +267,10 @@ class Dispatcher:
         self._engine.cancel(work, GIVEN_UP)
         work.end()
 
-    def _answered(self, sent: Sent, work: Work) -> None:
+    def _answered(self, sent: Sent, work: Work, *, is_counted: bool) -> None:
         """Turn what became of the work into a Result."""
+        if is_counted:
+            sent.run.conduct.ended()
         if (failure := work.failure) is None:
             answer = work.result
         else:
@@ -291,6 +312,9 @@ class Dispatcher:
         note = started_note(run, entry.agent, work)
         work.body = activation
         run.body_began()
+        is_resident = entry.agent.per != "delegation"
+        if is_resident:
+            run.conduct.began()
         began = self._telling.began(work)
         try:
             run.record("delegation_started", delegation.op, note)
@@ -307,6 +331,8 @@ class Dispatcher:
             activation.finish()
             work.body = None
             run.body_ended()
+            if is_resident:
+                run.conduct.ended()
         end_span(span, activation, answer)
         self._telling.ended(activation, began, answer.reason)
         return answer

@@ -198,6 +198,10 @@ class PolicyDenied(RuntimeFault):
         self.denied = denied
 
 
+class Denied(PolicyDenied):
+    """Somebody was asked, and said no."""
+
+
 # --- providers -----------------------------------------------------------------------------------
 
 

@@ -7,9 +7,12 @@ a step does is known by the digest of its content.
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
+import os
 import secrets
+import socket
 import time
 import uuid
 from typing import Any
@@ -46,6 +49,15 @@ def digest_of(content: Any) -> str:
         text = json.dumps(content, sort_keys=True, default=str, separators=(",", ":"))
         canonical = text.encode(errors="backslashreplace")
     return hashlib.sha256(canonical).hexdigest()
+
+
+def whoami() -> str:
+    """Return who runs this process, and where, e.g. ``anna@laptop``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        user = str(os.getuid()) if hasattr(os, "getuid") else "somebody"
+    return f"{user}@{socket.gethostname()}"
 
 
 def wall_clock() -> float:

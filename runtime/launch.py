@@ -23,8 +23,12 @@ from otel.measurements import child_restarted
 from otel.trace_options import trace_options
 from runtime.accounts import Accounts, accounts_spec
 from runtime.actors import Supervisor, actor_system
+from runtime.approval import ApprovalRequest, Decision
+from runtime.approval_steps import Approvals
 from runtime.catalog import Catalog, profile_of
 from runtime.code import Codes
+from runtime.conduct import Halt
+from runtime.control import Control
 from runtime.definitions import load_directory
 from runtime.dispatch import Dispatcher
 from runtime.elsewhere import Elsewhere
@@ -33,7 +37,7 @@ from runtime.errors import UnknownName
 from runtime.experience import learn_from
 from runtime.gauges import Gauges, Snapshot
 from runtime.governance.lifecycle import in_short, warnings_of
-from runtime.identity import wall_clock
+from runtime.identity import wall_clock, whoami
 from runtime.invocations.invocation import Doors
 from runtime.invocations.reservation import Reservations
 from runtime.journal import MemoryJournal
@@ -43,6 +47,7 @@ from runtime.planner import Planner
 from runtime.pricing import Pricing
 from runtime.recorded import events_of
 from runtime.replay import Stage, replay
+from runtime.requests import decide, halt, tickets_of
 from runtime.resume_rules import check_again
 from runtime.routing import Learned
 from runtime.rules import Rules
@@ -61,12 +66,13 @@ if TYPE_CHECKING:
     from runtime.directory import Directory
     from runtime.engines import EngineStatistics
     from runtime.invocations.invocation import Observed
-    from runtime.journal import Journal, JournalStatistics
+    from runtime.journal import Journal, JournalStatistics, RunRow
     from runtime.messages import ProviderProfile
     from runtime.replay import Replayed
 
 ROOT_INTENSITY = 5  # restarts of whole sub-trees in five seconds before the system gives up
 WATCHDOG_S = 2.0
+HALT_S = 90.0  # what a run gets to end or to pause; more than what is in flight may take
 logger = logging.getLogger("runtime.catalog")
 
 
@@ -151,7 +157,7 @@ class System:
         return await self._workflows.run(*start)
 
     async def resume(self, run_id: str, options: ResumeOptions | None = None) -> RunOutcome:
-        """Go on with a run whose process has died, and return what came of it.
+        """Go on with a run that is parked or whose process has died; return what came of it.
 
         Steps that were done are answered from the journal; those that were in flight are done once
         more.
@@ -198,6 +204,57 @@ class System:
             raise UnknownName(f"no run {run_id!r} is in the journal")
         events = [event async for event in events_of(self.journal, run_id)]
         return await replay(Stage(self.catalog, self.directory, self._environ), row, events)
+
+    async def cancel(self, run_id: str, why: str = "", *, by: str = "") -> RunRow:
+        """End a run, here or in another process, and return it as it stands then.
+
+        Args:
+            run_id: the run.
+            why: what to say about it.
+            by: who wants that; empty for whoever runs this process.
+
+        Raises:
+            UnknownName: there is no such run.
+            ConfigurationError: it is over, or its process hears no requests.
+        """
+        return await self._halt(run_id, Halt("cancelled", by or whoami(), why))
+
+    async def pause(self, run_id: str, why: str = "", *, by: str = "") -> RunRow:
+        """Begin no new step of a run, and park it; ``resume`` goes on with it. See ``cancel``."""
+        return await self._halt(run_id, Halt("paused", by or whoami(), why))
+
+    async def _halt(self, run_id: str, wanted: Halt) -> RunRow:
+        return await halt(self.journal, run_id, wanted, wall_clock, wait_s=HALT_S)
+
+    async def approve(
+        self, run_id: str, ticket: str, comment: str = "", *, by: str = ""
+    ) -> Decision:
+        """Say yes to what a run has asked. A run that is parked does not go on by that: resume it.
+
+        Args:
+            run_id: the run.
+            ticket: the question's ticket, as ``RunOutcome.waits_for`` and ``approvals`` have it.
+            comment: what to say about it; the agent sees that.
+            by: who decides; empty for whoever runs this process.
+
+        Raises:
+            UnknownName: there is no such run or question.
+            ConfigurationError: it is decided already, or has expired, or the run is over.
+        """
+        decision = Decision(approved=True, by=by or whoami(), at=wall_clock(), comment=comment)
+        await decide(self.journal, run_id, ticket, decision)
+        return decision
+
+    async def deny(self, run_id: str, ticket: str, comment: str = "", *, by: str = "") -> Decision:
+        """Say no to what a run has asked; see ``approve``."""
+        decision = Decision(approved=False, by=by or whoami(), at=wall_clock(), comment=comment)
+        await decide(self.journal, run_id, ticket, decision)
+        return decision
+
+    async def approvals(self) -> list[ApprovalRequest]:
+        """Return what runs have asked, of any process, and nobody has decided yet."""
+        now, tickets = wall_clock(), await tickets_of(self.journal)
+        return [each.request for each in tickets if each.is_open(now)]
 
     async def close(self) -> None:
         """Begin no more runs and end those that are under way; ``running`` does it on leaving."""
@@ -318,14 +375,28 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
     planner = Planner(catalog, rules, pricing.of, learned)
     models = Models(planner, accounts, Elsewhere(catalog, environ, accounts), doors)
     timeouts = {s.name: s.timeout_s for s in catalog.skills.values() if s.timeout_s is not None}
-    skills = Skills(directory, tracing, timeouts, rules, metrics)
+    approvals = Approvals(tracing)
+    skills = Skills(directory, tracing, timeouts, rules=rules, approvals=approvals, metrics=metrics)
     engine = LocalEngine(root)
     dispatcher = Dispatcher(
-        directory, engine, tracing, models=models, skills=skills, metrics=metrics
+        directory,
+        engine,
+        tracing,
+        models=models,
+        skills=skills,
+        approvals=approvals,
+        metrics=metrics,
     )
     codes = Codes(directory)
     workflows = Workflows(
-        dispatcher, journal, tracing, rules.run_limit, wall_clock, metrics=metrics, codes=codes
+        dispatcher,
+        journal,
+        tracing,
+        rules.run_limit,
+        wall_clock,
+        metrics=metrics,
+        codes=codes,
+        control=Control(journal, actors.spawn),
     )
     system = System(
         ground,

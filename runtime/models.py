@@ -220,6 +220,17 @@ class Models:
     async def _call(
         self, asking: Asking, request: ModelRequest, fallen: Fallen | None
     ) -> ModelReply:
+        await asking.activation.may_begin()
+        conduct = asking.asker.run.conduct
+        conduct.began()
+        try:
+            return await self._called(asking, request, fallen)
+        finally:
+            conduct.ended()
+
+    async def _called(
+        self, asking: Asking, request: ModelRequest, fallen: Fallen | None
+    ) -> ModelReply:
         try:
             invocation = await self._begin(asking, request, fallen)
         except StepIsDone as done:
@@ -239,12 +250,12 @@ class Models:
         self, asking: Asking, request: ModelRequest, fallen: Fallen | None
     ) -> Flow | RecalledFlow:
         """Ask for an answer in pieces, and return once there is a first one."""
+        await asking.activation.may_begin()
         try:
             invocation = await self._begin(asking, request, fallen)
         except StepIsDone as done:
             body, reply = done.event.body, await recalled(asking.asker, request, done.event)
             return RecalledFlow(reply, pieces_of(body), is_endless="ended_by" in body)
-        flows = asking.activation.flows
         send, receive = anyio.create_memory_object_stream[ModelEvent](BUFFER)
         try:
             await asking.asker.run.written()
@@ -256,8 +267,8 @@ class Models:
             invocation.failed(error)
             raise
         asked.when_done(send.close)  # whoever was to send may have died before it began
-        flow = Flow(invocation, asked, receive, flows.discard)
-        flows.add(flow)
+        flow = Flow(invocation, asked, receive, asking.activation.flow_ended)
+        asking.activation.flow_began(flow)
         try:
             await flow.begin()
         except BaseException:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from decimal import Decimal
 
-    from runtime.approval import Approve
+    from runtime.approval import ApprovalRequest, Approve
     from runtime.journal import Record
     from runtime.run import Durability, OnCodeChange
 
@@ -28,6 +28,7 @@ EXIT_CODES = {
 
 
 DEFAULT_DEADLINE_S = 3_600.0  # nothing runs for ever because nobody said for how long
+PARKED_EXIT_CODES = {"waiting": 5, "paused": 6}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,8 @@ class RunOptions:
         tenant: for whom it is; None leaves it to ``MAGSAG_TENANT``, and to nobody in the end.
         conversation_id: the user's conversation, for traces; None leaves it to the payload.
         session_id: the user's session, likewise.
-        approve: decides about tools that a policy wants approved; None approves none.
+        approve: answers questions at once that people would be asked, about tools that a policy
+            wants approved, too; None answers none.
         listener: called with every record of the run.
         durability: ``fast``: records are on the disk a moment after they were made, and what a
             kill loses of that moment is done again; ``strict``: what begins is on the disk before
@@ -85,7 +87,7 @@ class ResumeOptions:
             nobody knows whether they took place.
         on_code_change: what is done where its code is not the same any more; None for what it was
             started with.
-        approve: decides about tools that a policy wants approved; None approves none.
+        approve: answers questions at once that people would be asked; None answers none.
         listener: called with every record that is written from now on.
     """
 
@@ -104,15 +106,17 @@ class RunOutcome:
     Attributes:
         run_id: its name.
         trace_id: its trace, 32 hex digits.
-        status: ``completed``, ``failed`` or ``cancelled``.
+        status: ``completed``, ``failed`` or ``cancelled``; or parked, and goes on where somebody
+            resumes it: ``waiting`` for decisions, or ``paused``.
         output: the agent's answer as JSON data; None unless it completed.
         error: one line; None when it completed.
-        reason: the class of the failure; None when it completed.
+        reason: the class of the failure; None unless it failed or was cancelled.
         usage: ``calls, errors, input_tokens, output_tokens``.
         cost_usd: what it cost; None when no call had a known price.
         unpriced_calls: calls whose price nobody knows.
         duration_s: how long it took.
         value: the answer as the agent's declared type.
+        waits_for: the questions that people are asked, where it is parked.
     """
 
     run_id: str
@@ -126,6 +130,7 @@ class RunOutcome:
     unpriced_calls: int
     duration_s: float
     value: Any = None
+    waits_for: tuple[ApprovalRequest, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -133,8 +138,15 @@ class RunOutcome:
         return self.status == "completed"
 
     @property
+    def is_parked(self) -> bool:
+        """Whether it is not over, and nobody is at work on it."""
+        return self.status in PARKED_EXIT_CODES
+
+    @property
     def exit_code(self) -> int:
         """What ``python -m runtime run`` ends with."""
+        if self.is_parked:
+            return PARKED_EXIT_CODES[self.status]
         return 0 if self.ok else EXIT_CODES.get(self.reason or "", 2)
 
     def as_json(self) -> dict[str, Any]:
@@ -150,4 +162,5 @@ class RunOutcome:
             "unpriced_calls": self.unpriced_calls,
             "duration_s": self.duration_s,
             "trace_id": self.trace_id,
+            "waits_for": [each.as_json() for each in self.waits_for],
         }

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from runtime.journal import KINDS
+from runtime.journal import KINDS, REQUESTS
 from runtime.messages import TOKEN_COUNTS, Usage
 from runtime.run import Totals
 from runtime.strictness import Strictness
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from runtime.strictness import Difference
 
 PAGE = 1_000
-ONCE = frozenset(("delegation_sent", "invocation_denied"))
+ONCE = frozenset(("delegation_sent", "invocation_denied", "approval_requested"))
 BEGINNINGS = frozenset(("delegation_sent", "invocation_started", "skill_started"))
 LIMITS = ("budget_nano_usd", "deadline_s")
+PARKS = frozenset(("run_waiting", "run_paused"))
 FAILURES = frozenset(("delegation_failed", "invocation_failed", "skill_failed"))
 
 
@@ -42,6 +43,8 @@ class Recorded:
         beginning: the body of its ``run_started``.
         used_s: the seconds for which processes were at work on it.
         code: the code of its last owner: ``python``, ``agents``, ``skills``; None where unsaid.
+        seq: the place of the last one that is taken.
+        cancelled: what the last request to cancel it says; None where there is none.
 
     Args:
         events: the first of its records.
@@ -54,7 +57,12 @@ class Recorded:
         self.code: dict[str, Any] | None = None
         self.used_s = 0.0
         self._limits: dict[str, Any] = {}
-        self._seq = 0
+        self.seq = 0
+        self.cancelled: Mapping[str, Any] | None = None
+        self._is_at_work = True
+        self._asked: dict[str, EventRow] = {}
+        self._decided_meanwhile: set[str] = set()
+        self._fresh: set[str] = set()
         self._last_at: float | None = None
         self._settled = 0
         self._outcomes: dict[str, EventRow] = {}
@@ -77,7 +85,7 @@ class Recorded:
             self._take(event)
 
     def __repr__(self) -> str:
-        return f"<Recorded [{self._seq} records, {len(self._outcomes)} outcomes]>"
+        return f"<Recorded [{self.seq} records, {len(self._outcomes)} outcomes]>"
 
     async def read(self, journal: Journal, run_id: str) -> None:
         """Take the records of a former process that are not taken yet.
@@ -85,7 +93,7 @@ class Recorded:
         Raises:
             JournalFailed: they cannot be read.
         """
-        async for event in events_of(journal, run_id, self._seq):
+        async for event in events_of(journal, run_id, self.seq):
             self._take(event)
 
     @property
@@ -113,6 +121,14 @@ class Recorded:
         if event is not None:
             self._used.add(op)
         return event
+
+    def asked(self, op: str) -> EventRow | None:
+        """Return the question of a step; None where nobody was asked yet."""
+        return self._asked.get(op)
+
+    def is_fresh(self, op: str) -> bool:
+        """Whether a question was decided while nobody was at work on the run."""
+        return op in self._fresh
 
     def found(self, op: str) -> EventRow | None:
         """Return how a step ended, without coming to it."""
@@ -241,7 +257,7 @@ class Recorded:
 
     def _take(self, event: EventRow) -> None:
         kind, op, body = event.kind, event.op, event.body
-        self._seq = event.seq
+        self.seq = event.seq
         self._count_time(event)
         self._note_terms(event)
         if kind == "run_started":
@@ -249,6 +265,9 @@ class Recorded:
         elif kind == "run_resumed":  # what was in flight then is lost, and may be begun once more
             self._settled += self._reserved.total()
             self._reserved.clear()
+            self._fresh, self._decided_meanwhile = self._decided_meanwhile, set()
+        elif kind in REQUESTS:
+            self._hear(event)
         elif kind == "delegation_started":
             self._start(op, body)
         elif kind == "log":
@@ -275,11 +294,20 @@ class Recorded:
         kind, body = event.kind, event.body
         said = body.get("code")
         if kind in ("run_started", "run_resumed"):
-            self.code = said
+            self.code = said or self.code  # who only paused it has none
             self._limits |= {name: body[name] for name in LIMITS if name in body}
         elif said and self.code is not None:  # somebody whom nobody foresaw
             of = "agents" if kind == "delegation_started" else "skills"
             self.code[of][body["agent" if of == "agents" else "skill"]] = said
+
+    def _hear(self, event: EventRow) -> None:
+        """Take what people were asked, and what they have asked and decided."""
+        if event.kind == "approval_requested":
+            self._asked.setdefault(event.op, event)
+        elif event.kind == "cancel_requested":
+            self.cancelled = event.body
+        elif event.kind == "approval_decided" and not self._is_at_work:
+            self._decided_meanwhile.add(event.op)
 
     def _start(self, op: str, body: Mapping[str, Any]) -> None:
         for at in (op, *_above(op)):
@@ -288,9 +316,15 @@ class Recorded:
             self._try_again(op)
 
     def _count_time(self, event: EventRow) -> None:
-        if self._last_at is not None and event.kind != "run_resumed":
+        if KINDS[event.kind].by_anyone:
+            return  # by another clock, and at any time
+        if event.kind == "run_resumed":
+            self._is_at_work = True
+        elif self._last_at is not None and self._is_at_work:
             self.used_s += max(0.0, event.at - self._last_at)
         self._last_at = event.at
+        if event.kind in PARKS:
+            self._is_at_work = False
 
     def _keep(self, event: EventRow) -> None:
         """Keep the outcome of a step."""

@@ -10,7 +10,7 @@ import anyio
 
 from otel import NO_METRICS
 from otel.attributes import invoke_workflow_end, invoke_workflow_start, span_name
-from otel.conventions import INVOKE_WORKFLOW
+from otel.conventions import INVOKE_WORKFLOW, RUN_STATUS
 from otel.measurements import run_ended
 from runtime.errors import InvalidInput, RuntimeFault
 from runtime.governance.budget import Budget
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from otel import Metrics, Span, Tracing
+    from runtime.conduct import Halt
     from runtime.governance.policy import RunLimit
     from runtime.journal import Kind
     from runtime.outcome import RunOptions
@@ -115,6 +116,7 @@ def sign_off(
     error: str | None,
     *,
     output: Any = None,
+    halt: Halt | None = None,
     metrics: Metrics = NO_METRICS,
 ) -> None:
     """Note how a run ended, and close its span with what it took.
@@ -125,30 +127,45 @@ def sign_off(
         reason: the class of its failure; None when it completed.
         error: the same in words.
         output: its answer, JSON data.
+        halt: who has ended it from outside; None where nobody has.
         metrics: where measurements go.
 
     Raises:
         JournalFailed: the journal is closed.
     """
-    totals, seconds = run.totals, anyio.current_time() - started
+    seconds = anyio.current_time() - started
     if metrics.on:
         run_ended(metrics, run.target, seconds=seconds, error_type=reason)
-    if run.span is not None:
-        run.span.set(
-            invoke_workflow_end(
-                calls=totals.calls,
-                input_tokens=totals.input_tokens,
-                output_tokens=totals.output_tokens,
-                cost_nano_usd=totals.known_cost,
-            )
-        )
-        run.span.end(error_type=reason, message=error)
+    _end_span(run, reason, error)
     body = {"duration_s": round(seconds, 6)}
     if reason is None:
         run.record("run_completed", "", body | {"output": output})
     else:
         kind: Kind = "run_cancelled" if reason == "cancelled" else "run_failed"
-        run.record(kind, "", body | {"error": error, "reason": reason})
+        who = {} if halt is None else {"by": halt.by, "why": halt.why}
+        run.record(kind, "", body | {"error": error, "reason": reason} | who)
+
+
+def leave(run: Run, halt: Halt) -> None:
+    """Close the span of a run that is parked; it gets another where it goes on."""
+    if run.span is not None:
+        run.span.set({RUN_STATUS: halt.status})
+    _end_span(run, None, None)
+
+
+def _end_span(run: Run, reason: str | None, error: str | None) -> None:
+    totals = run.totals
+    if run.span is None:
+        return
+    run.span.set(
+        invoke_workflow_end(
+            calls=totals.calls,
+            input_tokens=totals.input_tokens,
+            output_tokens=totals.output_tokens,
+            cost_nano_usd=totals.known_cost,
+        )
+    )
+    run.span.end(error_type=reason, message=error)
 
 
 def ended_by(error: BaseException) -> tuple[str, str]:

@@ -17,6 +17,7 @@ import anyio
 
 from otel import NO_METRICS, Tracing
 from runtime.actors import Supervisor, actor_system
+from runtime.approval_steps import Approvals
 from runtime.dispatch import Dispatcher
 from runtime.elsewhere import Elsewhere
 from runtime.errors import ConfigurationError, DeadlineExceeded, UnknownName
@@ -181,12 +182,14 @@ def _dispatcher(stage: Stage, engine: Unhurried, at: float) -> Dispatcher:
     tracing = Tracing()
     doors = Doors(tracing, Reservations(), lambda _: None)
     planner = Planner(catalog, rules, price_of.of, Learned())
+    approvals = Approvals(tracing)
     return Dispatcher(
         directory,
         engine,
         tracing,
         models=Models(planner, accounts, Elsewhere(catalog, environ, accounts), doors),
-        skills=Skills(directory, tracing, {}, rules, NO_METRICS),
+        skills=Skills(directory, tracing, {}, rules=rules, approvals=approvals, metrics=NO_METRICS),
+        approvals=approvals,
         metrics=NO_METRICS,
     )
 
@@ -197,10 +200,10 @@ def _check(row: RunRow, recorded: Playback) -> None:
     Raises:
         ConfigurationError: it is such a one.
     """
-    if row.status == "running":
+    if not row.is_over:
         raise ConfigurationError(
-            f"run {row.run_id} is not over; python -m runtime resume goes on with it if its"
-            " process has died"
+            f"run {row.run_id} is not over: {row.status}; python -m runtime resume goes on with it"
+            " if its process has died or it is parked"
         )
     if not row.resumable:
         raise ConfigurationError(f"run {row.run_id} ({row.target}) was not begun by run")

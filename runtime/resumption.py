@@ -1,9 +1,10 @@
-"""A run whose process has died: what its journal says that is needed to go on with it."""
+"""A run that nobody is at work on: what its journal says that is needed to go on with it."""
 
 from __future__ import annotations
 
 import os
 import socket
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.dialogues import Dialogue
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from runtime.outcome import ResumeOptions
     from runtime.run import Durability, OnCodeChange
     from runtime.strictness import Difference
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Resumable(NamedTuple):
@@ -67,7 +70,7 @@ async def take_over(
     check: Callable[[Recorded], Mapping[str, Any]],
     retry_in_doubt: bool = False,
 ) -> Resumable:
-    """Become the owner of a run whose process has died.
+    """Become the owner of a run that is parked, or whose process has died.
 
     Everything that may stand in its way is looked at before: who owns a run and cannot go on with
     it has ended it for ever.
@@ -97,14 +100,31 @@ async def take_over(
     how = check(recorded)
     if skills := recorded.in_doubt():
         raise in_doubt(skills)
+    epoch = await own(journal, row, now, how)
+    await recorded.read(journal, run_id)
+    return described(row, epoch, recorded)
+
+
+async def own(journal: Journal, row: RunRow, now: float, how: Mapping[str, Any] = NOTHING) -> int:
+    """Become the owner of a run, and return the how-manieth that is.
+
+    Args:
+        journal: where it is.
+        row: the run.
+        now: the time, in seconds since the Unix epoch.
+        how: what the journal keeps of how it goes on; nothing where it does not.
+
+    Raises:
+        ConfigurationError: somebody is at work on it, or was faster.
+        JournalFailed: the journal cannot be written.
+    """
     epoch = row.epoch + 1
     owner = {"pid": os.getpid(), "host": socket.gethostname(), "epoch": epoch, **how}
     if not await journal.take_over(
-        Record(run_id, "run_resumed", f"resumed:{epoch}", owner, now, epoch=epoch)
+        Record(row.run_id, "run_resumed", f"resumed:{epoch}", owner, now, epoch=epoch)
     ):
-        raise ConfigurationError(f"run {run_id} has just been taken over by another process")
-    await recorded.read(journal, run_id)
-    return described(row, epoch, recorded)
+        raise ConfigurationError(f"run {row.run_id} has just been taken over by another process")
+    return epoch
 
 
 def described(row: RunRow, epoch: int, recorded: Recorded) -> Resumable:
@@ -125,6 +145,11 @@ def described(row: RunRow, epoch: int, recorded: Recorded) -> Resumable:
         epoch=epoch,
         recorded=recorded,
     )
+
+
+def is_at_work(row: RunRow) -> bool:
+    """Whether a process may be at work on a run: it is not over, not parked, and not known dead."""
+    return row.status == "running" and not is_dead(row.pid, row.host)
 
 
 def policy_of(recorded: Recorded, options: ResumeOptions) -> OnCodeChange:
@@ -148,13 +173,13 @@ def check_resumable(row: RunRow) -> None:
     Raises:
         ConfigurationError: it is such a one.
     """
-    if row.status != "running":
+    if row.is_over:
         raise ConfigurationError(f"run {row.run_id} is over: {row.status}; nothing is left to do")
     if not row.resumable:
         raise ConfigurationError(
             f"run {row.run_id} ({row.target}) cannot be gone on with: run the same command again"
         )
-    if not is_dead(row.pid, row.host):
+    if is_at_work(row):
         raise ConfigurationError(
             f"run {row.run_id} is under way in process {row.pid} on {row.host}; end that first"
         )

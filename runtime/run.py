@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import anyio
 
+from runtime.conduct import Conduct
 from runtime.dialogues import NOBODYS
 from runtime.identity import digest_of, trace_id_of
 from runtime.journal import Claim, Record, known_cost, scope_of
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("runtime.run")
 
-LEAVES = frozenset(("skill_started", "delegation_sent"))  # the process, or its body
+LEAVES = frozenset(  # the process, or its body
+    ("invocation_started", "invocation_retried", "skill_started", "delegation_sent")
+)
 
 Durability: TypeAlias = Literal["fast", "strict"]
 OnCodeChange: TypeAlias = Literal["refuse", "continue"]
@@ -96,7 +99,7 @@ class Run:
         routing: the routing file that it goes by; None for the catalog's default.
         tenant: for whom it is; empty for nobody.
         dialogue: which conversation and session of a user's it belongs to.
-        approve: decides about tools that need approval; None approves none.
+        approve: answers questions at once that people would be asked; None answers none.
         line: where calls wait whose worst case does not fit into the budget yet.
         totals: what was asked of models so far.
         span: the root span.
@@ -104,8 +107,8 @@ class Run:
         listener: called with every record, for the screen; None calls nobody.
         recorded: what it had done before it was interrupted; None for one that is new.
         code: the code that it may reach; None where nobody has read it.
-        scope: what it is in.
         left: why it was left as it is, so that nothing more of it is noted; None where it was not.
+        conduct: what is at work in it, and what others want of it.
     """
 
     def __init__(
@@ -139,6 +142,7 @@ class Run:
         self.span: Span | None = None
         self.traces: Traces | None = None
         self.listener = listener
+        self.conduct = Conduct()
         self.durability = durability
         self._clock = clock
         self._operations: dict[str, int] = {}
@@ -149,7 +153,6 @@ class Run:
         self.recorded: Recorded | None = None
         self.code: CodeOfRun | None = None
         self.epoch = 1
-        self.scope = anyio.CancelScope()
         self.left: RuntimeFault | None = None
 
     def __repr__(self) -> str:
@@ -171,6 +174,8 @@ class Run:
     ) -> None:
         """Note that something happened: in the journal, and for whoever listens.
 
+        Of a run that has been left nothing more is noted: it goes on from what was noted before.
+
         Args:
             kind: what.
             op: the step that it happened to.
@@ -181,6 +186,7 @@ class Run:
         Raises:
             TypeError: the body is no JSON.
             ValueError: a number or a text in it cannot be stored.
+            RuntimeFault: something would leave the process, and the run has been left.
             JournalFailed: the journal is closed.
         """
         if self.left is not None:
@@ -214,6 +220,7 @@ class Run:
             The limit that it does not fit into, if nothing was noted.
 
         Raises:
+            RuntimeFault: the run has been left.
             JournalFailed: the journal cannot be written.
         """
         if self.left is not None:
@@ -246,7 +253,7 @@ class Run:
         """End it here without noting an end, so that it can be gone on with."""
         if self.left is None:
             self.left = why
-            self.scope.cancel()
+            self.conduct.scope.cancel()
 
     def _tell(self, record: Record) -> None:
         if self.listener is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
@@ -12,13 +12,13 @@ from otel.attributes import execute_tool_end, execute_tool_start, span_name
 from otel.conventions import EXECUTE_TOOL, TOOL_CALL_ARGUMENTS, TOOL_CALL_RESULT
 from otel.log_scope import within
 from otel.measurements import tool_ended
-from runtime.approval import ApprovalRequest
 from runtime.blocking import BlockingContext
-from runtime.errors import DeadlineExceeded, InvalidInput, InvalidOutput, PolicyDenied
+from runtime.errors import DeadlineExceeded, Denied, InvalidInput, InvalidOutput, PolicyDenied
 from runtime.explicit import FOR_THE_RUNTIME
 from runtime.signature import to_json
 from runtime.skill_steps import begun_note, note_failed, recalled_skill, step_of_skill
 from runtime.threads import Threads
+from runtime.wishes import ApprovalWish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from otel.contents import Contents
     from runtime.activation import Activation
     from runtime.agent import Skill
+    from runtime.approval_steps import Approvals
     from runtime.context import Context
     from runtime.directory import Directory
     from runtime.messages import ToolCall
@@ -43,6 +44,7 @@ class Skills:
         tracing: where spans come from.
         timeouts: by skill, the seconds that one call may take.
         rules: says which may be used.
+        approvals: asks people about those that need their approval.
         metrics: where measurements go.
     """
 
@@ -51,13 +53,16 @@ class Skills:
         directory: Directory,
         tracing: Tracing,
         timeouts: Mapping[str, float],
+        *,
         rules: Rules,
+        approvals: Approvals,
         metrics: Metrics,
     ) -> None:
         self._directory = directory
         self._tracing = tracing
         self._timeouts = timeouts
         self._rules = rules
+        self._approvals = approvals
         self._metrics = metrics
         self._threads = Threads()
 
@@ -82,8 +87,8 @@ class Skills:
 
         Raises:
             UnknownName: there is no such skill.
-            PolicyDenied: the catalog does not let this agent use it, or a policy forbids it, or
-                nobody has approved what a policy wants approved.
+            PolicyDenied: the catalog does not let this agent use it, or a policy forbids it.
+            Denied: a policy wants it approved, and somebody has denied it.
             InvalidInput: the input is not what the skill declares.
             InvalidOutput: its answer is not what it declares.
             DeadlineExceeded: it took longer than it may.
@@ -99,22 +104,34 @@ class Skills:
         op, done = step_of_skill(run, delegation.op, found, given)
         if done is not None:
             return await recalled_skill(run, found, done)
+        use = _Use(found, op, payload, given, own, call_id)
         if run.recorded is not None:
             await run.recorded.may_begin(op)
-        await self._check_permission(activation, found, given, own)
-        await run.begin("skill_started", op, begun_note(run, found, given))
+        await self._check_permission(context, activation, use)
+        await context.may_begin()
+        run.conduct.began()
+        try:
+            return await self._work(context, activation, use)
+        finally:
+            run.conduct.ended()
+
+    async def _work(self, context: Context, activation: Activation, use: _Use) -> Any:
+        """Run what may run, and note how it begins and ends."""
+        run, found, op = activation.run, use.skill, use.op
+        await run.begin("skill_started", op, begun_note(run, found, use.given))
         await run.written(always=found.has_effects)
-        span = self._start_span(activation, found.name, call_id or op, found.description)
+        span = self._start_span(activation, found.name, use.call_id or op, found.description)
         activation.tool_calls += 1
         began = anyio.current_time() if self._metrics.on else 0.0
         reason = None
+        by_model = use.call_id is not None
         try:
-            contents = self._contents(activation, payload, by_model=by_model)
+            contents = self._contents(activation, use.payload, by_model=by_model)
             if contents is not None:
-                span.set({TOOL_CALL_ARGUMENTS: contents.value(given)})
+                span.set({TOOL_CALL_ARGUMENTS: contents.value(use.given)})
             with span.attached(), within(span, skill=found.name):
-                inner = context.for_skill(op, payload, by_model=by_model)
-                value, output = await self._call(inner, activation, found, own)
+                inner = context.for_skill(op, use.payload, by_model=by_model)
+                value, output = await self._call(inner, activation, found, use.own)
             _completed(run, op, found, output)
             await run.written(always=found.has_effects)
             if span.is_recording:
@@ -135,33 +152,33 @@ class Skills:
                 )
         return value
 
-    async def _check_permission(
-        self, activation: Activation, skill: Skill, given: Any, own: Any
-    ) -> None:
-        """Ask policy, and whoever is to approve what it wants approved.
+    async def _check_permission(self, context: Context, activation: Activation, use: _Use) -> None:
+        """Ask policy, and people about what it wants approved: each use is a question of its own.
 
         Raises:
             PolicyDenied: it must not be used.
+            Denied: somebody has said so.
         """
         if not self._rules.rule_on_tools:
             return
-        agent, run = activation.agent.name, activation.run
-        ruling = self._rules.tool(skill.name, agent, (given, _checked(skill, own)))
+        agent, skill = activation.agent.name, use.skill
+        ruling = self._rules.tool(skill.name, agent, (use.given, _checked(skill, use.own)))
         if ruling.permission == "always":
             return
-        why = f"{ruling.source}: agent {agent} may never use skill {skill.name!r}"
-        if ruling.permission == "require_approval":
-            task = activation.delegation.task_id
-            wish = ApprovalRequest(run.id, agent, task, skill.name, given, ruling.source)
-            if run.approve is not None and await run.approve(wish):
-                _note(activation, "tool_approved", skill, ruling.source)
-                return
-            why = (
+        if ruling.permission == "never":
+            _note_denied(activation, skill, ruling.source)
+            why = f"{ruling.source}: agent {agent} may never use skill {skill.name!r}"
+            raise PolicyDenied(why)
+        question = f"May agent {agent} use {skill.name}?"
+        wish = ApprovalWish(question, use.given, tool=skill.name, policy=ruling.source)
+        decision = await self._approvals.decision(
+            activation, f"{use.op}/approve", wish, context.waiting
+        )
+        if not decision:
+            raise Denied(
                 f"{ruling.source}: agent {agent} may use skill {skill.name!r} only with approval,"
-                f" and nobody has approved it; --approve {skill.name} does"
+                f" and {decision}"
             )
-        _note(activation, "tool_denied", skill, ruling.source)
-        raise PolicyDenied(why)
 
     def note_refused(self, activation: Activation, call: ToolCall, why: str) -> None:
         """Note a model's call that reaches no skill, as the span of a tool that failed."""
@@ -221,9 +238,29 @@ class Skills:
         return await self._threads.run(activation, partial(skill.function, *args, **kwargs))
 
 
-def _note(activation: Activation, event: str, skill: Skill, policy: str) -> None:
+class _Use(NamedTuple):
+    """One use of a skill.
+
+    Attributes:
+        skill: the skill.
+        op: the step that it is.
+        payload: its input.
+        given: the same as JSON data.
+        own: the same without what is for the runtime.
+        call_id: the id by which a model has called it; None where code has.
+    """
+
+    skill: Skill
+    op: str
+    payload: Any
+    given: Any
+    own: Any
+    call_id: str | None
+
+
+def _note_denied(activation: Activation, skill: Skill, policy: str) -> None:
     fields = {"tool": skill.name, "agent": activation.agent.name, "policy": policy}
-    note = {"event": event, "task": activation.delegation.task_id, "fields": fields}
+    note = {"event": "tool_denied", "task": activation.delegation.task_id, "fields": fields}
     activation.run.record("log", activation.delegation.op, note)
 
 

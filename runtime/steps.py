@@ -1,8 +1,9 @@
 """The steps of a run as its records tell them: who asked or did what, and what came of it. Pure.
 
-A step is a delegation, a model call, a use of a skill, an answer that was given again, or a call
-that was forbidden. Its id is made from its content (``Run.operation``), and begins with the id of
-the step above it. People name a step by its number: the ``seq`` of the record that it begins with.
+A step is a delegation, a model call, a use of a skill, a question to people, an answer that was
+given again, or a call that was forbidden. Its id is made from its content (``Run.operation``), and
+begins with the id of the step above it. People name a step by its number: the ``seq`` of the record
+that it begins with.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 
     from runtime.journal import EventRow
 
-StepKind = Literal["delegation", "model", "skill", "cached", "denied"]
+StepKind = Literal["delegation", "model", "skill", "approval", "cached", "denied"]
 BEGINS: Mapping[str, StepKind] = {
     "delegation_sent": "delegation",
     "invocation_started": "model",
     "skill_started": "skill",
+    "approval_requested": "approval",
     "invocation_cached": "cached",
     "invocation_denied": "denied",
 }
@@ -82,7 +84,12 @@ class Step:
     def __str__(self) -> str:
         if self.kind == "delegation":
             return f"delegation to {self.name}"
-        what = {"model": "question to", "cached": "question to", "denied": "question to"}
+        what = {
+            "model": "question to",
+            "approval": "question to",
+            "cached": "question to",
+            "denied": "question to",
+        }
         return f"{what.get(self.kind, self.kind)} {self.name} by {self.agent}"
 
 
@@ -148,6 +155,9 @@ def step_of(kind: str, op: str, body: Mapping[str, Any], agent: str, seq: int = 
         return Step(seq, op, what, name, name, asked if asked["context"] else asked["input"])
     if what == "skill":
         return Step(seq, op, what, agent, str(body.get("skill")), body.get("input"))
+    if what == "approval":
+        asked = {name: body.get(name) for name in ("question", "data", "tool")}
+        return Step(seq, op, what, str(body.get("agent")), "people", asked)
     name = f"{body.get('provider') or '?'}/{body.get('model') or '?'}"
     return Step(seq, op, what, str(body.get("agent") or agent), name, body.get("request"))
 
@@ -166,6 +176,8 @@ def _end(step: Step, event: EventRow) -> None:
     step.cost = None if body.get("unpriced") else cost
     if is_failure:
         step.answer = body.get("error")
+    elif step.kind == "approval":
+        step.answer = {name: body.get(name) for name in ("approved", "by", "comment")}
     else:
         step.answer = body.get("output") if step.kind != "model" else _said(body)
 

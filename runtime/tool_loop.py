@@ -1,7 +1,8 @@
 """Models that call skills: ask, run what the answer calls, hand back what came of it, ask again.
 
 What a model gets wrong goes back to it as the tool's error, because it can do better and a crash
-cannot: a tool that is not there, arguments that are no JSON or do not fit, a skill that fails. What
+cannot: a tool that is not there, arguments that are no JSON or do not fit, a skill that fails, and
+that somebody who was asked has denied this very call: it may have another way. What
 only a person can put right ends the call: a policy that forbids the skill, a run that is over.
 """
 
@@ -19,6 +20,7 @@ from runtime.engines import first_leaf
 from runtime.errors import (
     BudgetExceeded,
     Cancelled,
+    Denied,
     InvalidOutput,
     PolicyDenied,
 )
@@ -177,6 +179,8 @@ async def _use(
     payload = arguments.get(WRAPPED) if offer.wrapped else dict(arguments)
     try:
         value = await use(offer.skill, payload, call.id)
+    except Denied as denied:
+        return _failed(call, str(denied))
     except ENDS_THE_CALL:
         raise
     except Exception as error:  # noqa: BLE001  # whatever a skill raises is the model's to know

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from runtime.activation import Activation
     from runtime.agent import Agent, Skill
+    from runtime.approval import Decision
     from runtime.context import Context
     from runtime.engines import Pending
     from runtime.messages import Delegation, Message, Reasoning
@@ -137,6 +138,25 @@ class Sending:
         return replace(self, context={**dialogue, **own, **self.context})
 
 
+@dataclass(frozen=True, slots=True)
+class ApprovalWish:
+    """What people are asked.
+
+    Attributes:
+        question: in words.
+        data: what it is about; JSON data.
+        expires_s: after how many seconds it counts as denied; None for never.
+        tool: the tool that may be used or not; None where an agent's code asks.
+        policy: the policy that wants the tool approved; None likewise.
+    """
+
+    question: str
+    data: Any = None
+    expires_s: float | None = None
+    tool: str | None = None
+    policy: str | None = None
+
+
 class Services(Protocol):
     """What a context hands its wishes to."""
 
@@ -156,6 +176,12 @@ class Services(Protocol):
         self, context: Context, activation: Activation, skill: Skill | str, payload: Any
     ) -> Any:
         """Run a skill and return what it returns."""
+        ...
+
+    async def approve(
+        self, context: Context, activation: Activation, question: ApprovalWish
+    ) -> Decision:
+        """Ask people, and return what they decide."""
         ...
 
     async def send(

@@ -11,6 +11,7 @@ import anyio
 
 from otel.log_scope import Scope, scoped
 from runtime.code import CodeOfRun
+from runtime.conduct import Halt
 from runtime.dialogues import Dialogue, dialogue_in
 from runtime.errors import (
     Cancelled,
@@ -21,7 +22,15 @@ from runtime.governance.cost import usd
 from runtime.identity import new_run_id
 from runtime.messages import Delegation
 from runtime.outcome import DEFAULT_DEADLINE_S, ResumeOptions, RunOptions, RunOutcome
-from runtime.registration import begin_span, budget_of, ended_by, limited, register, sign_off
+from runtime.registration import (
+    begin_span,
+    budget_of,
+    ended_by,
+    leave,
+    limited,
+    register,
+    sign_off,
+)
 from runtime.resumption import parted, policy_of, take_over
 from runtime.run import Run
 from runtime.signature import to_json
@@ -30,7 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from otel import Metrics, Tracing
+    from runtime.approval import ApprovalRequest
     from runtime.code import Codes
+    from runtime.control import Control
     from runtime.dispatch import Dispatcher
     from runtime.governance.policy import RunLimit
     from runtime.journal import Journal
@@ -54,6 +65,7 @@ class Workflows:
         clock: the time, in seconds since the Unix epoch.
         metrics: where measurements go.
         codes: the code of the agents.
+        control: hears what others ask of runs.
     """
 
     def __init__(
@@ -66,6 +78,7 @@ class Workflows:
         *,
         metrics: Metrics,
         codes: Codes,
+        control: Control,
     ) -> None:
         self._under_way: dict[str, anyio.CancelScope] = {}
         self._closed = False
@@ -77,11 +90,14 @@ class Workflows:
         self._clock = clock
         self._metrics = metrics
         self._codes = codes
+        self._control = control
 
     async def run(
         self, target: str, agent: str, payload: Any, options: RunOptions, wishes: tuple[Wish, ...]
     ) -> RunOutcome:
         """Run an agent at the root of a new run, and return what came of it; cancelling ends it.
+
+        What came of it may be that it is parked: see ``RunOutcome.status``.
 
         Args:
             target: the workflow's or agent's name, for people.
@@ -111,7 +127,7 @@ class Workflows:
     async def resume(
         self, run_id: str, options: ResumeOptions, check: Callable[[Recorded], Mapping[str, Any]]
     ) -> RunOutcome:
-        """Go on with a run whose process has died, and return what came of it.
+        """Go on with a run that is parked or whose process has died, and return what came of it.
 
         Args:
             run_id: the run.
@@ -209,6 +225,10 @@ class Workflows:
         )
         run.epoch, run.recorded, run.code = found.epoch, found.recorded, self._code(found.agent)
         run.budget.settle(0, found.recorded.spent)
+        run.conduct.seen = found.recorded.seq
+        if (asked := found.recorded.cancelled) is not None:  # whoever was to hear that has died
+            said = (str(asked.get(name) or "") for name in ("by", "why"))
+            run.conduct.stop(Halt("cancelled", *said))
         return run
 
     def _code(self, agent: str) -> CodeOfRun:
@@ -230,9 +250,11 @@ class Workflows:
         self, run: Run, root: Delegation, started: float, begin: Callable[[], None]
     ) -> RunOutcome:
         result: Result[Any] | None = None
+        conduct = run.conduct
+        self._control.add(run)
         try:
             begin()
-            with scoped(Scope({"run_id": run.id}, run.span)), run.scope:
+            with scoped(Scope({"run_id": run.id}, run.span)), conduct.scope:
                 result = await self._dispatcher.run_root(run, root)
         except BaseException as error:
             _count_the_rest(run)
@@ -241,6 +263,11 @@ class Workflows:
             except RuntimeFault:  # the journal's: what ended the run is what its caller must hear
                 logger.exception("the end of a run is not in the journal", extra={"run_id": run.id})
             raise
+        finally:
+            self._control.remove(run)
+        _count_the_rest(run)
+        if conduct.halt is not None and (result is None or conduct.is_parked):
+            return self._halted(run, started, conduct.halt)
         if run.left is not None:
             if run.span is not None:
                 run.span.end(error_type=run.left.reason, message=str(run.left))
@@ -249,33 +276,65 @@ class Workflows:
             raise Cancelled(f"run {run.id} was ended")
         return self._conclude(run, started, result)
 
+    def _halted(self, run: Run, started: float, halt: Halt) -> RunOutcome:
+        """Return what came of a run that somebody has cancelled, or that is parked."""
+        if run.conduct.is_parked:
+            leave(run, halt)
+            return _outcome(run, started, halt.status, waits_for=run.conduct.left)
+        how = "cancelled", str(halt)
+        sign_off(run, started, *how, halt=halt, metrics=self._metrics)
+        return _outcome(run, started, "cancelled", reason=how[0], error=how[1])
+
     def _conclude(self, run: Run, started: float, result: Result[Any]) -> RunOutcome:
-        _count_the_rest(run)
-        cost, totals = run.totals.known_cost, run.totals
         status = "completed" if result.ok else "failed"
         if result.reason == "cancelled":
             status = "cancelled"
-        outcome = RunOutcome(
-            run_id=run.id,
-            trace_id=f"{run.trace_id:032x}",
-            status=status,
+        outcome = _outcome(
+            run,
+            started,
+            status,
             output=result.output if result.ok else None,
             error=result.error,
             reason=result.reason,
-            usage={
-                "calls": totals.calls,
-                "errors": totals.errors,
-                "input_tokens": totals.input_tokens,
-                "output_tokens": totals.output_tokens,
-            },
-            cost_usd=None if cost is None else usd(cost),
-            unpriced_calls=totals.unpriced,
-            duration_s=round(anyio.current_time() - started, 6),
             value=result.value,
         )
         how = result.reason, result.error
         sign_off(run, started, *how, output=outcome.output, metrics=self._metrics)
         return outcome
+
+
+def _outcome(
+    run: Run,
+    started: float,
+    status: str,
+    *,
+    output: Any = None,
+    error: str | None = None,
+    reason: str | None = None,
+    value: Any = None,
+    waits_for: tuple[ApprovalRequest, ...] = (),
+) -> RunOutcome:
+    """Return what came of a run, with what it took."""
+    cost, totals = run.totals.known_cost, run.totals
+    return RunOutcome(
+        run_id=run.id,
+        trace_id=f"{run.trace_id:032x}",
+        status=status,
+        output=output,
+        error=error,
+        reason=reason,
+        usage={
+            "calls": totals.calls,
+            "errors": totals.errors,
+            "input_tokens": totals.input_tokens,
+            "output_tokens": totals.output_tokens,
+        },
+        cost_usd=None if cost is None else usd(cost),
+        unpriced_calls=totals.unpriced,
+        duration_s=round(anyio.current_time() - started, 6),
+        value=value,
+        waits_for=waits_for,
+    )
 
 
 def _usual(deadline_s: float | None) -> float:

@@ -195,6 +195,11 @@ def noted(came: Any) -> list[str]:
     return [body["event"] for body in events if body["event"].startswith("tool_")]
 
 
+def decided(came: Any) -> list[bool]:
+    events = (event for event in came.events if event.kind == "approval_decided")
+    return [event.body["approved"] for event in events]
+
+
 async def test_what_may_always_be_used_is_used() -> None:
     came = await told(under("always"), operator, "ls")
     assert (came.outcome.output, DONE, noted(came)) == ("ran ls", ["ls"], [])
@@ -246,7 +251,7 @@ async def test_arguments_that_a_tool_refuses_are_refused_and_not_denied() -> Non
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 async def test_what_may_never_be_used_is_denied_in_every_environment(environment: str) -> None:
-    async def approve(_: ApprovalRequest) -> bool:
+    async def approve(_: ApprovalRequest) -> bool | None:
         raise AssertionError("nobody is asked to approve what is never allowed")
 
     environ = {"MAGSAG_ENVIRONMENT": environment}
@@ -281,18 +286,21 @@ async def test_a_misspelt_environment_switches_no_rule_off(said: str) -> None:
 async def test_what_needs_approval_is_used_once_somebody_has_approved_just_that() -> None:
     asked: list[ApprovalRequest] = []
 
-    async def approve(wish: ApprovalRequest) -> bool:
+    async def approve(wish: ApprovalRequest) -> bool | None:
         asked.append(wish)
-        return wish.arguments == {"command": "ls"}
+        return {"ls": True, "rm": False}.get(wish.data["command"])
 
     catalog = under("require_approval")
     allowed = await told(catalog, operator, "ls", approve=approve)
     refused = await told(catalog, operator, "rm", approve=approve)
     nobody = await told(catalog, operator, "ls")
-    assert (allowed.outcome.output, noted(allowed)) == ("ran ls", ["tool_approved"])
-    for came in (refused, nobody):
-        assert (came.outcome.reason, noted(came)) == ("denied", ["tool_denied"])
-        assert "only with approval, and nobody has approved it" in (came.outcome.error or "")
+    left = await told(catalog, operator, "df", approve=approve)
+    assert (allowed.outcome.output, decided(allowed)) == ("ran ls", [True])
+    assert (refused.outcome.reason, decided(refused)) == ("denied", [False])
+    assert "only with approval, and" in (refused.outcome.error or "")
+    for came in (nobody, left):
+        assert (came.outcome.status, decided(came)) == ("waiting", [])
+        assert [each.tool for each in came.outcome.waits_for] == ["shell.run"]
     assert DONE == ["ls"]
     wish = asked[0]
     assert (wish.run_id, wish.agent, wish.tool) == (allowed.outcome.run_id, "operator", "shell.run")
@@ -310,10 +318,7 @@ async def test_tools_are_approved_by_name_or_pattern(patterns: list[str], approv
 
 
 @pytest.mark.real_time
-@pytest.mark.parametrize("permission", ["never", "require_approval"])
-async def test_a_model_that_calls_what_it_may_not_ends_the_call_and_nothing_runs(
-    permission: Permission,
-) -> None:
+async def test_a_model_that_calls_what_it_may_not_ends_the_call_and_nothing_runs() -> None:
     call = {"name": "shell_run", "arguments": json.dumps({"command": "rm -rf /"})}
     message = {
         "role": "assistant",
@@ -323,7 +328,7 @@ async def test_a_model_that_calls_what_it_may_not_ends_the_call_and_nothing_runs
     choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
     reply = {"id": "1", "object": "chat.completion", "model": "m", "choices": [choice]}
     with chat_server(lambda _: (200, reply)) as server:
-        catalog = under(permission, p=at(server.url))
+        catalog = under("never", p=at(server.url))
         came = await told(catalog, asks_a_model, model="p/m")
     assert (came.outcome.reason, DONE, len(server.requests)) == ("denied", [], 1)
 
@@ -355,7 +360,7 @@ def test_the_command_line_approves_what_it_names(tmp_path: Path) -> None:
     for name, text in (files | {"catalog/policies/p.yaml": APPROVED}).items():
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
-    assert run_process(root, "run", "operator").returncode == 4
-    assert run_process(root, "run", "operator", "--approve", "read").returncode == 4
+    assert run_process(root, "run", "operator").returncode == 5
+    assert run_process(root, "run", "operator", "--approve", "read").returncode == 5
     done = run_process(root, "run", "operator", "--approve", "read", "--approve", "shell.*")
     assert (done.returncode, done.stdout) == (0, "ran ls\n")
