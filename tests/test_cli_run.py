@@ -50,7 +50,7 @@ def test_json_is_one_object_with_everything(cli: Cli) -> None:
     assert code == 0
     assert list(outcome) == [
         *("run_id", "status", "output", "error", "reason", "usage"),
-        *("cost_usd", "unpriced_calls", "duration_s", "trace_id"),
+        *("cost_usd", "unpriced_calls", "duration_s", "trace_id", "waits_for"),
     ]
     assert outcome["status"] == "completed"
     assert outcome["usage"]["calls"] == 1

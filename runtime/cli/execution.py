@@ -15,7 +15,7 @@ from runtime.cli.interrupts import Interrupts
 from runtime.cli.logs import log_to
 from runtime.cli.opening import opened
 from runtime.cli.places import catalog_folder, journal_location
-from runtime.cli.report import outcome_of, report
+from runtime.cli.report import Source, outcome_of, report
 from runtime.cli.run_link import RunLink, link_of
 from runtime.cli.streams import prints_to_stderr
 from runtime.directory import suggest
@@ -100,7 +100,8 @@ def execute(order: Order) -> int:
     finally:
         if execution.outcome is not None:
             kept = execution.database is not None
-            report(execution.outcome, as_json=order.as_json, quiet=order.quiet, kept=kept)
+            source = Source(order.database, order.catalog)
+            report(execution.outcome, source, as_json=order.as_json, quiet=order.quiet, kept=kept)
         if execution.link is not None:
             execution.link.over()
 

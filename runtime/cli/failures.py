@@ -1,6 +1,7 @@
 """An exception becomes lines for people and an exit code.
 
-0 ok, 1 usage or configuration, 2 run failed, 3 budget, 4 denied by policy, 130 cancelled.
+0 ok, 1 usage or configuration, 2 run failed, 3 budget, 4 denied, 130 cancelled; a run that is
+parked ends with 5 (it waits for a decision) or 6 (it is paused).
 """
 
 from __future__ import annotations

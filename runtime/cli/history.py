@@ -18,7 +18,7 @@ from runtime.journal.reading import schema_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from runtime.journal import CallQuery, EventRow, Filed, RunRow, RunStatus, Scope
+    from runtime.journal import CallQuery, EventRow, Filed, Request, RunRow, RunStatus, Scope
 
 SEARCHED = 1_000  # the newest runs: where prefixes, lost runs and similar names are looked for
 PAGE = 1_000
@@ -81,6 +81,14 @@ class History:
             raise UnknownName(_unclear(name, found, newest))
         return found[0]
 
+    async def requests(self) -> list[Request]:
+        """Return what people are asked and ask, of runs that are not over; see ``Journal``.
+
+        Raises:
+            JournalFailed: they cannot be read.
+        """
+        return [] if self._reader is None else await self._reader.requests(None)
+
     async def calls(self, query: CallQuery) -> list[Filed]:
         """Return calls of the audit trail; see ``Journal``.
 
@@ -125,7 +133,8 @@ def run_json(row: RunRow) -> dict[str, Any]:
     """Return a run as ``runs --json`` and ``show --json`` print it.
 
     ``started_at`` is ISO 8601 in UTC, ``duration_s`` is null until the run is over, ``cost_usd``
-    is null when nobody knows the price of any call.
+    is null when nobody knows the price of any call; ``parked_at`` is since when a run waits or is
+    paused.
     """
     return {
         "run_id": row.run_id,
@@ -135,6 +144,7 @@ def run_json(row: RunRow) -> dict[str, Any]:
         "error": row.error,
         "reason": row.reason,
         "started_at": utc_time(row.started_at),
+        "parked_at": None if row.parked_at is None else utc_time(row.parked_at),
         "duration_s": None if row.ended_at is None else round(row.ended_at - row.started_at, 3),
         "usage": {
             "calls": row.calls,

@@ -21,9 +21,14 @@ COMMANDS = {
     "invoke": Lazy("runtime.cli.invoke:invoke", "Call models: one prompt, or a file of them."),
     "list": Lazy("runtime.cli.listing:listing", "List agents, skills, workflows and providers."),
     "runs": Lazy("runtime.cli.runs:runs", "List past and present runs, the newest first."),
-    "resume": Lazy("runtime.cli.resume:resume", "Go on with runs whose processes were killed."),
+    "resume": Lazy("runtime.cli.resume:resume", "Go on with runs that were killed or parked."),
     "replay": Lazy("runtime.cli.replay:replay", "Run a past run's code again, offline, compared."),
     "diff": Lazy("runtime.cli.diff:diff", "Tell where two runs part, with tokens and cost."),
+    "cancel": Lazy("runtime.cli.halt:cancel", "End a run, wherever its process is."),
+    "pause": Lazy("runtime.cli.halt:pause", "Pause a run, to go on with it later."),
+    "approvals": Lazy("runtime.cli.approvals:approvals", "List what waits for a decision."),
+    "approve": Lazy("runtime.cli.decide:approve", "Say yes to what a run has asked."),
+    "deny": Lazy("runtime.cli.decide:deny", "Say no to what a run has asked."),
     "show": Lazy("runtime.cli.show:show", "Show one run: its outcome and its delegations."),
     "trace": Lazy("runtime.cli.trace:trace", "Draw a run's waterfall, or open it in Jaeger."),
     "explain": Lazy("runtime.cli.explain:explain", "Tell which model would be asked, and why."),
@@ -44,7 +49,9 @@ Exit codes:
   1    usage or configuration
   2    the run failed
   3    its budget is used up
-  4    a policy denies it
+  4    a policy or a person denies it
+  5    the run waits for a decision
+  6    it is paused
   130  cancelled
 
 \b

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from shlex import quote
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.cli.streams import emit, emit_json, say
-from runtime.cli.text import duration, money, one_line, plural
+from runtime.cli.text import duration, json_line, money, one_line, plural
 from runtime.governance.cost import NANO
 from runtime.identity import trace_id_of
 from runtime.outcome import RunOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
+    from runtime.approval import ApprovalRequest
     from runtime.journal import RunRow
 
 NEXT_STEPS: Mapping[str, str] = {
@@ -43,11 +46,30 @@ def readable(output: Any) -> str:
     return json.dumps(output, indent=2, ensure_ascii=False)
 
 
-def report(outcome: RunOutcome, *, as_json: bool, quiet: bool, kept: bool) -> None:
+class Source(NamedTuple):
+    """Where a command has found its journal and its catalog.
+
+    Attributes:
+        db: what ``--db`` says.
+        catalog: what ``--catalog`` says.
+    """
+
+    db: str | None
+    catalog: Path | None
+
+    @property
+    def options(self) -> str:
+        """What another command needs to find the same."""
+        named = (("--db", self.db), ("--catalog", self.catalog))
+        return "".join(f" {name} {quote(str(value))}" for name, value in named if value)
+
+
+def report(outcome: RunOutcome, source: Source, *, as_json: bool, quiet: bool, kept: bool) -> None:
     """Print what came of a run: the result to stdout, the rest to stderr.
 
     Args:
         outcome: what came of it.
+        source: where the command has found the journal and the catalog.
         as_json: print one JSON object instead of the output.
         quiet: leave the summary out.
         kept: whether the journal outlives the process, so that ``show`` finds the run.
@@ -56,10 +78,33 @@ def report(outcome: RunOutcome, *, as_json: bool, quiet: bool, kept: bool) -> No
         emit_json(outcome.as_json())
     elif outcome.ok:
         emit(readable(outcome.output))
-    if not outcome.ok:
+    if outcome.is_parked:
+        say("\n".join(how_to_go_on(outcome, source, kept=kept)))
+    elif not outcome.ok:
         say(error_line(outcome, kept=kept))
     if not as_json and not quiet:
         say(summary(outcome))
+
+
+def how_to_go_on(outcome: RunOutcome, source: Source, *, kept: bool) -> Iterator[str]:
+    """Yield the lines that tell why a run is parked, and what to type."""
+    run_id, options = quote(outcome.run_id), source.options
+    if not kept:
+        yield f"run {run_id} is {outcome.status}, and ends here: --db :memory: keeps nothing"
+    elif outcome.status == "paused":
+        yield f"run {run_id} is paused; go on with: python -m runtime resume {run_id}{options}"
+    else:
+        yield f"run {run_id} waits for a decision:"
+    for each in outcome.waits_for if kept else ():
+        yield f"  {each.ticket}  {each.agent} asks: {question_line(each)}"
+        for verb in ("approve", "deny"):
+            yield f"    python -m runtime {verb} {run_id} {each.ticket}{options}"
+
+
+def question_line(request: ApprovalRequest) -> str:
+    """Return what somebody is asked, and what about, on one line."""
+    about = "" if request.data is None else f" {json_line(request.data)}"
+    return f"{one_line(request.question)}{about}"
 
 
 def error_line(outcome: RunOutcome, *, kept: bool) -> str:

@@ -16,7 +16,7 @@ from runtime.cli.options import (
     json_option,
 )
 
-RESUME_HELP = """Go on with the run RUN_ID, whose process was killed.
+RESUME_HELP = """Go on with the run RUN_ID, whose process was killed, or that waits or is paused.
 
 RUN_ID is its id, the beginning of it, or "last".
 
@@ -33,6 +33,10 @@ decides, or else what the run was started with. "refuse" leaves the run as it is
 code comes to another step than the recorded one, before that is done. "continue", the default,
 names what has changed in a warning and goes on: steps of the same content are answered from the
 journal, others are new, and recorded steps that are not used any more are told at the end.
+
+A run that waits for a decision which nobody has made comes to that question again, and waits on.
+--all takes the runs whose processes were killed, and those that waited for a decision which is
+there or has expired; a run that is paused is only gone on with by its name.
 
 \b
 Examples:
@@ -64,7 +68,7 @@ class KeepOrExtend(Positive):
 @debug_option
 @click.command(help=RESUME_HELP)
 @click.argument("run_id", required=False)
-@click.option("--all", "everything", is_flag=True, help="Go on with all that have died.")
+@click.option("--all", "everything", is_flag=True, help="Go on with all that can.")
 @click.option(
     "--deadline",
     type=KeepOrExtend(),

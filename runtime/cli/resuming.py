@@ -17,11 +17,13 @@ from runtime.cli.liveness import LOST
 from runtime.cli.logs import log_to
 from runtime.cli.opening import opened
 from runtime.cli.places import catalog_folder, journal_location
-from runtime.cli.report import outcome_of, report, summary
+from runtime.cli.report import Source, outcome_of, report, summary
 from runtime.cli.streams import emit, emit_json, prints_to_stderr, say
 from runtime.errors import RuntimeFault
+from runtime.identity import wall_clock
 from runtime.launch import running
 from runtime.outcome import ResumeOptions
+from runtime.requests import fold
 from runtime.resumption import check_resumable
 from runtime.workspace import check_workspace, open_catalog
 
@@ -47,7 +49,8 @@ class Continuation:
     Attributes:
         session: the call of the command line.
         name: the run, as a person names it; None for all.
-        everything: whether all runs are meant whose processes have died.
+        everything: whether all runs are meant whose processes have died, or that waited for
+            decisions which are there.
         deadline: the time each gets, as ``ResumeOptions`` has it.
         budget_usd: what each may cost; None for what it was allowed before.
         retry_in_doubt: whether skills with side effects are used again that had begun.
@@ -87,15 +90,17 @@ def go_on(wanted: Continuation) -> int:
         outcomes, refused = anyio.run(_carry_out, wanted)
     if wanted.name is not None:
         (outcome,) = outcomes
-        report(outcome, as_json=wanted.as_json, quiet=wanted.quiet, kept=True)
+        source = Source(wanted.db, wanted.catalog)
+        report(outcome, source, as_json=wanted.as_json, quiet=wanted.quiet, kept=True)
         return outcome.exit_code
     if wanted.as_json:
         emit_json([outcome.as_json() for outcome in outcomes])
     elif outcomes:
         emit("\n".join(map(summary, outcomes)))
     elif not wanted.quiet and not refused:
-        say("no run has died that could be gone on with")
-    return FAILED if refused or not all(outcome.ok for outcome in outcomes) else 0
+        say("no run has died or was decided about that could be gone on with")
+    went_well = all(outcome.ok or outcome.is_parked for outcome in outcomes)
+    return FAILED if refused or not went_well else 0
 
 
 async def _carry_out(wanted: Continuation) -> tuple[list[RunOutcome], int]:
@@ -136,10 +141,22 @@ async def _rows(history: History, name: str | None) -> list[RunRow]:
     """
     if name is None:
         lost = await history.runs(MOST_RUNS, LOST)
-        return [row for row in reversed(lost) if row.resumable]
+        found = [row for row in lost if row.resumable] + await _decided(history)
+        return sorted(found, key=lambda row: row.started_at)
     row = await history.find(name)
     check_resumable(row)
     return [row]
+
+
+async def _decided(history: History) -> list[RunRow]:
+    """Return the runs that have waited for a decision which is there, or will not come any more."""
+    waiting = {row.run_id: row for row in await history.runs(MOST_RUNS, "waiting")}
+    if not waiting:
+        return []
+    now, tickets = wall_clock(), fold(await history.requests())
+    owners = ((waiting.get(ticket.request.run_id), ticket) for ticket in tickets)
+    ready = {row.run_id for row, ticket in owners if row is not None and ticket.is_news(row, now)}
+    return [row for run_id, row in waiting.items() if run_id in ready]
 
 
 async def _resumed(
@@ -183,7 +200,7 @@ async def _fill_in(journal: Journal, rows: list[RunRow], found: dict[str, RunOut
     for row in rows:
         if row.run_id not in found:
             ended = await journal.run(row.run_id)
-            if ended is not None and ended.status != "running":
+            if ended is not None and ended.is_over:
                 found[row.run_id] = outcome_of(ended)
 
 

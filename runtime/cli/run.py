@@ -29,7 +29,11 @@ A text is printed as it is. Of an object with a text in its field "report", or w
 "text" as its only field, that text is printed. Everything else is printed as indented JSON.
 --json prints one object instead, with everything in it: run_id, status,
 output, error, reason, usage {calls, errors, input_tokens, output_tokens}, cost_usd,
-unpriced_calls, duration_s, trace_id.
+unpriced_calls, duration_s, trace_id, waits_for [{ticket, agent, question, data, ...}].
+
+A run that asks people (ctx.approve, or a tool that a policy wants approved) waits for them without
+a process: when nothing else is left to do the command ends with 5 and tells what to type to decide.
+With 6 it ends when somebody has paused the run.
 
 The first Ctrl-C ends the run in order, the second one kills it.
 """
@@ -46,7 +50,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--approve",
         multiple=True,
         metavar="TOOL",
-        help="Approve this tool, or pattern of tools, where a policy wants that; repeatable.",
+        help="Approve this tool, or pattern of tools, where a policy wants that, so that nobody is"
+        " asked; repeatable.",
     ),
     click.option("--deadline", type=Positive("SECONDS"), help="The seconds it gets."),
     click.option(

@@ -87,7 +87,8 @@ def _event(event: EventRow) -> dict[str, Any]:
 def _summary(row: RunRow) -> Iterator[str]:
     yield f"run       {names(row.run_id, row.trace_id)}"
     yield f"target    {one_line(row.target)}"
-    yield f"status    {status_of(row)}"
+    since = "" if row.parked_at is None else f" since {local_time(row.parked_at)}"
+    yield f"status    {status_of(row)}{since}"
     yield f"started   {local_time(row.started_at)}"
     if row.ended_at is not None:
         yield f"duration  {duration(row.ended_at - row.started_at)}"

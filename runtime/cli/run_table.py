@@ -47,7 +47,9 @@ def _cells(row: RunRow) -> tuple[str, ...]:
         row.run_id,
         local_time(row.started_at),
         row.target,
-        status_of(row),
+        status_of(row)
+        if row.parked_at is None
+        else f"{row.status} since {local_time(row.parked_at)}",
         "-" if row.ended_at is None else duration(row.ended_at - row.started_at),
         f"{row.calls:,}",
         f"{row.input_tokens + row.output_tokens:,}",

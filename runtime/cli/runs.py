@@ -6,7 +6,7 @@ import click
 
 from runtime.cli.options import db_option, debug_option, json_option
 
-STATUSES = ("running", "completed", "failed", "cancelled", "lost")
+STATUSES = ("running", "waiting", "paused", "completed", "failed", "cancelled", "lost")
 
 
 @debug_option
@@ -18,9 +18,11 @@ STATUSES = ("running", "completed", "failed", "cancelled", "lost")
 def runs(limit: int, status: str | None, db: str | None, *, as_json: bool) -> None:
     """List runs, the newest first.
 
-    A run is "lost" when its process on this machine died before the run was over. --json prints
-    a list of objects: run_id, trace_id, target, status, error, reason, started_at, duration_s,
-    usage {calls, errors, input_tokens, output_tokens}, cost_usd, unpriced_calls.
+    A run is "lost" when its process on this machine died before the run was over; "waiting" when
+    it goes on by a decision (see `approvals`), and "paused" when by `resume`: nobody is at work on
+    it since then. --json prints a list of objects: run_id, trace_id, target, status, error,
+    reason, started_at, parked_at, duration_s, usage {calls, errors, input_tokens, output_tokens},
+    cost_usd, unpriced_calls.
     """
     from runtime.cli.run_table import list_runs  # noqa: PLC0415  # 0.2 s, not for --help
 
