@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import resource
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -433,25 +435,62 @@ def test_a_file_that_does_not_read_back_costs_nothing(
 # --- disks and interrupts ------------------------------------------------------------------------
 
 
-def test_a_full_disk_costs_nothing(
-    cli: Cli, journal: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    noise = "".join(f"{n * 7919:x}" for n in range(200_000))
-    write(journal, ended("a", 50, text=noise))
-    before = contents(journal)
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """Let no file of this process become longer."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    monkeypatch.setattr(
-        signal, "SIGXFSZ", signal.signal(signal.SIGXFSZ, signal.SIG_IGN), raising=False
-    )
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
-        code, _, err = cli("data", "archive", "kept", "--older-than", "0m")
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+
+
+def test_a_full_disk_costs_nothing(cli: Cli, journal: Path) -> None:
+    noise = "".join(f"{n * 7919:x}" for n in range(200_000))
+    write(journal, ended("a", 50, text=noise), ended("b", 49, text=noise))
+    before = contents(journal)
+    with full_disk(100_000):
+        code, _, err = cli("data", "archive", "kept", "--older-than", "0m")
     assert code == 1
     assert "its runs stay in the journal: make room there, or name another folder" in err
     assert contents(journal) == before
     assert names(cli.workspace / "kept") == []
+    archives = done(cli, "archive", "kept", "--older-than", "0m")["archives"]
+    with full_disk(500_000):
+        code, _, err = cli("data", "restore", *archives)
+    assert (code, err.count("\n")) == (1, 1)
+    assert runs(journal) == []
+    done(cli, "restore", *archives)
+    assert contents(journal) == before
+
+
+class Terminal(io.StringIO):
+    """A stream that people look at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_how_far_it_is(
+    cli: Cli, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "_TOLD", 2)
+    monkeypatch.setattr(broom, "_GROUP", 8)
+    monkeypatch.setattr(restore, "_GROUP", 8)
+    write(journal, *(ended(f"r{n}", 50 - n) for n in range(4)))
+    shown = {}
+    for argv in (("archive", "kept", "--older-than", "0m"), ("restore",)):
+        files_of = map(str, files(cli.workspace / "kept")) if argv == ("restore",) else ()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", screen := Terminal())
+            assert cli("data", *argv, *files_of)[0] == 0
+        shown[argv[0]] = screen.getvalue()
+    assert "\rarchived 2 runs\rarchived 4 runs\rdeleted 2 runs" in shown["archive"]
+    assert "\rrestored 2 runs\rrestored 4 runs" in shown["restore"]
+    assert all(each.endswith("\r\x1b[K") for each in shown.values())
 
 
 def test_what_cannot_be_written_or_read_is_said_in_one_line(cli: Cli, journal: Path) -> None:
