@@ -350,6 +350,43 @@ def test_a_run_that_is_not_the_same_is_left_alone_and_named(cli: Cli, journal: P
         assert contents(journal) == before
 
 
+def test_no_large_text_is_left_over_of_a_run_that_is_not_the_same(cli: Cli, journal: Path) -> None:
+    write(journal, ended("a", 50), [a_record("log", run="a", at=NOW - 50 * DAY, text=LARGE)])
+    archives = done(cli, "archive", "kept", "--older-than", "0m")["archives"]
+    write(journal, ended("a", 50))
+    other = contents(journal)
+    assert cli("data", "restore", *archives)[0] == 1
+    assert contents(journal) == other
+
+
+def test_no_record_comes_back_without_its_large_text(
+    cli: Cli, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = {"at": NOW - 50 * DAY, "text": LARGE}
+    many = ([*ended(run, 50), a_record("log", run=run, **text)] for run in "abc")
+    write(journal, *many)
+    before = contents(journal)
+    archives = done(cli, "archive", "kept", "--older-than", "0m")["archives"]
+    pause = broom.Broom.pause
+
+    def swept(each: broom.Broom) -> None:  # as by another process, were it to think it unused
+        each.connection.execute("DELETE FROM journal WHERE sha256 IS NOT NULL")
+        each.connection.execute("DELETE FROM blob")
+        pause(each)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restore, "_GROUP", 6)
+        patch.setattr(broom.Broom, "pause", swept)
+        code, _, err = cli("data", "restore", *archives)
+    assert (code, "FOREIGN KEY" in err) == (1, True)
+    assert runs(journal) == ["a"]
+    change(journal, "DELETE FROM run")
+    change(journal, "DELETE FROM journal")
+    change(journal, "DELETE FROM call")
+    done(cli, "restore", *archives)
+    assert contents(journal) == before
+
+
 def test_a_run_that_was_written_meanwhile_stays(
     cli: Cli, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
