@@ -134,13 +134,13 @@ def test_it_stops_at_its_next_turn(journal: Path, monkeypatch: pytest.MonkeyPatc
     from runtime.journal import broom  # noqa: PLC0415  # only here
 
     monkeypatch.setattr(broom, "_GROUP", 1)
-    monkeypatch.setattr(broom, "_TURN_S", 0.2)
+    monkeypatch.setattr(broom, "_TURN_S", 0.8)
     thread = Caretaker(journal, Bound(10_000))
     thread.start()
     until(lambda: len(runs(journal)) < 41)
     thread.stop()
     left = runs(journal)
-    assert 30 < len(left) < 41
+    assert 10 < len(left) < 41
     assert runs(journal) == left
 
 
