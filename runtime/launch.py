@@ -26,7 +26,7 @@ from runtime.actors import Supervisor, actor_system
 from runtime.approval import ApprovalRequest, Decision
 from runtime.approval_steps import Approvals
 from runtime.catalog import Catalog, profile_of
-from runtime.code import Codes
+from runtime.code import Codes, sources_of
 from runtime.conduct import Halt
 from runtime.control import Control
 from runtime.definitions import load_directory
@@ -143,7 +143,8 @@ class System:
 
         Raises:
             UnknownName: there is no such workflow, agent, provider or model.
-            ConfigurationError: a key or address of the provider is missing.
+            ConfigurationError: a key or address of the provider is missing, or the run's code
+                cannot be kept as its options say.
         """
         start = resolve(
             target,
@@ -154,7 +155,9 @@ class System:
             environ=self._environ,
         )
         check(start, self.catalog, self._environ)
-        return await self._workflows.run(*start)
+        is_pinned = start.options.on_code_change == "pin"
+        files = sources_of(self.catalog, start.agent) if is_pinned else None
+        return await self._workflows.run(*start, files=files)
 
     async def resume(self, run_id: str, options: ResumeOptions | None = None) -> RunOutcome:
         """Go on with a run that is parked or whose process has died; return what came of it.

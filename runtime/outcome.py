@@ -53,8 +53,8 @@ class RunOptions:
             it leaves the process, and what is done before anybody sees it. None leaves it to
             ``MAGSAG_DURABILITY``, and to ``fast`` in the end.
         on_code_change: what is done when it is resumed and its code is not the same any more:
-            ``refuse`` or ``continue``. None leaves it to the workflow, and to ``continue`` in the
-            end.
+            ``refuse``, ``continue``, or ``pin``: the code is kept, and it goes on with that. None
+            leaves it to the workflow, and to ``continue`` in the end.
         argv: the command line, for the journal.
     """
 

@@ -19,6 +19,7 @@ from runtime.journal.location import without_passwords
 from runtime.traces import Traces
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from decimal import Decimal
 
     from otel import Metrics, Span, Tracing
@@ -69,7 +70,13 @@ def begin_span(run: Run, tracing: Tracing) -> Span:
     return run.span
 
 
-def register(run: Run, payload: Any, agent: str, options: RunOptions) -> None:
+def register(
+    run: Run,
+    payload: Any,
+    agent: str,
+    options: RunOptions,
+    files: Mapping[str, str] | None = None,
+) -> None:
     """Note that a run begins, and all that it needs to go on in another process.
 
     Args:
@@ -77,6 +84,7 @@ def register(run: Run, payload: Any, agent: str, options: RunOptions) -> None:
         payload: its input, JSON data.
         agent: the slug of the agent that begins.
         options: how it was started.
+        files: the files of its code, where they are to be kept.
 
     Raises:
         InvalidInput: the payload has a number that JSON has none for.
@@ -107,6 +115,8 @@ def register(run: Run, payload: Any, agent: str, options: RunOptions) -> None:
         run.record("run_started", "", body)
     except TypeError as error:
         raise InvalidInput(f"input of {run.target} is no JSON: {error}") from error
+    if files is not None:
+        run.record("run_code", "code", {"files": dict(files)})
 
 
 def sign_off(

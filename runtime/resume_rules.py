@@ -52,7 +52,8 @@ def check_again(
 
     Raises:
         UnknownName: its agent or routing file is not here.
-        CodeChanged: its code is not what it was, and it is told to refuse that.
+        CodeChanged: its code is not what it was, and it is told to refuse that, or to go on with
+            what it was.
         LimitReached: its time or money is used up, and it is given no more.
     """
     slug = directory.slug(str(recorded.beginning.get("agent")))
@@ -62,7 +63,14 @@ def check_again(
     if not changed:
         return how
     what = ", ".join(changed)
-    if policy_of(recorded, options) == "refuse":
+    policy = policy_of(recorded, options)
+    if policy == "pin":
+        raise CodeChanged(
+            f"run {run_id} goes on with the code that it began with, and what is loaded here is not"
+            f" the same: {what}; python -m runtime resume {run_id} loads what was kept, and where"
+            " that is not the same either, Python or packages have changed"
+        )
+    if policy == "refuse":
         raise CodeChanged(
             f"the code of run {run_id} has changed since it was last at work: {what}; bring it"
             " back, or resume with --on-code-change continue: steps of the same content are then"

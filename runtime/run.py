@@ -39,7 +39,7 @@ LEAVES = frozenset(  # the process, or its body
 )
 
 Durability: TypeAlias = Literal["fast", "strict"]
-OnCodeChange: TypeAlias = Literal["refuse", "continue"]
+OnCodeChange: TypeAlias = Literal["refuse", "continue", "pin"]
 
 
 @dataclass(slots=True)

@@ -93,7 +93,14 @@ class Workflows:
         self._control = control
 
     async def run(
-        self, target: str, agent: str, payload: Any, options: RunOptions, wishes: tuple[Wish, ...]
+        self,
+        target: str,
+        agent: str,
+        payload: Any,
+        options: RunOptions,
+        wishes: tuple[Wish, ...],
+        *,
+        files: Mapping[str, str] | None = None,
     ) -> RunOutcome:
         """Run an agent at the root of a new run, and return what came of it; cancelling ends it.
 
@@ -105,6 +112,7 @@ class Workflows:
             payload: its input.
             options: how.
             wishes: whom its starter wants asked, strongest first.
+            files: the files of its code, where they are to be kept.
 
         Raises:
             InvalidInput: the payload is no JSON.
@@ -120,7 +128,7 @@ class Workflows:
             run.code = self._code(agent)
             given, started = to_json(payload), anyio.current_time()
             root = self._root(run, agent, given, _usual(options.deadline_s))
-            begin = partial(register, run, given, agent, options)
+            begin = partial(register, run, given, agent, options, files)
             return await self._carry_out(run, root, started, begin)
         raise Cancelled(f"run {run_id} was ended, as the system is being stopped")
 

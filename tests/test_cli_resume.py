@@ -174,3 +174,32 @@ def test_a_run_without_time_is_left_alone_until_it_gets_more(workspace: Path) ->
     assert (wrong.returncode, "'never' is no number" in wrong.stderr) == (1, True)
     options = ("--deadline", "60", "--budget-usd", "1")
     assert run_process(workspace, "resume", "one", *options).returncode == 0
+
+
+def test_a_pinned_run_goes_on_with_the_code_that_it_began_with(workspace: Path) -> None:
+    helper = workspace / "napkit.py"
+    helper.write_text("def told(naps):\n    return f'then {naps}'\n")
+    then = SLOW.replace("import time\n", "import time\nimport napkit\n").replace(
+        '{"text": str(', '{"text": napkit.told('
+    )
+    agents, entry = workspace / "agents" / "naps.py", workspace / "catalog" / "agents" / "naps.yaml"
+    agents.write_text(then)
+    killed_run(workspace, "one", "--on-code-change", "pin")
+    killed_run(workspace, "two")
+    agents.write_text(then.replace("range(1, 6)", "range(1, 3)"))
+    helper.write_text("def told(naps):\n    return 'now'\n")
+    entry.write_text(ENTRY + "max_restarts: 3\n")
+    left = run_process(workspace, "resume", "--all", "--json")
+    assert left.returncode == 2
+    assert [each["output"] for each in json.loads(left.stdout)] == [{"text": "now"}]
+    assert "error: run one (naps): run one goes on with the code that it began with" in left.stderr
+    done = run_process(workspace, "resume", "one", "--json")
+    assert json.loads(done.stdout)["output"] == {"text": "then [1, 2, 3, 4, 5]"}, done.stderr
+    assert agents.read_text() != then
+
+
+def test_code_that_was_not_kept_cannot_be_gone_on_with(workspace: Path) -> None:
+    killed_run(workspace, "one")
+    refused = run_process(workspace, "resume", "one", "--on-code-change", "pin")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "run one has not kept its code: only a run that is started with" in refused.stderr

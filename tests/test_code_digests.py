@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from shutil import copytree, ignore_patterns
 from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime.code import Codes, changes
+from runtime.code import Codes, changes, reading
 from runtime.definitions import load_directory
 from runtime.workspace import open_catalog
 from tests.cli_workspace import environment, make_workspace
@@ -64,6 +65,8 @@ async def naps(ctx: Context, text: str = "x") -> str:
     """Delegate."""
     await ctx.use(count, text)
     await ctx.delegate("quiet")
+    from naps_late import later
+    later()
     return (await ctx.delegate(inner, text)).unwrap().text
 
 
@@ -83,6 +86,11 @@ TONES = ["soft", "loud"]
 
 def polite(text):
     return f"please, {text}"
+"""
+LATE = """\
+# not loaded before it is needed
+def later():
+    return 1
 """
 PRINT = """
 from runtime.code import Codes
@@ -105,7 +113,10 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write(folder: Path, agents: str = AGENTS, words: str = WORDS, more: str = "") -> None:
+def write(
+    folder: Path, agents: str = AGENTS, words: str = WORDS, late: str = LATE, more: str = ""
+) -> None:
+    (folder / "naps_late.py").write_text(late)
     (folder / "agents" / "naps.py").write_text(agents)
     (folder / "naps_words.py").write_text(words)
     for name in ("inner", "quiet", "apart"):
@@ -115,6 +126,7 @@ def write(folder: Path, agents: str = AGENTS, words: str = WORDS, more: str = ""
 
 def loaded(folder: Path) -> Codes:
     """Load a workspace as a new process would."""
+    reading._module.cache_clear()  # a new process has none
     for name in [name for name in sys.modules if name.startswith("naps_")]:
         del sys.modules[name]
     return Codes(load_directory(open_catalog(folder / "catalog")))
@@ -154,6 +166,26 @@ def test_what_is_in_another_file_of_the_workspace_counts_too(workspace: Path, wo
     then = loaded(workspace).of("naps")
     write(workspace, words=WORDS.replace(word, "other"))
     assert changes(then, loaded(workspace), "naps") == ["agent inner"]
+
+
+@pytest.mark.real_time
+def test_a_module_that_is_imported_late_counts_too(workspace: Path) -> None:
+    then = loaded(workspace).of("naps")
+    write(workspace, late=LATE.replace("not loaded", "loaded late"))
+    assert changes(then, loaded(workspace), "naps") == []
+    write(workspace, late=LATE.replace("1", "2"))
+    assert changes(then, loaded(workspace), "naps") == ["agent naps"]
+
+
+@pytest.mark.real_time
+def test_where_the_workspace_is_does_not_count(workspace: Path, tmp_path: Path) -> None:
+    plain = AGENTS.replace("(ctx: Context, text: str, size", "(ctx: Context, text: Note, size")
+    write(workspace, plain)
+    then = loaded(workspace).of("naps")
+    moved = tmp_path / "moved"
+    copytree(workspace, moved, ignore=ignore_patterns("moved"))
+    sys.path[:] = [path for path in sys.path if path != str(workspace)]
+    assert changes(then, loaded(moved), "naps") == []
 
 
 @pytest.mark.real_time

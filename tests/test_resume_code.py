@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+import sys
+from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runtime import Context, ResumeOptions, RunOptions, mag, running, sag, skill
-from runtime.errors import CodeChanged
+from runtime.code import lay_out
+from runtime.errors import CodeChanged, ConfigurationError
+from runtime.journal import SqliteJournal
+from tests.cli_workspace import make_workspace
 from tests.interrupted import dead_pid, ends, journal_of, recorded_until, resumed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runtime.agent import Agent
     from runtime.journal import Record
 
@@ -140,3 +148,43 @@ async def test_an_agent_that_was_not_foreseen_is_noted_when_it_begins() -> None:
     assert outcome.output == ["hidden", "end"]
     with pytest.raises(CodeChanged, match="agent hidden"):
         await resumed(finds, records, agents=(other,))
+
+
+async def test_code_that_cannot_be_loaded_again_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    above, below = version("first")
+    async with running(agents=(above, below), environ={}) as system:
+        with pytest.raises(ConfigurationError, match="no file of the catalog names it"):
+            await system.run(above, None, RunOptions(on_code_change="pin"))
+    make_workspace(tmp_path)
+    monkeypatch.setattr("runtime.code.sources.MOST_CHARACTERS", 100)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    async with running(tmp_path / "catalog", environ={}) as system:
+        with pytest.raises(
+            ConfigurationError, match=r"files have [\d,]+ characters, and at most 100"
+        ):
+            await system.run("says", {"text": "x"}, RunOptions(on_code_change="pin"))
+
+
+async def test_many_runs_keep_the_same_code_once(tmp_path: Path, monkeypatch: Any) -> None:
+    make_workspace(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    journal = await SqliteJournal.open(tmp_path / "journal.db", synchronous="normal")
+    async with running(tmp_path / "catalog", environ={}, journal=journal) as system:
+        for _ in range(3):
+            await system.run("says", {"text": "x"}, RunOptions(on_code_change="pin"))
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as file:
+        assert file.execute("SELECT count(*) FROM journal WHERE kind = 'run_code'").fetchone() == (
+            3,
+        )
+        assert file.execute("SELECT count(*) FROM blob").fetchone() == (1,)
+
+
+def test_kept_files_are_laid_out_in_their_folder_alone(tmp_path: Path) -> None:
+    make_workspace(tmp_path / "today")
+    for number, path in enumerate(("../out.py", "/out.py")):
+        with pytest.raises(ConfigurationError, match="is in no workspace"):
+            lay_out({path: ""}, tmp_path / "today" / "catalog", tmp_path / str(number))
+    with pytest.raises(ConfigurationError, match="cannot be laid out"):
+        lay_out({}, tmp_path / "nothing", tmp_path / "there")

@@ -131,8 +131,8 @@ class WorkflowEntry(BaseModel, extra="forbid", strict=True, frozen=True):
         model: for all agents of a run: a tier, ``provider/model`` or a model's name.
         provider: for all agents of a run, instead of the routing file's.
         routing: the routing file that its runs go by; the one called ``default`` if not given.
-        on_code_change: what ``resume`` does with a run of it whose code has changed: ``refuse`` or
-            ``continue``, which is the default.
+        on_code_change: what ``resume`` does with a run of it whose code has changed: ``refuse``,
+            ``continue``, which is the default, or ``pin``: goes on with that of then.
     """
 
     name: Slug
@@ -144,4 +144,4 @@ class WorkflowEntry(BaseModel, extra="forbid", strict=True, frozen=True):
     model: Given[ModelName] = None
     provider: Given[Name] = None
     routing: Given[Name] = None
-    on_code_change: Given[Literal["refuse", "continue"]] = None
+    on_code_change: Given[Literal["refuse", "continue", "pin"]] = None

@@ -32,7 +32,9 @@ Where the code of an agent or skill has changed since that the run may reach, --
 decides, or else what the run was started with. "refuse" leaves the run as it is, also where its
 code comes to another step than the recorded one, before that is done. "continue", the default,
 names what has changed in a warning and goes on: steps of the same content are answered from the
-journal, others are new, and recorded steps that are not used any more are told at the end.
+journal, others are new, and recorded steps that are not used any more are told at the end. "pin"
+goes on with the code that the run began with, if it was started with "pin" and so has kept it; of
+several runs each needs a process of its own for that, so --all leaves those whose code has changed.
 
 A run that waits for a decision which nobody has made comes to that question again, and waits on.
 --all takes the runs whose processes were killed, and those that waited for a decision which is
@@ -86,7 +88,7 @@ class KeepOrExtend(Positive):
 )
 @click.option(
     "--on-code-change",
-    type=click.Choice(("refuse", "continue")),
+    type=click.Choice(("refuse", "continue", "pin")),
     help="What to do where the code has changed. [default: what the run was started with]",
 )
 @click.option("--approve", multiple=True, metavar="TOOL", help="Approve this tool; repeatable.")

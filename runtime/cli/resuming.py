@@ -16,6 +16,7 @@ from runtime.cli.interrupts import Interrupts
 from runtime.cli.liveness import LOST
 from runtime.cli.logs import log_to
 from runtime.cli.opening import opened
+from runtime.cli.pinned import kept_files, laid_out
 from runtime.cli.places import catalog_folder, journal_location
 from runtime.cli.report import Source, outcome_of, report, summary
 from runtime.cli.streams import emit, emit_json, prints_to_stderr, say
@@ -113,7 +114,8 @@ async def _carry_out(wanted: Continuation) -> tuple[list[RunOutcome], int]:
     stream = None if screen is None else screen.log
     log_to(stream, wanted.session, verbose=wanted.verbose, quiet=wanted.quiet)
     check_workspace()
-    catalog = open_catalog(catalog_folder(wanted.catalog, Path.cwd()))
+    today = catalog_folder(wanted.catalog, Path.cwd())
+    files = await kept_files(history, rows[0], wanted.on_code_change) if wanted.name else None
     options = ResumeOptions(
         deadline=wanted.deadline,
         budget_usd=wanted.budget_usd,
@@ -126,7 +128,8 @@ async def _carry_out(wanted: Continuation) -> tuple[list[RunOutcome], int]:
     async with (
         interrupts.watched(),
         opened(database) as journal,
-        running(catalog, journal=journal) as system,
+        laid_out(files, today) as folder,
+        running(open_catalog(folder), journal=journal) as system,
         screen.shown() if screen is not None else nullcontext(),
     ):
         return await _resumed(system, rows, options, interrupts, one=wanted.name is not None)

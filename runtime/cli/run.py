@@ -63,9 +63,10 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option(
         "--on-code-change",
-        type=click.Choice(("refuse", "continue")),
+        type=click.Choice(("refuse", "continue", "pin")),
         help="What resume does where the run's agents or skills have changed; continue answers what"
-        " is the same from the journal and does the rest. [default: the workflow's, else continue]",
+        " is the same from the journal and does the rest; pin keeps their files and goes on with"
+        " those. [default: the workflow's, else continue]",
     ),
     click.option("--run-id", type=RunId(), help="Its name; by default a new UUIDv7."),
     db_option,

@@ -1,8 +1,10 @@
 """What the code of a run was: digests of its agents and skills, to notice that they have changed.
 
-``reading`` says what a function consists of, ``codes`` what a run may reach.
+``reading`` says what a function consists of, ``codes`` what a run may reach, and ``sources`` which
+files that is.
 """
 
 from runtime.code.codes import Code, CodeOfRun, Codes, changes
+from runtime.code.sources import lay_out, sources_of
 
-__all__ = ["Code", "CodeOfRun", "Codes", "changes"]
+__all__ = ["Code", "CodeOfRun", "Codes", "changes", "lay_out", "sources_of"]

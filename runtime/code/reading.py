@@ -12,6 +12,8 @@ module, not as it happens to be.
 from __future__ import annotations
 
 import ast
+import dis
+import importlib.util
 import inspect
 import re
 import sys
@@ -36,7 +38,9 @@ _FOREIGN = (
     *(f"{_HOME / package}/" for package in ("runtime", "providers", "otel")),
     "<frozen",
 )
+_IMPORT = dis.opmap["IMPORT_NAME"]
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_MODULES = re.compile(r"\b(\w+\.)+(?=\w)")  # a module's name may be made of where its file is
 _NAME = re.compile(r"[^\W\d]\w*")
 _FUNCTIONS = (property, staticmethod, classmethod, FunctionType, MethodType)
 _PLAIN = (str, int, float, complex, bool, bytes, type(None), type(...))
@@ -91,10 +95,10 @@ class Reading:
     def _function(self, function: Any, *, is_own: bool = False) -> None:
         if not isinstance(function, FunctionType) or id(function) in self._seen:
             return
-        if not is_own and _is_foreign(function.__code__.co_filename):
+        if not is_own and is_foreign(function.__code__.co_filename):
             return
         self._seen.add(id(function))
-        names = self._code(function.__code__)
+        names = self._code(function.__code__, function.__globals__.get("__package__") or "")
         module, scope = function.__module__, function.__globals__
         for name, value in _given(function):
             self._value(value, name, module)
@@ -103,23 +107,25 @@ class Reading:
         for name in names:
             self._name(name, scope, names)
 
-    def _code(self, code: CodeType) -> list[str]:
+    def _code(self, code: CodeType, package: str) -> list[str]:
         """Read instructions, and return the names in them, in order."""
         layout = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
         names = (code.co_varnames, code.co_names, code.co_freevars, code.co_cellvars)
         jumps = getattr(code, "co_exceptiontable", b"")
         self.parts.append(f"{layout} {names} {code.co_code.hex()} {jumps.hex()}")
+        if _IMPORT in code.co_code[::2]:  # of a module that may not be loaded yet
+            self.parts += [text for name in code.co_names if (text := _module(name, package))]
         found = list(code.co_names)
         for constant in code.co_consts:
             if isinstance(constant, CodeType):
-                found += self._code(constant)
+                found += self._code(constant, package)
             else:
                 self._plain("", constant)
         return found
 
     def _name(self, name: str, scope: Mapping[str, Any], names: list[str]) -> None:
         value = scope.get(name)
-        if type(value) is ModuleType and not _is_foreign(_file_of(value)):
+        if type(value) is ModuleType and not is_foreign(_file_of(value)):
             for inner in dict.fromkeys(names):
                 if inner in vars(value):
                     self._value(vars(value)[inner], inner, value.__name__)
@@ -127,7 +133,7 @@ class Reading:
             self._value(value, name, str(scope.get("__name__")))
 
     def _hint(self, hint: Any, scope: Mapping[str, Any]) -> None:
-        self.parts.append(_text(hint))
+        self.parts.append(hint if isinstance(hint, str) else _MODULES.sub("", _text(hint)))
         names = _NAME.findall(hint) if isinstance(hint, str) else []
         for value in (hint, *(scope[name] for name in names if name in scope)):
             if isinstance(value, type):
@@ -193,13 +199,14 @@ def _functions_of(value: Any) -> Iterator[Any]:
         yield getattr(value, "__func__", value)
 
 
-def _is_foreign(file: str) -> bool:
+def is_foreign(file: str) -> bool:
+    """Whether a file is Python's own, of an installed package, or of this runtime."""
     return file.startswith(_FOREIGN)
 
 
 def _is_foreign_class(cls: type, module: ModuleType | None) -> bool:
     """Whether a class is defined in a module that is not read; one made by a function is not."""
-    return _is_foreign(_file_of(module)) and getattr(module, cls.__name__, None) is cls
+    return is_foreign(_file_of(module)) and getattr(module, cls.__name__, None) is cls
 
 
 def _file_of(module: ModuleType | None) -> str:
@@ -218,9 +225,38 @@ def _as_written(module: str, name: str) -> str | None:
 
 
 @lru_cache(maxsize=1_000)
+def _module(name: str, package: str) -> str:
+    """Return a module of the author's, without comments; empty where a name is that of none."""
+    for full in dict.fromkeys((name, f"{package}.{name}")):
+        file = _file_of_module(full)
+        if file is not None and not is_foreign(str(file)):
+            try:
+                return ast.unparse(ast.parse(file.read_text(encoding="utf-8")))
+            except (OSError, SyntaxError, ValueError):
+                continue
+    return ""
+
+
+def _file_of_module(name: str) -> Path | None:
+    """Return the file of a module that may not be loaded yet: for that, none is loaded."""
+    top, *below = name.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    paths = [Path(spec.origin)] if spec.origin and not below else []
+    for folder in spec.submodule_search_locations or () if below else ():
+        path = Path(folder, *below)
+        paths += [path.with_suffix(".py"), path / "__init__.py"]
+    return next((path for path in paths if path.suffix == ".py" and path.is_file()), None)
+
+
+@lru_cache(maxsize=1_000)
 def _assigned(loaded: ModuleType) -> dict[str, str | tuple[str, str]]:
     """Return what a module says of its names: an expression, or where it is imported from."""
-    if _is_foreign(_file_of(loaded)):
+    if is_foreign(_file_of(loaded)):
         return {}
     try:
         tree = ast.parse(inspect.getsource(loaded))

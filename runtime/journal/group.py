@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LEFT_OUT = frozenset(("fenced", "not_taken", "not_noted"))
 _LARGEST_INLINE = 64 * 1024  # bytes; longer bodies are kept once, by their hash
+_KEPT_ONCE = frozenset(("run_code",))  # of any size: many runs have the same
 
 Verdicts: TypeAlias = "list[tuple[Entry, Verdict]]"
 JournalRow = tuple[str, int, int, float, str, str, bool, int, str | None, bytes | None]
@@ -112,7 +113,7 @@ def _standing(entry: Entry, state: RunState) -> Verdict:
 def _row(entry: Entry, seq: int, large: dict[bytes, str]) -> JournalRow:
     body: str | None = entry.text
     digest: bytes | None = None
-    if entry.size > _LARGEST_INLINE:
+    if entry.size > _LARGEST_INLINE or entry.kind in _KEPT_ONCE:
         body, digest = None, hashlib.sha256(entry.text.encode()).digest()
         large[digest] = entry.text
     return (

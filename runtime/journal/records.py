@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "run_started",
+    "run_code",
     "run_resumed",
     "run_waiting",
     "run_paused",
@@ -62,6 +63,7 @@ class KindRule:
 KINDS: Mapping[str, KindRule] = MappingProxyType(
     {
         "run_started": KindRule(status="running"),
+        "run_code": KindRule(),
         "run_resumed": KindRule(),
         "run_waiting": KindRule(status="waiting"),
         "run_paused": KindRule(status="paused"),
