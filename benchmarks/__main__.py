@@ -9,7 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import asks, calls, chaos, delegations, http, journal, slow_http, spans, storm
+from benchmarks import (
+    asks,
+    calls,
+    chaos,
+    delegations,
+    http,
+    journal,
+    postgres,
+    slow_http,
+    spans,
+    storm,
+)
 from benchmarks.measure import machine, measure
 
 if TYPE_CHECKING:
@@ -24,6 +35,7 @@ BENCHES: dict[str, ModuleType] = {
     "delegations": delegations,
     "http": http,
     "journal": journal,
+    "postgres": postgres,
     "slow_http": slow_http,
     "spans": spans,
     "storm": storm,

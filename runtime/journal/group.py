@@ -27,10 +27,14 @@ _KEPT_ONCE = frozenset(("run_code",))  # of any size: many runs have the same
 Verdicts: TypeAlias = "list[tuple[Entry, Verdict]]"
 JournalRow = tuple[str, int, int, float, str, str, bool, int, str | None, bytes | None]
 
-INSERT = """
-    INSERT INTO journal (run_id, seq, epoch, at, kind, op, terminal, cost_nano_usd, body, sha256)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+JOURNAL_COLUMNS = (
+    *("run_id", "seq", "epoch", "at", "kind", "op"),
+    *("terminal", "cost_nano_usd", "body", "sha256"),
+)
+INSERT = (
+    f"INSERT INTO journal ({', '.join(JOURNAL_COLUMNS)}) "  # noqa: S608  # our own columns
+    f"VALUES ({', '.join('?' * len(JOURNAL_COLUMNS))})"
+)
 KEEP = "INSERT INTO blob (sha256, data) VALUES (?, ?) ON CONFLICT DO NOTHING"
 SAVE = (
     f"INSERT INTO run ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608  # our own columns

@@ -154,6 +154,12 @@ class ServerConnection:
             cursor.executemany(statement(text), rows)
             return cursor
 
+    def copy(self, text: str, rows: Iterable[Any]) -> None:
+        """Carry out a COPY from here, with some rows."""
+        with self._faults(), self._raw.cursor().copy(text.encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
+
     @contextmanager
     def pipeline(self) -> Iterator[None]:
         """Send what is executed in the block at once, and wait for its results at the end."""
