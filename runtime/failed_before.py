@@ -22,8 +22,9 @@ from runtime.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
+    from runtime.approval import Decision
     from runtime.journal import EventRow
 
 KNOWN = (str, int, float, bool)
@@ -73,12 +74,11 @@ def details_of(error: BaseException) -> dict[str, Any]:
     return told | ({"until": LONG_AGO} if is_for_a_while else {})
 
 
-def in_doubt(skills: Iterable[str]) -> InDoubt:
-    """Return the error of steps that may have taken place, and must not be repeated unasked."""
+def in_doubt(skill: str, decision: Decision) -> InDoubt:
+    """Return the error of a step that may have taken place, and is not to be repeated."""
     return InDoubt(
-        f"skills with side effects had begun and did not end: {', '.join(sorted(set(skills)))};"
-        " nobody knows whether they took place; find out, and if they shall be used again,"
-        " resume with --retry-in-doubt"
+        f"{skill} had begun when the run was interrupted, and nobody knows whether it took place;"
+        f" it was asked whether it may be used again, and {decision}"
     )
 
 

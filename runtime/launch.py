@@ -174,7 +174,6 @@ class System:
             ConfigurationError: it is over, its process lives, or it was not begun by ``run``.
             CodeChanged: its code has changed, and it is told to refuse that.
             LimitReached: its time or money is used up, and the options give it no more.
-            InDoubt: a skill with side effects had begun, and the options do not say to use it.
         """
         options = options or ResumeOptions()
         check = partial(

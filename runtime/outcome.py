@@ -84,7 +84,7 @@ class ResumeOptions:
         budget_usd: what the whole run may cost at most, with what it has cost so far; None for
             what it was allowed before.
         retry_in_doubt: whether skills with side effects are used again that had begun and of which
-            nobody knows whether they took place.
+            nobody knows whether they took place; else people are asked.
         on_code_change: what is done where its code is not the same any more; None for what it was
             started with.
         approve: answers questions at once that people would be asked; None answers none.

@@ -66,12 +66,14 @@ class Recorded:
         self._last_at: float | None = None
         self._settled = 0
         self._outcomes: dict[str, EventRow] = {}
-        self._begun: dict[str, str] = {}
+        self._begun: dict[str, None] = {}
         self._once: set[tuple[str, str]] = set()
         self._logs: Counter[str] = Counter()
         self._failed: defaultdict[str, list[EventRow]] = defaultdict(list)
         self._superseded: set[str] = set()
         self._doubtful: set[str] = set()
+        self._allowed: set[str] = set()
+        self._begins: Counter[str] = Counter()
         self._totals: defaultdict[str, Totals] = defaultdict(Totals)
         self._calls: defaultdict[str, list[str]] = defaultdict(list)
         self._uncounted: set[str] = set()
@@ -187,7 +189,22 @@ class Recorded:
 
     def is_in_doubt(self, op: str) -> bool:
         """Whether a step had begun and nobody knows whether it took place."""
-        return op in self._doubtful or (op in self._begun and not self._retry_in_doubt)
+        if op in self._doubtful:
+            return True
+        return op in self._begun and not (self._retry_in_doubt or op in self._allowed)
+
+    def begun(self, op: str) -> int:
+        """Return how often a use of a skill had begun in former processes."""
+        return self._begins[op]
+
+    def use_again(self, op: str) -> bool:
+        """Let a skill be used again that may have taken place; return whether as another step."""
+        self._allowed.add(op)
+        if op not in self._doubtful:
+            return False
+        self._doubtful.remove(op)
+        self._superseded.add(op)
+        return True
 
     def is_noted(self, kind: str, op: str) -> bool:
         """Whether something is in the journal already that happens again as the code runs again."""
@@ -215,10 +232,6 @@ class Recorded:
     def in_flight(self) -> list[str]:
         """Return the steps that had begun and not ended."""
         return list(self._begun)
-
-    def in_doubt(self) -> list[str]:
-        """Return the skills with side effects that had begun and not ended."""
-        return [] if self._retry_in_doubt else [skill for skill in self._begun.values() if skill]
 
     def orphans(self) -> list[EventRow]:
         """Return outcomes that the code did not come to, but those below one that it came to."""
@@ -282,11 +295,12 @@ class Recorded:
             self._settle(event)
 
     def _begin(self, event: EventRow) -> None:
-        kind, op, body = event.kind, event.op, event.body
+        kind, op = event.kind, event.op
         if kind in BEGINNINGS:
             self._order[op] = None
             if op not in self._outcomes:
-                self._begun[op] = str(body.get("skill")) if body.get("side_effects") else ""
+                self._begun[op] = None
+                self._begins[op] += kind == "skill_started"
         if kind in ONCE:
             self._once.add((kind, op))
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.dialogues import Dialogue
 from runtime.errors import CodeChanged, ConfigurationError, UnknownName
-from runtime.failed_before import in_doubt
 from runtime.journal import Record
 from runtime.journal.liveness import is_dead
 from runtime.outcome import DEFAULT_DEADLINE_S
@@ -81,13 +80,13 @@ async def take_over(
         now: the time, in seconds since the Unix epoch.
         check: refuses a run that cannot go on here; else it returns what the journal keeps of how
             it goes on.
-        retry_in_doubt: whether skills with side effects are used again that had begun.
+        retry_in_doubt: whether skills with side effects are used again that had begun; else people
+            are asked.
 
     Raises:
         UnknownName: there is no such run.
         ConfigurationError: it is over, its process lives, somebody else has just taken it over, or
             its journal does not say how it was started.
-        InDoubt: a skill with side effects had begun, and ``retry_in_doubt`` does not say to use it.
         RuntimeFault: what ``check`` raises.
         JournalFailed: the journal cannot be read or written.
     """
@@ -98,8 +97,6 @@ async def take_over(
     recorded = Recorded(retry_in_doubt=retry_in_doubt)
     await recorded.read(journal, run_id)
     how = check(recorded)
-    if skills := recorded.in_doubt():
-        raise in_doubt(skills)
     epoch = await own(journal, row, now, how)
     await recorded.read(journal, run_id)
     return described(row, epoch, recorded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import DeadlineExceeded
-from runtime.failed_before import failure_of, in_doubt
+from runtime.failed_before import failure_of
 
 if TYPE_CHECKING:
     from runtime.agent import Skill
@@ -13,24 +13,36 @@ if TYPE_CHECKING:
     from runtime.run import Run
 
 
-def step_of_skill(run: Run, parent: str, skill: Skill, given: Any) -> tuple[str, EventRow | None]:
-    """Return the id of a use of a skill, and its outcome if it has one.
+def may_have_taken_place(run: Run, skill: Skill, op: str) -> bool:
+    """Whether a use had begun when the run was interrupted, of a skill that must not be repeated.
 
-    Args:
-        run: the run.
-        parent: the delegation of the agent that uses it.
-        skill: the skill.
-        given: its input, JSON data.
-
-    Raises:
-        InDoubt: it had begun when the run was interrupted, and it is one that must not be repeated.
+    Then people are asked whether it may be used again, anew after each interruption.
     """
-    op, recorded = run.operation(parent, skill.name, given), run.recorded
-    if recorded is None:
-        return op, None
-    if skill.is_once and recorded.is_in_doubt(op):
-        raise in_doubt([skill.name])
-    return op, recorded.outcome(op)
+    recorded = run.recorded
+    return recorded is not None and skill.is_once and recorded.is_in_doubt(op)
+
+
+def question_of_doubt(run: Run, skill: Skill, op: str) -> tuple[str, str]:
+    """Return the id of the question whether a skill may be used again, and its words."""
+    begun = 0 if run.recorded is None else run.recorded.begun(op)
+    return f"{op}/again:{begun}", (
+        f"{skill.name} had begun when the run was interrupted, and nobody knows whether it took"
+        " place. May it be used again?"
+    )
+
+
+def used_again(run: Run, parent: str, skill: Skill, given: Any, op: str) -> str:
+    """Return the id of a use of a skill that somebody has approved once more.
+
+    One that had ended as cut off has an outcome: then it is another step.
+    """
+    is_another = run.recorded is not None and run.recorded.use_again(op)
+    return run.operation(parent, skill.name, given) if is_another else op
+
+
+def outcome_of_skill(run: Run, op: str) -> EventRow | None:
+    """Return the outcome of a use of a skill before an interruption, if it has one."""
+    return None if run.recorded is None else run.recorded.outcome(op)
 
 
 async def recalled_skill(run: Run, skill: Skill, outcome: EventRow) -> Any:

@@ -15,8 +15,17 @@ from otel.measurements import tool_ended
 from runtime.blocking import BlockingContext
 from runtime.errors import DeadlineExceeded, Denied, InvalidInput, InvalidOutput, PolicyDenied
 from runtime.explicit import FOR_THE_RUNTIME
+from runtime.failed_before import in_doubt
 from runtime.signature import to_json
-from runtime.skill_steps import begun_note, note_failed, recalled_skill, step_of_skill
+from runtime.skill_steps import (
+    begun_note,
+    may_have_taken_place,
+    note_failed,
+    outcome_of_skill,
+    question_of_doubt,
+    recalled_skill,
+    used_again,
+)
 from runtime.threads import Threads
 from runtime.wishes import ApprovalWish
 
@@ -89,6 +98,7 @@ class Skills:
             UnknownName: there is no such skill.
             PolicyDenied: the catalog does not let this agent use it, or a policy forbids it.
             Denied: a policy wants it approved, and somebody has denied it.
+            InDoubt: it may have taken place before, and somebody has denied to use it again.
             InvalidInput: the input is not what the skill declares.
             InvalidOutput: its answer is not what it declares.
             DeadlineExceeded: it took longer than it may.
@@ -101,10 +111,13 @@ class Skills:
         by_model = call_id is not None
         foreign = () if by_model else FOR_THE_RUNTIME
         own = found.signature.without(payload, foreign)
-        op, done = step_of_skill(run, delegation.op, found, given)
-        if done is not None:
-            return await recalled_skill(run, found, done)
+        op = run.operation(delegation.op, found.name, given)
         use = _Use(found, op, payload, given, own, call_id)
+        if may_have_taken_place(run, found, use.op):
+            use = await self._approved_again(context, activation, use)
+        op = use.op
+        if (done := outcome_of_skill(run, op)) is not None:
+            return await recalled_skill(run, found, done)
         if run.recorded is not None:
             await run.recorded.may_begin(op)
         await self._check_permission(context, activation, use)
@@ -179,6 +192,22 @@ class Skills:
                 f"{ruling.source}: agent {agent} may use skill {skill.name!r} only with approval,"
                 f" and {decision}"
             )
+
+    async def _approved_again(self, context: Context, activation: Activation, use: _Use) -> _Use:
+        """Ask people whether a skill may be used again that may have taken place.
+
+        The question names no tool, so that nobody's general approval of the tool answers it.
+
+        Raises:
+            InDoubt: it may not.
+        """
+        run, skill = activation.run, use.skill
+        op, question = question_of_doubt(run, skill, use.op)
+        wish = ApprovalWish(question, use.given)
+        decision = await self._approvals.decision(activation, op, wish, context.waiting)
+        if not decision:
+            raise in_doubt(skill.name, decision)
+        return use._replace(op=used_again(run, activation.delegation.op, skill, use.given, use.op))
 
     def note_refused(self, activation: Activation, call: ToolCall, why: str) -> None:
         """Note a model's call that reaches no skill, as the span of a tool that failed."""

@@ -148,7 +148,6 @@ class Workflows:
             ConfigurationError: it is over, its process lives, or it was never meant for that.
             CodeChanged: its code has changed, and it is told to refuse that.
             LimitReached: its time or money is used up, and the options give it no more.
-            InDoubt: a skill with side effects had begun, and nobody says to use it again.
             Cancelled: the system is being stopped.
             JournalFailed: the journal cannot be read or written.
         """

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from runtime import Context, ResumeOptions, mag, running, sag, skill
-from runtime.errors import ConfigurationError, InDoubt, LimitReached, UnknownName
+from runtime.approval import approval_of
+from runtime.errors import ConfigurationError, LimitReached, UnknownName
 from runtime.failed_before import RecordedFailure, failure_of
 from runtime.journal import EventRow, MemoryJournal, Record
-from runtime.recorded import Recorded
+from runtime.recorded import Recorded, events_of
 from tests.chat_server import chat_server, completion
 from tests.echoes import at, catalog_of
 from tests.interrupted import ends, journal_of, recorded_until, resumed
@@ -59,11 +60,55 @@ async def test_what_was_done_is_not_done_again() -> None:
 async def test_a_skill_with_side_effects_that_had_begun_is_in_doubt() -> None:
     records = await recorded_until(payer, ends("skill_started", "/pay:"))
     DONE.clear()
-    with pytest.raises(InDoubt, match=r"pay; nobody knows .* resume with --retry-in-doubt"):
-        await resumed(payer, records)
-    assert DONE == []
+    outcome, row = await resumed(payer, records)
+    assert (outcome.status, row.status, DONE) == ("waiting", "waiting", [])
+    (asked,) = outcome.waits_for
+    assert "pay had begun when the run was interrupted, and nobody knows" in asked.question
+    assert (asked.data, asked.tool) == ({"amount": 2}, None)
     outcome, _ = await resumed(payer, records, ResumeOptions(retry_in_doubt=True))
     assert (outcome.output, DONE) == (["saw 1", "receipt 2", "and now?"], ["paid 2"])
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("approved", [True, False])
+async def test_whether_it_is_used_again_people_decide_after_each_interruption(
+    approved: bool,
+) -> None:
+    records = await recorded_until(payer, ends("skill_started", "/pay:"))
+    DONE.clear()
+    run_id = records[0].run_id
+    async with running(agents=(payer,), environ={}, journal=journal_of(records)) as system:
+        (asked,) = (await system.resume(run_id)).waits_for
+        decide = system.approve if approved else system.deny
+        await decide(run_id, asked.ticket, "I have looked", by="anna@here")
+        outcome = await system.resume(run_id)
+        kinds = [event.kind async for event in events_of(system.journal, run_id)]
+    if approved:
+        assert (outcome.output, DONE) == (["saw 1", "receipt 2", "and now?"], ["paid 2"])
+    else:
+        assert (outcome.reason, DONE) == ("in_doubt", [])
+        assert "and anna@here has denied it: I have looked" in (outcome.error or "")
+    assert kinds.count("approval_requested") == 1
+
+
+@pytest.mark.real_time
+async def test_a_general_approval_of_the_tool_is_none_of_using_it_again() -> None:
+    records = await recorded_until(payer, ends("skill_started", "/pay:"))
+    outcome, _ = await resumed(payer, records, ResumeOptions(approve=approval_of(["*"])))
+    assert outcome.status == "waiting"
+
+
+@pytest.mark.real_time
+async def test_a_use_that_is_approved_and_interrupted_once_more_is_asked_about_once_more() -> None:
+    records = await recorded_until(payer, ends("skill_started", "/pay:"))
+    started = records[-1]
+    step = f"{started.op}/again:1"
+    asked = Record(started.run_id, "approval_requested", step, {"ticket": "t"}, 2.0)
+    yes = Record(started.run_id, "approval_decided", step, {"approved": True, "by": "a"}, 3.0)
+    outcome, _ = await resumed(payer, [*records, asked, yes, replace(started, at=4.0)])
+    assert outcome.status == "waiting"
+    outcome, _ = await resumed(payer, [*records, asked, yes])
+    assert outcome.ok
 
 
 @pytest.mark.real_time

@@ -22,11 +22,11 @@ RUN_ID is its id, the beginning of it, or "last".
 
 The agents' code runs again from the beginning, and every model call, skill and delegation that was
 completed is answered from the journal: nothing is asked, done or paid twice. What was in flight is
-done once more; where that is a skill with side effects (@skill(side_effects=True)), the run is not
-gone on with until you say --retry-in-doubt: nobody knows whether they took place. The budget goes
-on where it was, and counts what was in flight at its worst; the deadline does not count the time in
-which nobody was at work. A run whose time or budget is used up is left as it is, until --deadline
-or --budget-usd gives it more.
+done once more; where that is a skill with side effects (@skill(side_effects=True)), people are
+asked whether it may be used again, as nobody knows whether it took place; --retry-in-doubt says
+yes. The budget goes on where it was, and counts what was in flight at its worst; the deadline does
+not count the time in which nobody was at work. A run whose time or budget is used up is left as it
+is, until --deadline or --budget-usd gives it more.
 
 Where the code of an agent or skill has changed since that the run may reach, --on-code-change
 decides, or else what the run was started with. "refuse" leaves the run as it is, also where its
@@ -84,7 +84,7 @@ class KeepOrExtend(Positive):
 @click.option(
     "--retry-in-doubt",
     is_flag=True,
-    help="Use skills with side effects again that had begun.",
+    help="Use skills with side effects again that had begun, and ask nobody.",
 )
 @click.option(
     "--on-code-change",
