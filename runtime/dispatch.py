@@ -175,7 +175,7 @@ class Dispatcher:
         given = to_json(payload)
         if how.context:
             how = Sending(how.deadline, to_json(dict(how.context)), how.task_id)
-        await activation.run.journal.room()
+        await activation.run.room()
         if self._tracing.holds_up:
             await self._tracing.room()
         try:

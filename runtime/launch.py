@@ -171,7 +171,7 @@ class System:
 
         Raises:
             UnknownName: there is no such run, or its agent or routing file is not here.
-            ConfigurationError: it is over, its process lives, or it was not begun by ``run``.
+            ConfigurationError: it is over, its process has it, or it was not begun by ``run``.
             CodeChanged: its code has changed, and it is told to refuse that.
             LimitReached: its time or money is used up, and the options give it no more.
         """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,6 +13,7 @@ from otel.measurements import run_ended
 from runtime.errors import InvalidInput, RuntimeFault
 from runtime.governance.budget import Budget
 from runtime.governance.cost import NANO
+from runtime.journal.liveness import owner_note
 from runtime.journal.location import without_passwords
 from runtime.traces import Traces
 
@@ -94,8 +93,7 @@ def register(
         "target": run.target,
         "input": payload,
         "trace_id": f"{run.trace_id:032x}",
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
+        **owner_note(),
         "argv": [*map(without_passwords, options.argv)],
         "budget_nano_usd": run.budget.limit,
         "agent": agent,

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import socket
+from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import anyio
 
 from runtime.dialogues import Dialogue
 from runtime.errors import CodeChanged, ConfigurationError, UnknownName
+from runtime.identity import wall_clock
 from runtime.journal import Record
-from runtime.journal.liveness import is_dead
+from runtime.journal.liveness import has_lost, owner_note
 from runtime.outcome import DEFAULT_DEADLINE_S
 from runtime.recorded import Recorded
 from runtime.routing import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
 
     from runtime.journal import Journal, RunRow
     from runtime.outcome import ResumeOptions
@@ -69,7 +70,7 @@ async def take_over(
     check: Callable[[Recorded], Mapping[str, Any]],
     retry_in_doubt: bool = False,
 ) -> Resumable:
-    """Become the owner of a run that is parked, or whose process has died.
+    """Become the owner of a run that is parked, or that its process has lost.
 
     Everything that may stand in its way is looked at before: who owns a run and cannot go on with
     it has ended it for ever.
@@ -85,8 +86,8 @@ async def take_over(
 
     Raises:
         UnknownName: there is no such run.
-        ConfigurationError: it is over, its process lives, somebody else has just taken it over, or
-            its journal does not say how it was started.
+        ConfigurationError: it is over, its process has it, somebody else has just taken it over,
+            or its journal does not say how it was started.
         RuntimeFault: what ``check`` raises.
         JournalFailed: the journal cannot be read or written.
     """
@@ -97,8 +98,10 @@ async def take_over(
     recorded = Recorded(retry_in_doubt=retry_in_doubt)
     await recorded.read(journal, run_id)
     how = check(recorded)
-    epoch = await own(journal, row, now, how)
-    await recorded.read(journal, run_id)
+    # Whoever is cancelled meanwhile goes on until it can end the run: else nobody would.
+    with anyio.CancelScope(shield=True):
+        epoch = await own(journal, row, now, how)
+        await recorded.read(journal, run_id)
     return described(row, epoch, recorded)
 
 
@@ -116,11 +119,10 @@ async def own(journal: Journal, row: RunRow, now: float, how: Mapping[str, Any] 
         JournalFailed: the journal cannot be written.
     """
     epoch = row.epoch + 1
-    owner = {"pid": os.getpid(), "host": socket.gethostname(), "epoch": epoch, **how}
-    if not await journal.take_over(
-        Record(row.run_id, "run_resumed", f"resumed:{epoch}", owner, now, epoch=epoch)
-    ):
-        raise ConfigurationError(f"run {row.run_id} has just been taken over by another process")
+    body = owner_note() | {"epoch": epoch, **how}
+    record = Record(row.run_id, "run_resumed", f"resumed:{epoch}", body, now, epoch=epoch)
+    if not await journal.take_over(record):
+        raise await _refusal(journal, row.run_id)
     return epoch
 
 
@@ -145,8 +147,8 @@ def described(row: RunRow, epoch: int, recorded: Recorded) -> Resumable:
 
 
 def is_at_work(row: RunRow) -> bool:
-    """Whether a process may be at work on a run: it is not over, not parked, and not known dead."""
-    return row.status == "running" and not is_dead(row.pid, row.host)
+    """Whether a process may be at work on a run: it is not over, not parked, and not lost."""
+    return row.status == "running" and not has_lost(row, wall_clock())
 
 
 def policy_of(recorded: Recorded, options: ResumeOptions) -> OnCodeChange:
@@ -164,19 +166,40 @@ def parted(run_id: str, difference: Difference) -> CodeChanged:
     )
 
 
+async def _refusal(journal: Journal, run_id: str) -> ConfigurationError:
+    """Return why a run was not ours to take: somebody was faster, or has renewed the lease."""
+    row = await journal.run(run_id)
+    if row is None:
+        return UnknownName(f"no run {run_id!r} is in the journal any more")
+    return _over(row) if row.is_over else _under_way(row)
+
+
 def check_resumable(row: RunRow) -> None:
-    """Refuse a run that is over, or whose process lives.
+    """Refuse a run that is over, or that its process has.
 
     Raises:
         ConfigurationError: it is such a one.
     """
     if row.is_over:
-        raise ConfigurationError(f"run {row.run_id} is over: {row.status}; nothing is left to do")
+        raise _over(row)
     if not row.resumable:
         raise ConfigurationError(
             f"run {row.run_id} ({row.target}) cannot be gone on with: run the same command again"
         )
     if is_at_work(row):
-        raise ConfigurationError(
-            f"run {row.run_id} is under way in process {row.pid} on {row.host}; end that first"
-        )
+        raise _under_way(row)
+
+
+def _over(row: RunRow) -> ConfigurationError:
+    return ConfigurationError(f"run {row.run_id} is over: {row.status}; nothing is left to do")
+
+
+def _under_way(row: RunRow) -> ConfigurationError:
+    who = f"run {row.run_id} is under way in process {row.pid} on {row.host}"
+    if row.held_until is None:
+        return ConfigurationError(f"{who}; end that first")
+    until = datetime.fromtimestamp(row.held_until, UTC)
+    return ConfigurationError(
+        f"{who}, which has it until {until:%H:%M:%S} UTC and may renew that: end that process, or"
+        " wait until then if it is gone"
+    )

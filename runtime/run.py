@@ -235,6 +235,16 @@ class Run:
         """Note that a step begins that may leave the process; see ``record``."""
         self.record(kind, op, body)
 
+    async def room(self) -> None:
+        """Wait until a step may begin; see ``Journal.room``.
+
+        Raises:
+            Fenced: another process has taken the run over.
+            JournalFailed: nothing can be noted at the moment.
+        """
+        await self.journal.room()
+        self.journal.check_owner(self.id, self.epoch)
+
     async def written(self, *, always: bool = False) -> None:
         """Wait until what was noted is on the disk, if this run waits for that.
 

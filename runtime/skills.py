@@ -131,6 +131,7 @@ class Skills:
     async def _work(self, context: Context, activation: Activation, use: _Use) -> Any:
         """Run what may run, and note how it begins and ends."""
         run, found, op = activation.run, use.skill, use.op
+        await run.room()
         await run.begin("skill_started", op, begun_note(run, found, use.given))
         await run.written(always=found.has_effects)
         span = self._start_span(activation, found.name, use.call_id or op, found.description)

@@ -145,7 +145,7 @@ class Workflows:
 
         Raises:
             UnknownName: there is no such run.
-            ConfigurationError: it is over, its process lives, or it was never meant for that.
+            ConfigurationError: it is over, its process has it, or it was never meant for that.
             CodeChanged: its code has changed, and it is told to refuse that.
             LimitReached: its time or money is used up, and the options give it no more.
             Cancelled: the system is being stopped.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime import running
 from runtime.journal import MemoryJournal
+from runtime.journal.ownership import ProcessIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,12 @@ def dead_pid() -> int:
     return process.pid
 
 
+def dead_owner() -> dict[str, Any]:
+    """Return what a record says of an owner that has ended."""
+    dead = ProcessIdentity(socket.gethostname(), dead_pid())
+    return {"pid": dead.pid, "host": dead.host, "owner": str(dead)}
+
+
 def journal_of(records: Iterable[Record]) -> MemoryJournal:
     """Return the journal of a run whose process has died after some records."""
     journal = MemoryJournal()
@@ -41,7 +48,7 @@ def died(records: Iterable[Record]) -> Iterator[Record]:
     for record in records:
         body = dict(record.body)
         if record.kind == "run_started":
-            body |= {"pid": dead_pid(), "host": socket.gethostname()}
+            body |= dead_owner()
         yield replace(record, body=body)
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+import sqlite3
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING
 
+from runtime.identity import wall_clock
 from runtime.journal import Journal, MemoryJournal, SqliteJournal
+from runtime.journal.location import Address
+from runtime.journal.stored import StoredJournal
 from tests import postgres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from runtime.journal.connection import Connection
+    from runtime.journal.location import Location
+    from runtime.journal.ownership import ProcessIdentity
 
 STORES = ("memory", "sqlite", "postgres")
 SHARED = ("sqlite", "postgres")  # those that several processes may share
@@ -58,3 +66,23 @@ async def several(store: str, folder: Path, count: int) -> AsyncIterator[list[Jo
                 stack.push_async_callback(one.close)
                 journals.append(one)
             yield journals
+
+
+def lend(journal: Journal, owner: ProcessIdentity, seconds: float) -> None:
+    """Give a process a lease for some seconds from now on, whether or not it has one."""
+    lease = str(owner), wall_clock() + seconds
+    if isinstance(journal, MemoryJournal):
+        journal.leases |= (lease,)
+        return
+    assert isinstance(journal, StoredJournal)
+    with closing(_connected(journal._location)) as connection:
+        connection.execute("DELETE FROM lease WHERE owner = ?", lease[:1])
+        connection.execute("INSERT INTO lease VALUES (?, ?)", lease)
+
+
+def _connected(where: Location) -> Connection:
+    if isinstance(where, Address):
+        from runtime.journal.postgres.driver import ServerConnection  # noqa: PLC0415  # an extra
+
+        return ServerConnection(where, {})
+    return sqlite3.connect(where, isolation_level=None)

@@ -17,8 +17,8 @@ from runtime.cli.liveness import status_of
 from runtime.cli.main import main
 from runtime.cli.story import Story, lines
 from runtime.cli.text import duration, json_line, money, one_line, table, tokens
+from runtime.identity import wall_clock
 from runtime.journal import EventRow, Record, RunRow, SqliteJournal
-from runtime.journal.liveness import is_alive
 from tests.cli_workspace import make_workspace, run_process
 
 if TYPE_CHECKING:
@@ -147,15 +147,18 @@ async def _in_a_process(argv: list[str]) -> str:
     return ended.stdout.decode()
 
 
-def test_a_run_is_lost_only_when_its_process_on_this_machine_is_dead() -> None:
+def test_a_run_is_lost_when_its_process_is_dead_or_its_lease_over() -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     assert status_of(ROW) == "running"
     assert status_of(replace(ROW, pid=dead.pid)) == "lost"
-    assert status_of(replace(ROW, pid=dead.pid, host="elsewhere")) == "running"
+    elsewhere = replace(ROW, pid=dead.pid, host="elsewhere")
+    assert status_of(replace(elsewhere, held_until=wall_clock() + 60)) == "running"
+    assert status_of(replace(elsewhere, held_until=wall_clock() - 1)) == "lost"
+    assert status_of(elsewhere) == "lost"
+    assert status_of(replace(ROW, held_until=wall_clock() - 1)) == "lost"
     assert status_of(replace(ROW, pid=dead.pid, status="failed")) == "failed"
-    assert is_alive(None)
-    assert not is_alive(2**70)
+    assert status_of(replace(ROW, pid=None, host=None)) == "running"
 
 
 def test_of_many_tasks_the_failed_ones_are_shown_and_the_rest_is_counted() -> None:

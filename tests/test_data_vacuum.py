@@ -139,12 +139,15 @@ def test_runs_that_are_under_way_stay_and_those_of_dead_processes_go(
         a_run("wrote lately", long_ago, pid=dead, host=HERE),
         [a_record("log", run="wrote lately", at=NOW - 60)],
         a_run("ours", long_ago, pid=os.getpid(), host=HERE),
-        a_run("elsewhere", long_ago, pid=dead, host="elsewhere"),
+        a_run("elsewhere", long_ago, pid=dead, host="elsewhere", owner="7/////elsewhere"),
+        a_run("left elsewhere", long_ago, pid=dead, host="elsewhere"),
         a_run("of nobody", long_ago),
         ended("over", 90),
         [a_record("log", run="over", at=NOW - 60)],
     )
-    assert freed(cli, "--older-than", "30d")["runs"] == 1
+    change(journal, "INSERT INTO lease VALUES ('7/////elsewhere', unixepoch() + 3600)")
+    assert freed(cli, "--older-than", "30d", "--dry-run")["runs"] == 2
+    assert freed(cli, "--older-than", "30d")["runs"] == 2
     assert runs(journal) == [
         *("died lately", "elsewhere", "of nobody", "ours", "over", "wrote lately")
     ]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
 from runtime.journal import Claim, Fenced, Journal, Record, Scope
+from runtime.journal.liveness import look, this_process
+from runtime.journal.ownership import ProcessIdentity
 from tests.interrupted import dead_pid
-from tests.stores import SHARED, STORES, opened, several
+from tests.stores import SHARED, STORES, lend, opened, several
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,9 +24,16 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real_time
 
 
-def started(pid: int) -> Record:
-    body = {"target": "t", "pid": pid, "host": socket.gethostname()}
+ELSEWHERE = ProcessIdentity("elsewhere", 7, 100, "pid:[1]", "another boot", "another machine")
+
+
+def started(pid: int, **more: str) -> Record:
+    body = {"target": "t", "pid": pid, "host": socket.gethostname(), **more}
     return Record("run", "run_started", "", body, 1.0)
+
+
+def started_by(owner: ProcessIdentity) -> Record:
+    return started(owner.pid, host=owner.host, owner=str(owner))
 
 
 def resumed(epoch: int, pid: int | None = None) -> Record:
@@ -67,6 +77,55 @@ async def test_a_run_of_a_living_process_is_left_alone(journal: Journal) -> None
     row = await journal.run("run")
     assert row is not None
     assert row.epoch == 1
+
+
+async def test_a_run_of_another_host_is_left_alone_until_its_lease_is_over(
+    journal: Journal,
+) -> None:
+    journal.append(started_by(ELSEWHERE))
+    await journal.flush()
+    lend(journal, ELSEWHERE, 60)
+    assert await journal.take_over(resumed(2)) is False
+    row = await journal.run("run")
+    assert row is not None
+    assert (row.epoch, row.owner) == (1, str(ELSEWHERE))
+    lend(journal, ELSEWHERE, -1)
+    assert await journal.take_over(resumed(2)) is True
+
+
+async def test_a_run_of_another_host_that_has_given_its_lease_back_is_free(
+    journal: Journal,
+) -> None:
+    journal.append(started_by(ELSEWHERE))
+    assert await journal.take_over(resumed(2)) is True
+
+
+async def test_a_number_that_is_another_process_s_by_now_keeps_no_run(
+    journal: Journal,
+) -> None:
+    parent = replace(this_process(), pid=os.getppid(), started=look(os.getppid()).started)
+    if parent.started is None:
+        pytest.skip("nobody knows here when a process started")
+    journal.append(started_by(parent))
+    await journal.flush()
+    assert await journal.take_over(resumed(2)) is False
+    former = replace(parent, started=parent.started - 1)
+    journal.append(replace(started_by(former), run_id="other"))
+    await journal.flush()
+    lend(journal, former, 60)  # it was killed before its lease was over
+    assert await journal.take_over(replace(resumed(2), run_id="other")) is True
+
+
+async def test_who_is_alive_and_has_not_renewed_its_lease_loses_its_runs(
+    journal: Journal,
+) -> None:
+    parent = replace(this_process(), pid=os.getppid(), started=look(os.getppid()).started)
+    journal.append(started_by(parent))
+    await journal.flush()
+    lend(journal, parent, 60)
+    assert await journal.take_over(resumed(2)) is False
+    lend(journal, parent, -1)
+    assert await journal.take_over(resumed(2)) is True
 
 
 @pytest.mark.parametrize("epoch", [1, 3])

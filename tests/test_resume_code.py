@@ -16,7 +16,7 @@ from runtime.code import lay_out
 from runtime.errors import CodeChanged, ConfigurationError
 from runtime.journal import SqliteJournal
 from tests.cli_workspace import make_workspace
-from tests.interrupted import dead_pid, ends, journal_of, recorded_until, resumed
+from tests.interrupted import dead_owner, ends, journal_of, recorded_until, resumed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +110,7 @@ async def test_code_is_compared_with_that_of_the_last_owner() -> None:
         await system.resume(run_id, ResumeOptions(on_code_change="continue"))
         events = await system.journal.events(run_id)
     (second,) = [event.body for event in events if event.kind == "run_resumed"]
-    body = second | {"pid": dead_pid()}
+    body = second | dead_owner()
     taken = replace(records[0], kind="run_resumed", op="resumed:2", body=body, epoch=2)
     journal = journal_of(records)
     assert await journal.take_over(taken)

@@ -1,10 +1,11 @@
-"""Whether a run that the journal calls running can still be: its process may be gone."""
+"""Whether a run that the journal calls running can still be: its process may have lost it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runtime.journal.liveness import is_dead
+from runtime.identity import wall_clock
+from runtime.journal.liveness import has_lost
 
 if TYPE_CHECKING:
     from runtime.journal import RunRow
@@ -13,5 +14,5 @@ LOST = "lost"
 
 
 def status_of(row: RunRow) -> str:
-    """Return where a run stands; ``lost`` when its process on this machine is dead."""
-    return LOST if row.status == "running" and is_dead(row.pid, row.host) else row.status
+    """Return where a run stands; ``lost`` when it may be taken over from its process."""
+    return LOST if row.status == "running" and has_lost(row, wall_clock()) else row.status

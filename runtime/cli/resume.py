@@ -46,8 +46,8 @@ Examples:
   python -m runtime resume last
   python -m runtime resume --all
 
-Exit codes are those of `run`; with --all 2 if any run failed. A run that is over, or whose process
-lives, is not resumed (1).
+Exit codes are those of `run`; with --all 2 if any run failed. A run that is over, or that a process
+has, is not resumed (1).
 """
 
 

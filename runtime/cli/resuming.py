@@ -140,7 +140,7 @@ async def _rows(history: History, name: str | None) -> list[RunRow]:
 
     Raises:
         UnknownName: no run is called so.
-        ConfigurationError: it is over, or its process lives.
+        ConfigurationError: it is over, or its process has it.
     """
     if name is None:
         lost = await history.runs(MOST_RUNS, LOST)

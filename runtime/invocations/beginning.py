@@ -54,7 +54,7 @@ async def _begin(
     asker: Asker, request: ModelRequest, case: Case, doors: Doors, wait: BudgetWait
 ) -> Begun:
     run, target = asker.run, Target(request.provider, request.model)
-    await run.journal.room()
+    await run.room()
     if doors.tracing.holds_up:
         await doors.tracing.room()
     said = fingerprint(request)

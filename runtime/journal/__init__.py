@@ -5,6 +5,8 @@ In reading order:
 - ``records``: what is written (``Record``), by a table of kinds, and what is read back
 - ``protocol``: ``Journal``, what dispatch, context and the command line may ask for
 - ``faults``: ``JournalFailed`` and ``JournalUnusable``, each with the next step
+- ``ownership``: who owns a run, and whether another may have it; ``tenure``: what an owner may do
+  by its lease; both pure; ``liveness``: what this machine knows of processes
 - ``fold``: how records become the row of a run; pure, shared by every journal
 - ``calls``, ``query``: how they become the audit trail, a row for each model call, and what may be
   asked of it; ``ledger``: what agents, providers and tenants have spent, and limits on that
@@ -14,9 +16,10 @@ In reading order:
 
   - ``backlog`` and ``bell``: from any thread to the writer, and back to the event loop
   - ``writer``: the one thread that commits, in groups, and tries again
-  - ``group``, ``books``: what a group comes to, and its calls, on a ``connection``
-  - ``reading``, ``reader``, ``contents``: queries beside it; ``liveness``: whether a process is
-    still there; ``watch``: whether others have written to the file, so that owners hear requests
+  - ``group``, ``books``, ``leases``: what a group comes to, its calls, and whose the runs are, on a
+    ``connection``
+  - ``reading``, ``readonly``, ``reader``, ``contents``: queries beside it; ``watch``: whether
+    others have written to the file, so that owners hear requests
 
 - ``sqlite``: ``SqliteJournal``, the default, with ``store``, ``schema``, ``backfill`` and ``lock``:
   the file that the writer's thread owns

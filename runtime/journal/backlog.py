@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from runtime.journal.faults import JournalFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from runtime.journal.entry import Entry
 
@@ -52,17 +52,25 @@ class Backlog:
             self._closed = True
             self._arrived.notify()
 
-    def groups(self) -> Iterator[list[Entry]]:
-        """Yield what waits, in order, and wait for more until the backlog is closed."""
-        while taken := self._take():
-            yield from _split(taken)
+    def groups(self, patience: Callable[[], float | None]) -> Iterator[list[Entry]]:
+        """Yield what waits, in order, and wait for more until the backlog is closed.
 
-    def _take(self) -> list[Entry]:
+        Args:
+            patience: after how many seconds without a record an empty group is yielded; None for
+                never.
+        """
+        while (taken := self._take(patience())) is not None:
+            yield from _split(taken)
+            if not taken:
+                yield taken
+
+    def _take(self, patience_s: float | None) -> list[Entry] | None:
+        """Return what has come; None when nothing will come any more."""
         with self._lock:
-            while not (self._fresh or self._closed):
-                self._arrived.wait()
+            if not (self._fresh or self._closed):
+                self._arrived.wait(patience_s)
             taken, self._fresh = self._fresh, []
-        return taken
+            return None if self._closed and not taken else taken
 
 
 def _split(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

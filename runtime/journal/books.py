@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runtime.journal.calls import CALL_COLUMNS, Begun, CallRow, Ended, Retried, call_values, day_of
 from runtime.journal.ledger import SUBJECTS, Balance, Ledger
-from runtime.journal.liveness import is_dead
+from runtime.journal.liveness import is_lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,8 +56,10 @@ BALANCE = {
 }
 _RUNNING = f"""
     SELECT {", ".join(f"call.{column}" for column in CALL_COLUMNS)},
-           run.pid, run.host, coalesce(run.status IN ('waiting', 'paused'), FALSE)
-    FROM call LEFT JOIN run ON run.run_id = call.run_id WHERE call.status = 'running'
+           coalesce(run.status IN ('waiting', 'paused'), FALSE),
+           run.owner, run.pid, run.host, lease.held_until
+    FROM call LEFT JOIN run ON run.run_id = call.run_id LEFT JOIN lease USING (owner)
+    WHERE call.status = 'running'
     /*+ FOR UPDATE OF call SKIP LOCKED */
 """  # noqa: S608  # our own columns
 
@@ -120,14 +122,15 @@ class Books:
                 self._open.pop(key, None)
 
     def reap(self, now: float) -> None:
-        """Settle the calls of processes that are dead, and those that nobody waits for any more.
+        """Settle the calls that their owners have lost, and those that nobody waits for any more.
 
         Nobody waits for a call of a run that is paused, either: it will be made again.
         """
-        for *columns, pid, host, is_left in self._connection.execute(_RUNNING).fetchall():
-            row = CallRow(*columns)
+        for found in self._connection.execute(_RUNNING).fetchall():
+            row, is_left, owner = CallRow(*found[:-5]), found[-5], found[-4:]
             key = (row.run_id, row.op)
-            if key not in self._changed and (is_left or row.is_overdue(now) or is_dead(pid, host)):
+            is_nobody_s = is_left or row.is_overdue(now) or is_lost(now, *owner)
+            if key not in self._changed and is_nobody_s:
                 with self._settled(row):
                     row.lose(now)
                 self._open.pop(key, None)

@@ -29,6 +29,7 @@ class Start:
     pid: int | None
     host: str | None
     code: str | None
+    owner: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class TakenOver:
     host: str | None
     epoch: int
     code: str | None
+    owner: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,12 @@ def facts_of(kind: str, body: Mapping[str, Any], cost_nano_usd: int) -> Facts:
             cost_nano_usd=cost_nano_usd,
         )
     if kind == "run_resumed":
-        pid, host = field_in(body, "pid", int), field_in(body, "host", str)
-        return TakenOver(pid, host, count_in(body, "epoch"), _code_in(body))
+        pid, host, owner = _process_in(body)
+        return TakenOver(pid, host, count_in(body, "epoch"), _code_in(body), owner)
     if rule.status == "running":
         target, trace_id = field_in(body, "target", str), field_in(body, "trace_id", str)
-        pid, host = field_in(body, "pid", int), field_in(body, "host", str)
-        return Start(target or "", trace_id, pid, host, _code_in(body))
+        pid, host, owner = _process_in(body)
+        return Start(target or "", trace_id, pid, host, _code_in(body), owner)
     if rule.status in PARKED:
         return Parked(rule.status)
     if rule.status is not None:
@@ -110,6 +112,14 @@ def facts_of(kind: str, body: Mapping[str, Any], cost_nano_usd: int) -> Facts:
 def _code_in(body: Mapping[str, Any]) -> str | None:
     digest: str | None = field_in(field_in(body, "code", Mapping) or {}, "digest", str)
     return digest
+
+
+def _process_in(body: Mapping[str, Any]) -> tuple[int | None, str | None, str | None]:
+    return (
+        field_in(body, "pid", int),
+        field_in(body, "host", str),
+        field_in(body, "owner", str),
+    )
 
 
 def known_cost(cost: int, calls: int, errors: int, unpriced: int) -> int | None:
@@ -134,6 +144,7 @@ class RunState:
         ended_seq: the number of its last record, whose body has the output.
         epoch: the how-manieth owner it has.
         asked_seq: the number of the last record of somebody who need not own it.
+        owner: the process that owns it, as ``ownership`` writes it.
 
     The others are those of ``RunRow``.
     """
@@ -162,6 +173,7 @@ class RunState:
     parked_at: float | None = None
     parked_seq: int | None = None
     asked_seq: int | None = None
+    owner: str | None = None
 
     @classmethod
     def first(cls, run_id: str, at: float) -> RunState:
@@ -177,11 +189,13 @@ class RunState:
                 self._add(facts)
             case Start() if self.started_seq is None:
                 self.started_seq, self.started_at = seq, at
-                self.target, self.pid, self.host = facts.target, facts.pid, facts.host
+                self.target = facts.target
+                self.pid, self.host, self.owner = facts.pid, facts.host, facts.owner
                 self.code = facts.code
                 self.trace_id = facts.trace_id or self.trace_id
             case TakenOver():
-                self.pid, self.host, self.epoch = facts.pid, facts.host, facts.epoch
+                self.pid, self.host, self.owner = facts.pid, facts.host, facts.owner
+                self.epoch = facts.epoch
                 self.code = facts.code or self.code  # one that only ends it has none
                 if self.parked_at is not None:
                     self.status, self.parked_at, self.parked_seq = "running", None, None
@@ -238,8 +252,16 @@ class RunState:
         self.output_tokens += call.output_tokens
         self.cost_nano_usd += call.cost_nano_usd
 
-    def row(self, started: Mapping[str, Any], ended: Mapping[str, Any]) -> RunRow:
-        """Return what a reader sees, given the bodies of the first and the last record."""
+    def row(
+        self, started: Mapping[str, Any], ended: Mapping[str, Any], held_until: float | None = None
+    ) -> RunRow:
+        """Return what a reader sees.
+
+        Args:
+            started: the body of the first record.
+            ended: that of the last one.
+            held_until: when the lease of the owner is over; None where it has none.
+        """
         cost, calls = self.cost_nano_usd, self.calls
         return RunRow(
             run_id=self.run_id,
@@ -262,6 +284,8 @@ class RunState:
             host=self.host,
             epoch=self.epoch,
             code=self.code,
+            owner=self.owner,
+            held_until=held_until,
             resumable=bool(started.get("agent")),
             parked_at=self.parked_at,
             parked_seq=self.parked_seq,

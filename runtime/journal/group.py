@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from runtime.journal.fold import COLUMNS
-from runtime.journal.liveness import is_dead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,7 +60,10 @@ class Outcome:
 
 
 def decide(
-    entries: Iterable[Entry], state_of: Callable[[Entry], RunState], books: Books
+    entries: Iterable[Entry],
+    state_of: Callable[[Entry], RunState],
+    books: Books,
+    is_lost: Callable[[RunState], bool],
 ) -> Outcome:
     """Return what is to be written of some records.
 
@@ -69,13 +71,14 @@ def decide(
         entries: the records, in order.
         state_of: the run of a record as it stands before them.
         books: the calls of this transaction; what changes in them is noted there.
+        is_lost: whether the owner of a run has lost it, see ``ownership``.
     """
     outcome, states = Outcome(), dict[str, "RunState"]()
     for entry in entries:
         if entry.run_id not in states:
             states[entry.run_id] = state_of(entry)
         state = states[entry.run_id]
-        standing = _standing(entry, state)
+        standing = _standing(entry, state, is_lost)
         if standing is not None:
             outcome.verdicts.append((entry, standing))
         if standing in _LEFT_OUT:
@@ -100,10 +103,10 @@ def settle(verdicts: Verdicts) -> list[Entry]:
     return [entry for entry, verdict in verdicts if verdict == "fenced"]
 
 
-def _standing(entry: Entry, state: RunState) -> Verdict:
+def _standing(entry: Entry, state: RunState, is_lost: Callable[[RunState], bool]) -> Verdict:
     """Return whether a record's writer owns its run, or need not, where that is in question."""
     if entry.takes_over:
-        has_left = state.is_parked or is_dead(state.pid, state.host)
+        has_left = state.is_parked or is_lost(state)
         return "taken" if has_left and state.may_be_taken(entry.epoch) else "not_taken"
     if entry.by_anyone:
         return "noted" if state.may_be_asked() else "not_noted"

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from runtime.identity import wall_clock
 from runtime.journal.entry import encode
 from runtime.journal.faults import JournalFailed, fenced, report_refusal
 from runtime.journal.fold import RunState
-from runtime.journal.liveness import is_dead
+from runtime.journal.liveness import is_lost
 from runtime.journal.memory_calls import MemoryCalls
 from runtime.journal.protocol import check_limit
 from runtime.journal.records import REQUESTS, EventRow, JournalStatistics, Request
@@ -65,9 +66,15 @@ class _Run:
 
 
 class MemoryJournal:
-    """A ``Journal`` that keeps every record of this process in memory."""
+    """A ``Journal`` that keeps every record of this process in memory.
+
+    Attributes:
+        leases: until when other processes have what is theirs; this one needs none, as what it
+            owns here is gone when it is.
+    """
 
     def __init__(self) -> None:
+        self.leases: dict[str, float] = {}
         self._runs: dict[str, _Run] = {}
         self._calls = MemoryCalls()
         self._lock = threading.Lock()
@@ -88,7 +95,7 @@ class MemoryJournal:
             self._take(entry)
 
     async def take_over(self, record: Record) -> bool:
-        """Become the owner of a run whose process is dead; see ``Journal``."""
+        """Become the owner of a run that another has lost; see ``Journal``."""
         self._check_open()
         entry = encode(record, takes_over=True)
         with self._lock:
@@ -96,7 +103,7 @@ class MemoryJournal:
             state = None if run is None else run.state
             if state is None or not state.may_be_taken(entry.epoch):
                 return False
-            if not (state.is_parked or is_dead(state.pid, state.host)):
+            if not (state.is_parked or self._is_lost(state)):
                 return False
             self._take(entry)
             return True
@@ -149,6 +156,10 @@ class MemoryJournal:
                 for seq, entry in enumerate(run.entries, 1)
                 if entry.kind in REQUESTS
             ]
+
+    def _is_lost(self, state: RunState) -> bool:
+        held_until = self.leases.get(state.owner or "")
+        return is_lost(wall_clock(), state.owner, state.pid, state.host, held_until)
 
     def check_owner(self, run_id: str, epoch: int) -> None:
         """Refuse a former owner; see ``Journal``."""

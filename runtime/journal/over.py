@@ -1,6 +1,6 @@
 """Which runs of a journal may leave it. Changes nothing.
 
-A run that has ended may, once nobody can be waiting for a call of it. One whose process has died
+A run that has ended may, once nobody can be waiting for a call of it. One that its process has lost
 may only where somebody says so: it can be resumed. Any other never may, whatever it waits for.
 """
 
@@ -10,7 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from runtime.journal.liveness import is_dead
+from runtime.identity import wall_clock
+from runtime.journal.liveness import is_lost
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,7 +23,8 @@ _PAGE = 1_000
 _INCREMENTAL = 2  # what SQLite calls a file whose free pages can be given back one by one
 
 _OVER = f"""
-    SELECT run_id, next_seq - 1, epoch, status, started_at, pid, host FROM run
+    SELECT run_id, next_seq - 1, epoch, status, started_at, run.owner, pid, host, held_until
+    FROM run LEFT JOIN lease USING (owner)
     WHERE (started_at, run_id) > (:at, :behind)
     AND (status IN (SELECT value FROM json_each(:statuses)) OR :lost AND status = 'running')
     AND (:run_ids IS NULL OR run_id IN (SELECT value FROM json_each(:run_ids)))
@@ -47,7 +49,7 @@ class Selection:
         before: they ended before, in seconds since the Unix epoch; None for any time.
         run_ids: these; empty for any.
         statuses: they ended so.
-        lost: also those that began before and whose process is dead.
+        lost: also those that began before and that their processes have lost, see ``ownership``.
         max_bytes: only the oldest, until the journal is not larger; None for all.
     """
 
@@ -95,9 +97,9 @@ def runs_over(connection: sqlite3.Connection, selection: Selection, now: float) 
     }
     at, behind = float("-inf"), ""
     while page := connection.execute(_OVER, {**given, "at": at, "behind": behind}).fetchall():
-        for *facts, pid, host in page:
-            run = Over(*facts)
-            if run.status != "running" or is_dead(pid, host):
+        for row in page:
+            run, owner = Over(*row[:-4]), row[-4:]
+            if run.status != "running" or is_lost(wall_clock(), *owner):
                 yield run
         at, behind = run.started_at, run.run_id
 

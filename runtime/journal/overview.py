@@ -32,7 +32,7 @@ class CallSum(NamedTuple):
         day: on which day, ``YYYY-MM-DD`` of UTC.
         data_classes: with which kinds of data, with commas between them.
         region: where that data went; empty where nobody says.
-        status: where they stand; those of a dead process are ``lost``.
+        status: where they stand; those of a process that has lost them are ``lost``.
         reason: the class of their failure; empty for none.
         unpriced: whether nobody knows their price.
         calls: how many.
@@ -65,7 +65,7 @@ class RunSum(NamedTuple):
     Attributes:
         run_id: the run.
         target: what was run.
-        status: where it stands; that of a dead process is ``lost``.
+        status: where it stands; ``lost`` where its process has lost it.
         reason: the class of its failure; empty for none.
         seconds: how long it took; None while it runs.
         calls: its model calls that have an outcome.
@@ -138,7 +138,8 @@ class Step(NamedTuple):
 _ALIKE = ("agent", "provider", "model", "tenant", "day", "data_classes", "region")
 _IN, _OUT = TOKENS[:2]
 _STATUS = """
-    CASE WHEN call.status = 'running' AND (run.status <> 'running' OR is_dead(run.pid, run.host))
+    CASE WHEN call.status = 'running'
+    AND (run.status <> 'running' OR is_lost(run.owner, run.pid, run.host, lease.held_until))
     THEN 'lost' ELSE call.status END
 """
 _CALLS = f"""
@@ -146,19 +147,21 @@ _CALLS = f"""
            call.unpriced, count(*), sum(call.{_IN}), sum(call.{_OUT}), sum(call.cost_nano_usd),
            sum(coalesce(call.settled_nano_usd, call.reserved_nano_usd))
     FROM call LEFT JOIN run ON run.run_id = call.run_id
+    LEFT JOIN lease ON lease.owner = run.owner
     WHERE {{where}}
     GROUP BY {", ".join(f"call.{name}" for name in _ALIKE)}, stands, call.reason, call.unpriced
 """  # noqa: S608  # our own columns
 _RUNS = """
     SELECT run.run_id, run.target,
-           CASE WHEN run.status = 'running' AND is_dead(run.pid, run.host) THEN 'lost'
+           CASE WHEN run.status = 'running'
+           AND is_lost(run.owner, run.pid, run.host, lease.held_until) THEN 'lost'
            ELSE run.status END,
            coalesce(run.reason, ''), run.ended_at - run.started_at,
            run.calls, run.errors, run.unpriced_calls, run.cost_nano_usd, coalesce((
                SELECT sum(coalesce(settled_nano_usd, reserved_nano_usd))
                FROM call WHERE call.run_id = run.run_id
            ), 0)
-    FROM run
+    FROM run LEFT JOIN lease ON lease.owner = run.owner
     WHERE run.started_at >= :since AND (CAST(:workflow AS TEXT) IS NULL OR run.target = :workflow)
 """
 _NEWEST = "SELECT run_id FROM run WHERE started_at >= ? ORDER BY started_at DESC LIMIT ?"

@@ -64,11 +64,11 @@ class Journal(Protocol):
         One that is parked anyone may take over.
 
         Args:
-            record: a ``run_resumed`` with the next ``epoch``, ``pid`` and ``host``.
+            record: a ``run_resumed`` with the next ``epoch``, ``pid``, ``host`` and ``owner``.
 
         Returns:
-            Whether it is ours: it is not over, it is parked or its process is dead, and nobody was
-            faster.
+            Whether it is ours: it is not over, it is parked or its process has lost it as
+            ``ownership`` says by the store's clock, and nobody was faster.
 
         Raises:
             TypeError: as ``append``.
@@ -142,8 +142,9 @@ class Journal(Protocol):
     async def room(self) -> None:
         """Wait while too many records wait for their commit, or none can be committed.
 
-        It is the back-pressure between turns and before a model call: what nobody can note does
-        not begin.
+        It is the back-pressure before each step: what nobody can note does not begin. Nor does
+        anything while the lease of this process was not renewed for two thirds of its time, see
+        ``tenure``: when this returns, ``check_owner`` knows of a run that was taken over meanwhile.
 
         Raises:
             JournalFailed: the writer is dead, or could not write for too long.

@@ -6,11 +6,12 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from runtime.identity import wall_clock
 from runtime.journal.books import BALANCE
 from runtime.journal.calls import CALL_COLUMNS, CallRow
 from runtime.journal.fold import COLUMNS, RunState
 from runtime.journal.ledger import Balance
-from runtime.journal.liveness import is_dead
+from runtime.journal.liveness import is_lost
 from runtime.journal.protocol import check_limit
 from runtime.journal.query import Filed
 from runtime.journal.reading import source_of
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
 _MOST_OPEN = 1_000_000  # calls that run, or seem to
 _RUN = f"""
     SELECT {", ".join(f"run.{column}" for column in COLUMNS)},
-           coalesce(first.body, first_blob.data), coalesce(last.body, last_blob.data)
+           coalesce(first.body, first_blob.data), coalesce(last.body, last_blob.data),
+           lease.held_until
     FROM run
+    LEFT JOIN lease ON lease.owner = run.owner
     LEFT JOIN journal AS first ON first.run_id = run.run_id AND first.seq = run.started_seq
     LEFT JOIN blob AS first_blob ON first_blob.sha256 = first.sha256
     LEFT JOIN journal AS last ON last.run_id = run.run_id AND last.seq = run.ended_seq
@@ -43,8 +46,9 @@ _RUNS = f"""
 """
 _CALLS = f"""
     SELECT {", ".join(f"call.{column}" for column in CALL_COLUMNS)},
-           coalesce(run.target, ''), run.status, run.pid, run.host
+           coalesce(run.target, ''), run.status, run.owner, run.pid, run.host, lease.held_until
     FROM call LEFT JOIN run ON run.run_id = call.run_id
+    LEFT JOIN lease ON lease.owner = run.owner
 """  # noqa: S608  # our own columns
 _ANSWER = """
     SELECT seq, at, kind, journal.op, coalesce(body, data), journal.cost_nano_usd
@@ -160,17 +164,17 @@ def _sought(query: CallQuery) -> CallQuery:
 
 
 def _filed(row: tuple[Any, ...]) -> Filed:
-    *columns, workflow, run_status, pid, host = row
-    call = CallRow(*columns)
+    call, workflow, run_status, owner = CallRow(*row[:-6]), row[-6], row[-5], row[-4:]
     call.unpriced = bool(call.unpriced)
-    if call.status == "running" and (run_status != "running" or is_dead(pid, host)):
+    if call.status == "running" and (run_status != "running" or is_lost(wall_clock(), *owner)):
         call.status = "lost"
     return Filed(call, workflow)
 
 
 def _run_row(row: tuple[Any, ...]) -> RunRow:
-    *columns, first, last = row
-    return RunState(*columns).row(json.loads(first or "{}"), json.loads(last or "{}"))
+    *columns, first, last, held_until = row
+    started, ended = json.loads(first or "{}"), json.loads(last or "{}")
+    return RunState(*columns).row(started, ended, held_until)
 
 
 def _event_row(row: tuple[Any, ...]) -> EventRow:

@@ -1,8 +1,4 @@
-"""Reading a journal beside its writer, wherever it is: no lock, no table made, nobody waited for.
-
-``mode=ro`` is stronger than ``query_only``: such a connection cannot even checkpoint when it is
-the last to close.
-"""
+"""Reading a journal beside its writer, wherever it is: without a lock, and nobody is waited for."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import aiosqlite
 
 from runtime.journal.faults import JournalFailed, describe
-from runtime.journal.liveness import is_dead
+from runtime.journal.readonly import ReadOnly, address_to_read, opened_to_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,12 +41,12 @@ class FileSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._address = f"{path.as_uri()}?mode=ro"
+        self._address = address_to_read(path)
 
     async def rows(self, query: str, parameters: Any, make: Callable[[Any], Any]) -> list[Any]:
         """Return what is made of each row of a query; see ``Source``."""
         try:
-            async with aiosqlite.connect(self._address, uri=True) as connection:
+            async with aiosqlite.connect(self._address, uri=True, factory=ReadOnly) as connection:
                 # Typed as a class there; sqlite3 takes any function of a cursor and a row.
                 connection.row_factory = cast("type", lambda _, row: make(row))
                 return list(await connection.execute_fetchall(query, parameters))
@@ -79,7 +75,7 @@ def source_of(location: Location, most_idle: int) -> Source:
 def reading(location: Location) -> Iterator[Connection]:
     """Open a journal to be read; it is closed when the block ends. All of it is of one thread.
 
-    Its SQL has a function ``is_dead`` of the pid and the host of a run that is not over.
+    Its SQL has a function ``is_lost`` of owner, pid, host and lease of a run that is not over.
 
     Raises:
         JournalFailed: it cannot be read, now or later in the block.
@@ -123,9 +119,7 @@ def _schema_of_file(path: Path) -> int:
 @contextmanager
 def _reading_file(path: Path) -> Iterator[sqlite3.Connection]:
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        with closing(connection):
-            connection.create_function("is_dead", 2, is_dead)
+        with closing(opened_to_read(path)) as connection:
             yield connection
     except sqlite3.Error as error:
         raise JournalFailed(describe(path, error)) from error

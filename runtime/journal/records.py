@@ -100,7 +100,8 @@ class Record:
     """One thing that happened in a run.
 
     Bodies that the row of the run is made from: ``run_started`` has ``target``, ``input``,
-    ``trace_id``, ``pid``, ``host``; ``run_completed`` has ``output``; ``run_failed`` and
+    ``trace_id``, ``pid``, ``host`` and ``owner``; ``run_resumed`` has the last three and ``epoch``;
+    ``run_completed`` has ``output``; ``run_failed`` and
     ``run_cancelled`` have ``error`` and ``reason``; ``approval_requested`` has ``ticket``,
     ``agent``, ``question``, ``data``; ``approval_decided`` has ``approved``, ``by``, ``comment``;
     ``cancel_requested`` and ``pause_requested`` have ``by`` and ``why``;
@@ -189,10 +190,14 @@ class RunRow:
         output_tokens: generated tokens of all calls.
         cost_nano_usd: the priced calls together; None when nobody knows the price of any that was
             answered.
-        pid: the process that started it.
-        host: the machine that started it.
+        pid: the process that owns it.
+        host: that process's machine.
         epoch: the how-manieth owner it has: 1 until it is resumed.
         code: the digest of the code that its last owner runs it by; None where nobody has read it.
+        owner: the process, told apart from all others, as ``ownership`` writes it; None in rows of
+            an earlier version.
+        held_until: when the lease of the owner is over, in seconds since the Unix epoch by the
+            store's clock; None where it has none.
         resumable: whether its first record says all that is needed to go on with it.
         parked_at: since when nobody is at work on it, as it waits or is paused; None otherwise.
         parked_seq: the place of the record that says so.
@@ -218,6 +223,8 @@ class RunRow:
     host: str | None
     epoch: int = 1
     code: str | None = None
+    owner: str | None = None
+    held_until: float | None = None
     resumable: bool = False
     parked_at: float | None = None
     parked_seq: int | None = None

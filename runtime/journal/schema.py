@@ -28,8 +28,7 @@ BUSY_TIMEOUT_MS = 1000  # our own writers queue at a lock; this is for readers a
 # Word for word in every query, or the index of these records cannot be used.
 IS_REQUEST = f"kind IN ({', '.join(map(repr, REQUESTS))})"
 
-# For owners on other machines, a later version: owner, lease_until, attempt. They are here so
-# that the files of that version and of this are the same.
+# Of no use: lease_until, as a lease is a process's and not a run's; attempt is for a later version.
 STEPS: tuple[tuple[str | Callable[[Connection], None], ...], ...] = (
     (
         """
@@ -148,6 +147,14 @@ STEPS: tuple[tuple[str | Callable[[Connection], None], ...], ...] = (
         "ALTER TABLE run ADD COLUMN parked_seq INTEGER",
         "ALTER TABLE run ADD COLUMN asked_seq INTEGER",
         f"CREATE INDEX journal_requests ON journal (kind, run_id, seq) WHERE {IS_REQUEST}",
+    ),
+    (
+        """
+        CREATE TABLE lease (
+            owner TEXT PRIMARY KEY,
+            held_until REAL NOT NULL
+        ) WITHOUT ROWID
+        """,
     ),
 )
 VERSION = len(STEPS)

@@ -13,6 +13,7 @@ from runtime.journal.faults import JournalFailed, describe
 from runtime.journal.schema import Synchronous
 from runtime.journal.store import FileStore
 from runtime.journal.stored import StoredJournal
+from runtime.journal.tenure import LEASE_S
 from runtime.journal.watch import Watch
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class SqliteJournal(StoredJournal):
         high_water: int = 10_000,
         give_up_s: float = 30.0,
         checkpoint_bytes: int = _CHECKPOINT_BYTES,
+        lease_s: float = LEASE_S,
     ) -> Self:
         """Open a journal, and create its file and folder where there are none.
 
@@ -45,6 +47,7 @@ class SqliteJournal(StoredJournal):
             high_water: see ``StoredJournal``.
             give_up_s: see there.
             checkpoint_bytes: above which length the write-ahead log is emptied.
+            lease_s: see ``StoredJournal``.
 
         Raises:
             JournalUnusable: the file cannot be a journal; the error says what to do.
@@ -59,6 +62,7 @@ class SqliteJournal(StoredJournal):
             silent=f"another process has kept {file}-lock",
             high_water=high_water,
             give_up_s=give_up_s,
+            lease_s=lease_s,
         )
         journal._watch = Watch(file)
         return await journal._started()

@@ -13,11 +13,14 @@ import sqlite3
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from runtime.identity import wall_clock
 from runtime.journal.backlog import in_turns
 from runtime.journal.books import Books
 from runtime.journal.faults import JournalUnusable, describe
 from runtime.journal.fold import COLUMNS, RunState, values_of
 from runtime.journal.group import INSERT, KEEP, SAVE, decide, settle
+from runtime.journal.leases import Leases
+from runtime.journal.liveness import steady_clock
 from runtime.journal.lock import FileLock
 from runtime.journal.schema import BUSY_TIMEOUT_MS, connect
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from runtime.journal.entry import Entry
     from runtime.journal.group import Verdicts
     from runtime.journal.schema import Synchronous
+    from runtime.journal.tenure import Tenure
 
 _MOST_STATES = 10_000
 _CHECKPOINT_WAIT_MS = 100
@@ -43,11 +47,14 @@ _LOAD = f"SELECT {', '.join(COLUMNS)} FROM run WHERE run_id = ?"  # noqa: S608  
 class FileStore:
     """One connection that writes one file. Everything here belongs to one thread."""
 
-    def __init__(self, path: Path, *, synchronous: Synchronous, checkpoint_bytes: int) -> None:
+    def __init__(
+        self, path: Path, tenure: Tenure, *, synchronous: Synchronous, checkpoint_bytes: int
+    ) -> None:
         """Open the file, and create it and its folder where there are none.
 
         Args:
             path: the file, absolute.
+            tenure: what this process owns in it, kept up to date here.
             synchronous: ``full`` survives a power cut, ``normal`` only the death of the process.
             checkpoint_bytes: the length of the write-ahead log above which it is emptied.
 
@@ -64,6 +71,7 @@ class FileStore:
                 raise JournalUnusable(f"journal {path} is a folder; name a file in it with --db")
             self._lock = FileLock(path.with_name(f"{path.name}-lock"))
             self._connection = self._connect(path, synchronous)
+            self._leases = Leases(self._connection, tenure, wall_clock)
         except (OSError, sqlite3.Error) as error:
             raise JournalUnusable(describe(path, error)) from error
 
@@ -79,6 +87,7 @@ class FileStore:
         """Write a group in one transaction and return the records that were left out.
 
         A record whose claims do not hold is left out, too, but that is no fault: it has a verdict.
+        An empty group renews the lease where that is due.
 
         Raises:
             sqlite3.Error: the file cannot be written; nothing of the group is.
@@ -86,15 +95,20 @@ class FileStore:
         """
         refused: list[Entry] = []
         with self._lock:
+            asked_at = steady_clock()
             try:
                 with self._transaction():
                     verdicts = self._insert(group)
+                    renewal = self._leases.renewal(group, asked_at)
             except _RECORD_FAULTS:
                 # Either one record is at fault, or another process has written one of these runs,
                 # so that its next number is taken: what was known of the runs is read afresh.
                 with self._transaction():
                     refused, verdicts = self._insert_singly(group)
-        return refused + settle(verdicts)
+                    renewal = self._leases.renewal(group, asked_at)
+        fenced = settle(verdicts)
+        renewal.note(group)
+        return refused + fenced
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -116,7 +130,7 @@ class FileStore:
 
     def _insert(self, entries: Sequence[Entry]) -> Verdicts:
         books = Books(self._connection, self._calls)
-        outcome = decide(in_turns(entries), self._state, books)
+        outcome = decide(in_turns(entries), self._state, books, self._leases.is_lost)
         self._connection.executemany(INSERT, outcome.rows)
         if outcome.large:
             self._connection.executemany(KEEP, outcome.large.items())
@@ -146,7 +160,7 @@ class FileStore:
         return state
 
     def reap(self, now: float) -> None:
-        """Settle the calls that died with their processes.
+        """Settle the calls that died with their processes, and forget the leases of these.
 
         Raises:
             sqlite3.Error: the file cannot be written.
@@ -156,6 +170,7 @@ class FileStore:
             books = Books(self._connection, self._calls)
             books.reap(now)
             books.save()
+            self._leases.reap()
 
     def tidy(self) -> None:
         """Empty the write-ahead log when it is long.
@@ -188,6 +203,8 @@ class FileStore:
     def close(self) -> None:
         """Empty the write-ahead log, and let go of file and lock. Never raises for the disk."""
         with self._lock:
+            with suppress(sqlite3.Error):  # it is over by itself
+                self._leases.give_back()
             with suppress(sqlite3.Error):  # the log stays, and the next one to open reads it
                 self._checkpoint()
             self._connection.close()

@@ -16,8 +16,10 @@ from runtime.journal.bell import Bell
 from runtime.journal.entry import encode, withdrawal
 from runtime.journal.faults import JournalFailed, JournalUnusable, describe, fenced
 from runtime.journal.ledger import Shortfall
+from runtime.journal.liveness import steady_clock, this_process
 from runtime.journal.reader import Reader
 from runtime.journal.records import JournalStatistics
+from runtime.journal.tenure import Tenure
 from runtime.journal.writer import Writer
 
 if TYPE_CHECKING:
@@ -42,11 +44,14 @@ class StoredJournal:
 
     Args:
         location: where it is.
-        open_store: opens the database for the writer; called in the writer's thread.
+        open_store: opens the database for the writer, with the tenure that it keeps up to date;
+            called in the writer's thread.
         silent: what to say when the database gives no answer at all.
         high_water: from how many waiting records on ``room`` makes its callers wait.
         give_up_s: how many seconds a group may wait for a writer that cannot write before
             ``room``, ``flush`` and ``close`` raise.
+        lease_s: for how many seconds nobody takes a run over of whose process nothing is heard and
+            nothing can be known.
 
     Raises:
         ValueError: an option has a value that makes no sense.
@@ -55,19 +60,21 @@ class StoredJournal:
     def __init__(
         self,
         location: Location,
-        open_store: Callable[[], Store],
+        open_store: Callable[[Tenure], Store],
         *,
         silent: str,
         high_water: int,
         give_up_s: float,
+        lease_s: float,
     ) -> None:
-        if high_water < 1 or give_up_s <= 0:
-            raise ValueError("high_water must be at least 1, give_up_s above 0")
+        if high_water < 1 or give_up_s <= 0 or lease_s <= 0:
+            raise ValueError("high_water must be at least 1, give_up_s and lease_s above 0")
         self._location = location
         self._silent = silent
         self._backlog = Backlog()
         self._bell = Bell()
-        self._writer = Writer(open_store, self._backlog, self._bell)
+        self._tenure = Tenure(str(this_process()), lease_s)
+        self._writer = Writer(open_store, self._tenure, self._backlog, self._bell)
         self._reader = Reader.of(location, _MOST_IDLE)
         self._high_water = high_water
         self._low_water = max(1, high_water // 2)
@@ -113,11 +120,10 @@ class StoredJournal:
 
     def check_owner(self, run_id: str, epoch: int) -> None:
         """Refuse a former owner; see ``Journal``."""
-        if self._writer.fenced.get(run_id, 0) >= epoch:
-            raise fenced(run_id)
+        self._tenure.check(run_id, epoch)
 
     async def take_over(self, record: Record) -> bool:
-        """Become the owner of a run whose process is dead; see ``Journal``."""
+        """Become the owner of a run that another has lost; see ``Journal``."""
         self._check_open()
         entry = encode(record, takes_over=True)
         self._backlog.put(entry)
@@ -170,15 +176,21 @@ class StoredJournal:
     async def room(self) -> None:
         """Wait while ``high_water`` records wait, until less than half of it do.
 
-        Also while the writer cannot write: what begins meanwhile might never be noted.
+        Also while the writer cannot write: what begins meanwhile might never be noted. And when the
+        lease was not renewed in time, until the writer has found out what is still ours.
         """
         self._check_open()
         self._patience_left()
-        await self._until(lambda: self._writer.error is None)
+        await self._until(self._may_begin)
         if self._pending < self._high_water:
             return
         while (surplus := self._pending - self._low_water + 1) > 0:
             await self._until_settled(self._writer.progress.settled + surplus)
+
+    def _may_begin(self) -> bool:
+        if self._writer.error is not None:
+            return False
+        return self._tenure.may_begin(steady_clock()) or self._writer.ended
 
     async def flush(self) -> None:
         """Return when all that was appended before is committed; see ``Journal``."""

@@ -2,7 +2,8 @@
 
 A group that cannot be written stays in its hands and is tried again, first soon and then once a
 second, until it is written or ``stop`` is called: a full disk costs time, never a record. Whoever
-waits for the group decides by ``stalled_s`` how long is too long.
+waits for the group decides by ``stalled_s`` how long is too long. Where nothing comes while runs
+are under way, an empty group renews the lease.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from runtime.backoff import Backoff
 from runtime.journal.faults import STORE_FAULTS, report_refusal
+from runtime.journal.liveness import steady_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from runtime.journal.backlog import Backlog
     from runtime.journal.bell import Bell
     from runtime.journal.entry import Entry
+    from runtime.journal.tenure import Tenure
 
 _RETRY = Backoff(first=0.02, longest=1.0)
 _LOGGED_FAILURES = frozenset({1, 10, 100, 1_000, 10_000, 100_000})
@@ -42,11 +45,12 @@ class Store(Protocol):
         """Write a group in one transaction and return the records that were left out.
 
         A record whose claims do not hold is left out, too, but that is no fault: it has a verdict.
-        A group whose commit has failed is given again as it was, until it is written.
+        A group whose commit has failed is given again as it was, until it is written. The same
+        transaction renews the lease where that is due; an empty group is there for nothing else.
         """
 
     def reap(self, now: float) -> None:
-        """Settle the calls that died with their processes."""
+        """Settle the calls that died with their processes, and forget the leases of these."""
 
     def tidy(self) -> None:
         """Do between two groups what the database needs done."""
@@ -79,7 +83,7 @@ class Progress:
         return Progress(
             settled=self.settled + len(group),
             refused=self.refused + len(refused),
-            batches=self.batches + 1,
+            batches=self.batches + bool(group),
             largest_batch=max(self.largest_batch, len(group) - len(refused)),
             bytes_written=self.bytes_written + size,
         )
@@ -93,16 +97,17 @@ class Writer:
         error: why the group in hand could not be written; None while all is well.
         progress: how far it is.
         ended: whether the thread has let go of the store; nothing is written any more.
-        fenced: runs that somebody else has taken over, and the last epoch that is not theirs.
     """
 
-    def __init__(self, open_store: Callable[[], Store], backlog: Backlog, bell: Bell) -> None:
+    def __init__(
+        self, open_store: Callable[[Tenure], Store], tenure: Tenure, backlog: Backlog, bell: Bell
+    ) -> None:
         self.opened: Future[None] = Future()
         self.error: Exception | None = None
         self.progress = Progress()
         self.ended = False
-        self.fenced: dict[str, int] = {}
         self._open_store = open_store
+        self._tenure = tenure
         self._backlog = backlog
         self._bell = bell
         self._busy_since: float | None = None
@@ -137,7 +142,7 @@ class Writer:
 
     def _open(self) -> Store:
         try:
-            store = self._open_store()
+            store = self._open_store(self._tenure)
         except BaseException as error:
             self.opened.set_exception(error)
             raise
@@ -154,7 +159,7 @@ class Writer:
             _log.warning("calls of dead processes stay open", extra={"error": str(error)})
 
     def _serve(self, store: Store) -> None:
-        for group in self._backlog.groups():
+        for group in self._backlog.groups(lambda: self._tenure.due_in(steady_clock())):
             self._busy_since = time.monotonic()
             if not self._write(store, group):
                 return
@@ -179,8 +184,6 @@ class Writer:
     def _settle(self, group: list[Entry], refused: list[Entry], failures: int) -> None:
         for entry in refused:
             report_refusal(entry)
-            if entry.verdict == "fenced":
-                self.fenced[entry.run_id] = max(entry.epoch, self.fenced.get(entry.run_id, 0))
         if failures:
             _log.info("the journal writes again", extra={"failures": failures})
         self.error = None

@@ -24,10 +24,11 @@ _STATEMENT = (
     (r"\binstr\(", "strpos("),
     (r"\bmax\(0\.0,", "greatest(0.0,"),
     (r"/\*\+(.*?)\*/", r"\1"),
-    # The server cannot look at our processes: a session is told which are dead; see ``source``.
+    # The server cannot look at our processes: a session is told which have lost their runs, by all
+    # of the arguments but the lease; see ``source``.
     (
-        r"\bis_dead\((.*?)\)",
-        r"concat_ws('/', \1) = ANY(string_to_array(current_setting('magsag.dead'), chr(10)))",
+        r"\bis_lost\((.*?), lease.held_until\)",
+        r"concat_ws('/', \1) = ANY(string_to_array(current_setting('magsag.lost'), chr(10)))",
     ),
     # Each writer has rows of its own, so that they do not wait for each other; see ``_TABLE``.
     (r"ON CONFLICT \(subject, name, day\)", "ON CONFLICT (subject, name, day, writer)"),

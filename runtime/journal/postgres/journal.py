@@ -8,6 +8,7 @@ from typing import Self
 from runtime.journal.location import Address
 from runtime.journal.postgres.store import ServerStore
 from runtime.journal.stored import StoredJournal
+from runtime.journal.tenure import LEASE_S
 
 
 class PostgresJournal(StoredJournal):
@@ -15,7 +16,12 @@ class PostgresJournal(StoredJournal):
 
     @classmethod
     async def open(
-        cls, address: Address | str, *, high_water: int = 10_000, give_up_s: float = 30.0
+        cls,
+        address: Address | str,
+        *,
+        high_water: int = 10_000,
+        give_up_s: float = 30.0,
+        lease_s: float = LEASE_S,
     ) -> Self:
         """Open a journal, and make its tables where there are none.
 
@@ -23,6 +29,7 @@ class PostgresJournal(StoredJournal):
             address: the database, ``postgresql://user@host:port/dbname?option=value``.
             high_water: see ``StoredJournal``.
             give_up_s: see there.
+            lease_s: see there.
 
         Raises:
             JournalUnusable: it cannot be a journal; the error says what to do.
@@ -35,5 +42,6 @@ class PostgresJournal(StoredJournal):
             silent="the server has not answered, or another process has kept its tables locked",
             high_water=high_water,
             give_up_s=give_up_s,
+            lease_s=lease_s,
         )
         return await journal._started()

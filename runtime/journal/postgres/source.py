@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 
 from runtime.journal.faults import DatabaseFault, JournalFailed, describe
-from runtime.journal.liveness import is_dead
+from runtime.journal.liveness import is_lost
 from runtime.journal.postgres.driver import ServerConnection
 
 if TYPE_CHECKING:
@@ -26,8 +26,11 @@ _SESSION: Mapping[str, str] = {
     "lock_timeout": "20s",
 }
 
-_OWNERS = "SELECT DISTINCT pid, host FROM run WHERE status = 'running' AND pid IS NOT NULL"
-_TELL = "SELECT set_config('magsag.dead', ?, false)"
+_OWNERS = """
+    SELECT DISTINCT extract(epoch FROM now())::float8, owner, pid, host, held_until
+    FROM run LEFT JOIN lease USING (owner) WHERE status = 'running' AND pid IS NOT NULL
+"""
+_TELL = "SELECT set_config('magsag.lost', ?, false)"
 
 
 class PostgresSource:
@@ -93,18 +96,23 @@ class PostgresSource:
 
 
 class ReadingConnection(ServerConnection):
-    """A session whose SQL knows which processes of this machine are dead, as soon as it asks."""
+    """A session whose SQL knows which processes have lost their runs, as soon as it asks."""
 
-    _knows_the_dead = False
+    _knows_the_losers = False
 
     def execute(self, text: str, parameters: Any = (), /) -> Cursor:
         """Carry out a query; see ``Connection``."""
-        if "is_dead(" in text and not self._knows_the_dead:
-            self._knows_the_dead = True
+        if "is_lost(" in text and not self._knows_the_losers:
+            self._knows_the_losers = True
             owners = super().execute(_OWNERS).fetchall()
-            dead = ["/".join(map(str, owner)) for owner in owners if is_dead(*owner)]
-            super().execute(_TELL, ("\n".join(dead),))
+            lost = [_key(*row[1:4]) for row in owners if is_lost(*row)]
+            super().execute(_TELL, ("\n".join(lost),))
         return super().execute(text, parameters)
+
+
+def _key(*owner: str | int | None) -> str:
+    """Return what is told of an owner, as ``concat_ws`` makes it of the same columns."""
+    return "/".join(str(part) for part in owner if part is not None)
 
 
 def _connected(address: Address) -> ReadingConnection:

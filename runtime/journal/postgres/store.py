@@ -15,7 +15,7 @@ transaction is over, nothing is written; one that still hangs there is ended.
 from __future__ import annotations
 
 import hashlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.journal.backlog import in_turns
@@ -24,6 +24,8 @@ from runtime.journal.calls import CALL_COLUMNS, CallRow
 from runtime.journal.faults import DatabaseFault, JournalUnusable, describe
 from runtime.journal.fold import COLUMNS, RunState, values_of
 from runtime.journal.group import INSERT, JOURNAL_COLUMNS, KEEP, SAVE, decide, settle
+from runtime.journal.leases import Leases
+from runtime.journal.liveness import steady_clock
 from runtime.journal.postgres.driver import RecordFault, ServerConnection
 from runtime.journal.postgres.schema import upgrade
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from runtime.journal.entry import Entry
     from runtime.journal.group import Verdicts
     from runtime.journal.location import Address
+    from runtime.journal.tenure import Renewal, Tenure
 
 # A writer that is stopped in the middle, or whose machine is gone, does not keep others out for
 # longer; a migration may take its time.
@@ -59,6 +62,7 @@ _COPY = f"COPY journal ({', '.join(JOURNAL_COLUMNS)}) FROM STDIN"
 _MANY = 50  # rows; so many go by COPY, which costs less for each, and two more round trips
 _SCOPES = "SELECT pg_advisory_xact_lock(key) FROM unnest(?::bigint[]) AS key"
 _SAVE = f"{SAVE} WHERE run.epoch <= excluded.epoch AND run.next_seq < excluded.next_seq"
+_NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
 _NUMBER = "SELECT pg_current_xact_id()::text"
 _STATUS = "SELECT pg_xact_status(?::text::xid8)"
 _END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = ?::text::xid"
@@ -71,23 +75,30 @@ class Sent(NamedTuple):
         number: of the transaction, as the server counts them.
         refused: the records that were left out.
         verdicts: what becomes of the others if it is there.
+        renewal: what becomes of the lease then.
     """
 
     number: str
     refused: list[Entry]
     verdicts: Verdicts
+    renewal: Renewal
 
 
 class ServerStore:
     """One connection that writes. Everything here belongs to one thread."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, tenure: Tenure) -> None:
         """Connect, and make the tables where there are none.
+
+        Args:
+            address: the database.
+            tenure: what this process owns in it, kept up to date here.
 
         Raises:
             JournalUnusable: it cannot be a journal; the error says what to do.
         """
         self._address = address
+        self._tenure = tenure
         self._sent: Sent | None = None
         try:
             self._connection = ServerConnection(address, _NO_LIMITS)
@@ -102,6 +113,7 @@ class ServerStore:
     def _connect(self) -> ServerConnection:
         connection = ServerConnection(self._address, _SESSION)
         connection.execute(_DURABLE)
+        self._leases = Leases(connection, self._tenure, lambda: _now(connection))
         return connection
 
     def commit(self, group: Sequence[Entry]) -> list[Entry]:
@@ -112,24 +124,30 @@ class ServerStore:
         """
         if self._connection.is_broken:
             self._connection = self._connect()
-        if self._sent is not None and self._is_committed(self._sent.number):
-            refused, verdicts = self._sent[1:]
-        else:
+        sent = self._sent
+        if sent is None or not self._is_committed(sent.number):
             self._sent = None
-            refused, verdicts = self._written(group)
+            sent = self._written(group)
         self._sent = None
-        return refused + settle(verdicts)
+        fenced = settle(sent.verdicts)
+        sent.renewal.note(group)
+        return sent.refused + fenced
 
-    def _written(self, group: Sequence[Entry]) -> tuple[list[Entry], Verdicts]:
+    def _written(self, group: Sequence[Entry]) -> Sent:
+        asked_at = steady_clock()
         try:
             with self._transaction() as number:
                 verdicts = self._write(group)
-                self._sent = Sent(number, [], verdicts)
+                sent = self._sent = Sent(
+                    number, [], verdicts, self._leases.renewal(group, asked_at)
+                )
         except RecordFault:
             with self._transaction() as number:
                 refused, verdicts = self._salvaged(group)
-                self._sent = Sent(number, refused, verdicts)
-        return self._sent.refused, self._sent.verdicts
+                sent = self._sent = Sent(
+                    number, refused, verdicts, self._leases.renewal(group, asked_at)
+                )
+        return sent
 
     @contextmanager
     def _transaction(self) -> Iterator[str]:
@@ -170,7 +188,7 @@ class ServerStore:
         def state_of(entry: Entry) -> RunState:
             return states.get(entry.run_id) or RunState.first(entry.run_id, entry.at)
 
-        outcome = decide(in_turns(group), state_of, books)
+        outcome = decide(in_turns(group), state_of, books, self._leases.is_lost)
         is_many = len(outcome.rows) >= _MANY
         with connection.pipeline():
             saved = connection.executemany(_SAVE, map(values_of, outcome.changed.values()))
@@ -248,13 +266,22 @@ class ServerStore:
             books = Books(self._connection, {})
             books.reap(now)
             books.save()
+            self._leases.reap()
 
     def tidy(self) -> None:
         """Do nothing: the server has its own autovacuum."""
 
     def close(self) -> None:
-        """Let go of the server."""
+        """Let go of the server, and of the lease."""
+        with suppress(DatabaseFault):  # it is over by itself
+            self._leases.give_back()
         self._connection.close()
+
+
+def _now(connection: ServerConnection) -> float:
+    """Return the server's time, which leases are of."""
+    now: float = connection.execute(_NOW).fetchone()[0]
+    return now
 
 
 def _lock_of(subject: str, name: str) -> int:
