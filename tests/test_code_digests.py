@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 AGENTS = '''\
 """Two agents."""
 import re
+from functools import lru_cache
 from enum import Enum
 from dataclasses import dataclass
 from pydantic import BaseModel, Field
@@ -30,6 +31,29 @@ from runtime import Context, mag, sag, skill
 MANNER = "kind"
 LIMITS = {"words": 10}
 CACHE = []
+PART = "of tables"
+PARTS = {"a": PART, "b": [1]}
+
+
+@lru_cache
+def cached(text):
+    return text + "!"
+
+
+class Tool:
+    def use(self):
+        return 5
+
+
+TOOL = Tool()
+
+
+def twice(function):
+    async def again(ctx):
+        return [await function(ctx), 2]
+
+    again.__name__ = function.__name__
+    return again
 
 
 class Colour(Enum):
@@ -71,8 +95,9 @@ async def naps(ctx: Context, text: str = "x") -> str:
 
 
 @sag
+@twice
 async def quiet(ctx: Context) -> str:
-    return str(Colour.RED)
+    return str(Colour.RED) + cached(PARTS["a"]) + str(TOOL.use())
 
 
 @sag
@@ -140,6 +165,10 @@ EDITS = {
     "a field of an input": ("width: int = 3", "width: int = 4", ["agent inner"]),
     "a helper of a skill": ('"b", "c"', '"b", "d"', ["skill count"]),
     "an agent that a text names": ("str(Colour.RED)", "repr(Colour.RED)", ["agent quiet"]),
+    "a part of a table": ('"of tables"', '"of chairs"', ["agent quiet"]),
+    "a helper that is cached": ('text + "!"', 'text + "?"', ["agent quiet"]),
+    "the class of a tool": ("return 5", "return 6", ["agent quiet"]),
+    "what decorates an agent": ("function(ctx), 2", "function(ctx), 3", ["agent quiet"]),
     "a member of an enumeration": ("RED = 1", "RED = 2", ["agent quiet"]),
     "a step": ('await ctx.delegate("quiet")', "await ctx.delegate(quiet)", ["agent naps"]),
     "a comment and empty lines": ("\n@skill", "\n\n\n# used everywhere\n@skill", []),

@@ -61,13 +61,15 @@ class Reading:
         self.named: list[Agent | Skill] = []
         self.words: set[str] = set()
         self._seen: set[int] = set()
+        self._places: set[tuple[str, str]] = set()
 
     def take(self, body: Any) -> None:
         """Read a function or class, wherever it is defined."""
         if isinstance(body, type):
             self._class(body, is_own=True)
         else:
-            self._function(inspect.unwrap(body), is_own=True)
+            function = body if isinstance(body, FunctionType) else inspect.unwrap(body)
+            self._function(function, is_own=True)
 
     def _value(self, value: Any, name: str, module: str) -> None:
         """Read what a name stands for in a module."""
@@ -84,8 +86,24 @@ class Reading:
         elif issubclass(kind, _FUNCTIONS):
             for function in _functions_of(value):
                 self._function(function)
-        elif kind is not ModuleType and (written := _as_written(module, name)):
-            self.parts.append(f"{name} = {written}")
+        elif kind is not ModuleType:
+            self._written(value, name, module)
+
+    def _written(self, value: Any, name: str, module: str) -> None:
+        """Read what is neither code nor immutable: what it wraps, or how it is written."""
+        wrapped = inspect.getattr_static(value, "__wrapped__", None)
+        if isinstance(wrapped, FunctionType):  # by a cache, say
+            self._function(wrapped)
+            return
+        found = _as_written(module, name)
+        if found is None or found in self._places:
+            return
+        self._places.add(found)
+        where, text = found
+        self.parts.append(f"{name} = {text}")
+        scope = vars(sys.modules[where])
+        for inner in dict.fromkeys(_NAME.findall(text)):
+            self._name(inner, scope, [])
 
     def _plain(self, name: str, value: Any) -> None:
         self.parts.append(f"{name} = {_text(value)}")
@@ -213,13 +231,13 @@ def _file_of(module: ModuleType | None) -> str:
     return getattr(module, "__file__", None) or "<frozen"
 
 
-def _as_written(module: str, name: str) -> str | None:
-    """Return what a module says that a name of it is; None where that cannot be known."""
+def _as_written(module: str, name: str) -> tuple[str, str] | None:
+    """Return where a name of a module gets its value, and by which expression; None if unknown."""
     for _ in range(10):  # through the modules that it is imported from
         loaded = sys.modules.get(module)
         said = None if loaded is None else _assigned(loaded).get(name)
         if not isinstance(said, tuple):
-            return said
+            return None if said is None else (module, said)
         module, name = said
     return None
 
