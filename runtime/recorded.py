@@ -18,12 +18,12 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from runtime.journal import KINDS, REQUESTS
-from runtime.messages import TOKEN_COUNTS, Usage
-from runtime.run import Totals
 from runtime.strictness import Strictness
+from runtime.sums import Sums, above_of
+from runtime.terms import Terms
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from runtime.journal import EventRow, Journal
     from runtime.strictness import Difference
@@ -31,18 +31,13 @@ if TYPE_CHECKING:
 PAGE = 1_000
 ONCE = frozenset(("delegation_sent", "invocation_denied", "approval_requested"))
 BEGINNINGS = frozenset(("delegation_sent", "invocation_started", "skill_started"))
-LIMITS = ("budget_nano_usd", "deadline_s")
-PARKS = frozenset(("run_waiting", "run_paused"))
 FAILURES = frozenset(("delegation_failed", "invocation_failed", "skill_failed"))
 
 
-class Recorded:
+class Recorded(Terms, Sums):
     """The records of one run that its code may come to again.
 
     Attributes:
-        beginning: the body of its ``run_started``.
-        used_s: the seconds for which processes were at work on it.
-        code: the code of its last owner: ``python``, ``agents``, ``skills``; None where unsaid.
         seq: the place of the last one that is taken.
         cancelled: what the last request to cancel it says; None where there is none.
 
@@ -52,19 +47,14 @@ class Recorded:
     """
 
     def __init__(self, events: Iterable[EventRow] = (), *, retry_in_doubt: bool = False) -> None:
+        Terms.__init__(self)
+        Sums.__init__(self)
         self._retry_in_doubt = retry_in_doubt
-        self.beginning: Mapping[str, Any] = {}
-        self.code: dict[str, Any] | None = None
-        self.used_s = 0.0
-        self._limits: dict[str, Any] = {}
         self.seq = 0
         self.cancelled: Mapping[str, Any] | None = None
-        self._is_at_work = True
         self._asked: dict[str, EventRow] = {}
         self._decided_meanwhile: set[str] = set()
         self._fresh: set[str] = set()
-        self._last_at: float | None = None
-        self._settled = 0
         self._outcomes: dict[str, EventRow] = {}
         self._begun: dict[str, None] = {}
         self._once: set[tuple[str, str]] = set()
@@ -74,10 +64,6 @@ class Recorded:
         self._doubtful: set[str] = set()
         self._allowed: set[str] = set()
         self._begins: Counter[str] = Counter()
-        self._totals: defaultdict[str, Totals] = defaultdict(Totals)
-        self._calls: defaultdict[str, list[str]] = defaultdict(list)
-        self._uncounted: set[str] = set()
-        self._reserved: Counter[str] = Counter()
         self._used: set[str] = set()
         self._agents: defaultdict[str, set[str]] = defaultdict(set)
         self._new: dict[str, str] = {}
@@ -97,25 +83,6 @@ class Recorded:
         """
         async for event in events_of(journal, run_id, self.seq):
             self._take(event)
-
-    @property
-    def budget_nano_usd(self) -> int | None:
-        """What the whole run may cost; None where nobody has said."""
-        return self._limits.get("budget_nano_usd")
-
-    def time_left(self, usual_s: float) -> float:
-        """Return the seconds that the run has left.
-
-        Args:
-            usual_s: the seconds of a run of which nobody has said how many it gets.
-        """
-        whole = self._limits.get("deadline_s")
-        return max(0.0, (usual_s if whole is None else whole) - self.used_s)
-
-    @property
-    def spent(self) -> int:
-        """Nano-USD that budgets count: what is settled, and the worst case of what is not."""
-        return self._settled + self._reserved.total()
 
     def outcome(self, op: str) -> EventRow | None:
         """Return how a step ended; None if it did not."""
@@ -213,22 +180,6 @@ class Recorded:
             return self._logs[op] >= 0
         return (kind, op) in self._once or (op in self._outcomes and KINDS[kind].terminal)
 
-    def totals(self, op: str) -> Totals:
-        """Return what models were asked below a delegation."""
-        return self._totals[op]
-
-    def newly_counted(self, op: str) -> Totals:
-        """Return what former processes asked models in a step or below it, each call only once.
-
-        Args:
-            op: the step; empty for all that is left.
-        """
-        totals = Totals()
-        for call in self._uncounted.intersection(self._calls[op]) if op else set(self._uncounted):
-            self._uncounted.remove(call)
-            _add(totals, self._outcomes[call])
-        return totals
-
     def in_flight(self) -> list[str]:
         """Return the steps that had begun and not ended."""
         return list(self._begun)
@@ -239,7 +190,7 @@ class Recorded:
         return [
             event
             for op, event in self._outcomes.items()
-            if op not in known and not any(above in self._used for above in _above(op))
+            if op not in known and not any(above in self._used for above in above_of(op))
         ]
 
     def come_to(self, parent: str, op: str) -> None:
@@ -271,13 +222,8 @@ class Recorded:
     def _take(self, event: EventRow) -> None:
         kind, op, body = event.kind, event.op, event.body
         self.seq = event.seq
-        self._count_time(event)
-        self._note_terms(event)
-        if kind == "run_started":
-            self.beginning = body
-        elif kind == "run_resumed":  # what was in flight then is lost, and may be begun once more
-            self._settled += self._reserved.total()
-            self._reserved.clear()
+        self.take_terms(event)
+        if kind == "run_resumed":
             self._fresh, self._decided_meanwhile = self._decided_meanwhile, set()
         elif kind in REQUESTS:
             self._hear(event)
@@ -286,13 +232,10 @@ class Recorded:
         elif kind == "log":
             self._logs[op] += 1
         self._begin(event)
-        if "reserved_nano_usd" in body:
-            self._reserved[op] += _amount(body, "reserved_nano_usd")
         rule = KINDS[kind]
         if rule.terminal and rule.status is None:
             self._keep(event)
-        if rule.calls:
-            self._settle(event)
+        self.take_money(event, is_outcome=bool(rule.calls))
 
     def _begin(self, event: EventRow) -> None:
         kind, op = event.kind, event.op
@@ -304,41 +247,20 @@ class Recorded:
         if kind in ONCE:
             self._once.add((kind, op))
 
-    def _note_terms(self, event: EventRow) -> None:
-        kind, body = event.kind, event.body
-        said = body.get("code")
-        if kind in ("run_started", "run_resumed"):
-            self.code = said or self.code  # who only paused it has none
-            self._limits |= {name: body[name] for name in LIMITS if name in body}
-        elif said and self.code is not None:  # somebody whom nobody foresaw
-            of = "agents" if kind == "delegation_started" else "skills"
-            self.code[of][body["agent" if of == "agents" else "skill"]] = said
-
     def _hear(self, event: EventRow) -> None:
         """Take what people were asked, and what they have asked and decided."""
         if event.kind == "approval_requested":
             self._asked.setdefault(event.op, event)
         elif event.kind == "cancel_requested":
             self.cancelled = event.body
-        elif event.kind == "approval_decided" and not self._is_at_work:
+        elif event.kind == "approval_decided" and not self.is_at_work:
             self._decided_meanwhile.add(event.op)
 
     def _start(self, op: str, body: Mapping[str, Any]) -> None:
-        for at in (op, *_above(op)):
+        for at in (op, *above_of(op)):
             self._agents[at].add(str(body.get("agent")))
         if body.get("attempt", 1) > 1:
             self._try_again(op)
-
-    def _count_time(self, event: EventRow) -> None:
-        if KINDS[event.kind].by_anyone:
-            return  # by another clock, and at any time
-        if event.kind == "run_resumed":
-            self._is_at_work = True
-        elif self._last_at is not None and self._is_at_work:
-            self.used_s += max(0.0, event.at - self._last_at)
-        self._last_at = event.at
-        if event.kind in PARKS:
-            self._is_at_work = False
 
     def _keep(self, event: EventRow) -> None:
         """Keep the outcome of a step."""
@@ -355,21 +277,11 @@ class Recorded:
         elif kind in FAILURES or event.body.get("cut_off"):
             self._failed[op.rpartition("/")[0]].append(event)
         if KINDS[kind].calls:
-            self._calls[op].append(op)
-            for above in _above(op):
-                self._calls[above].append(op)
-                _add(self._totals[above], event)
+            self.keep_call(event)
 
     def _give_up(self, event: EventRow) -> None:
         """A step was given up with whoever waited for it: nobody has seen how it ended."""
         self._supersede(event)
-
-    def _settle(self, event: EventRow) -> None:
-        body = event.body
-        known = "settled_nano_usd" in body
-        self._settled += _amount(body, "settled_nano_usd") if known else event.cost_nano_usd
-        self._reserved.pop(event.op, None)
-        self._uncounted.add(event.op)
 
     def _try_again(self, op: str) -> None:
         """A body begins again: what failed in it, or was not read to its end, is no answer."""
@@ -393,33 +305,7 @@ async def events_of(journal: Journal, run_id: str, after: int = 0) -> AsyncItera
         after = page[-1].seq
 
 
-def _add(totals: Totals, event: EventRow) -> None:
-    cost = None if event.body.get("unpriced") else event.cost_nano_usd
-    totals.add_call(usage_of(event.body), cost, failed=event.kind == "invocation_failed")
-
-
-def usage_of(body: Mapping[str, Any]) -> Usage | None:
-    """Return the tokens that an outcome tells of."""
-    said = body.get("usage")
-    if not said:
-        return None
-    return Usage(**{name: said.get(name) or 0 for name in TOKEN_COUNTS})
-
-
-def _above(op: str) -> Iterator[str]:
-    """Yield the steps that a step is below, outermost first."""
-    at = op.find("/")
-    while at >= 0:
-        yield op[:at]
-        at = op.find("/", at + 1)
-
-
 def _was_given_up(event: EventRow) -> bool:
     """Whether a step was ended from outside, with whoever waited for it."""
     body = event.body
     return body.get("reason") == "cancelled" or body.get("error_class") == "CancelledError"
-
-
-def _amount(body: Mapping[str, Any], name: str) -> int:
-    value = body.get(name)
-    return value if isinstance(value, int) else 0

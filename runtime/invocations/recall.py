@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.failed_before import denial_of, failure_of
 from runtime.messages import ModelEvent, ModelReply, ProviderState, ToolCall, parsed_arguments
-from runtime.recorded import usage_of
+from runtime.sums import usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
