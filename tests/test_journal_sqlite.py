@@ -407,7 +407,7 @@ async def test_opening_gives_up_when_another_process_keeps_the_lock(
 async def test_a_writer_that_does_not_answer_fails_its_callers_and_recovers(
     path: Path, locked: FileLock
 ) -> None:
-    async with opened(path, give_up_s=0.05) as journal:
+    async with opened(path, give_up_s=1.0) as journal:
         with locked:
             journal.append(log(0))
             for call in (journal.flush, journal.flush, journal.room):
@@ -420,7 +420,7 @@ async def test_a_writer_that_does_not_answer_fails_its_callers_and_recovers(
 
 
 async def test_closing_ends_even_when_nothing_can_be_written(path: Path, locked: FileLock) -> None:
-    journal = await SqliteJournal.open(path, give_up_s=0.05)
+    journal = await SqliteJournal.open(path, give_up_s=1.0)
     with locked:
         journal.append(log())
         with pytest.raises(JournalFailed, match="1 records are not committed"):

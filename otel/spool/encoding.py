@@ -13,6 +13,8 @@ from otel.spool.wire import (
     BYTES,
     FIXED32,
     FIXED64,
+    ONE_BYTE,
+    SMALL,
     VARINT,
     delimited,
     fields,
@@ -125,8 +127,11 @@ def attributes(values: Mapping[str, object], start: bytes = _ATTRIBUTES) -> byte
     out = []
     for name, value in values.items():
         known = _names.get(name) or _known(name)
-        if type(value) is str:
+        kind = type(value)
+        if kind is str:
             content = known.texts.get(value) or known.text(value)
+        elif kind is int:
+            content = known.numbers.get(value) or known.number(value)
         else:
             content = _pair(known.key, _any_value(value))
         out.append(start)
@@ -194,16 +199,24 @@ def request(resource_bytes: bytes, scope_bytes: bytes, frames: bytes) -> bytes:
 
 
 class _Name:
-    """A name of attributes, and the texts that it lately had, as they are written.
+    """A name of attributes, and the texts and numbers that it lately had, as they are written.
 
-    Most texts come again and again: names of agents and models, ids of runs.
+    Most come again and again: names of agents and models, ids of runs, depths, counts of nothing.
     """
 
-    __slots__ = ("key", "texts")
+    __slots__ = ("key", "numbers", "texts")
 
     def __init__(self, name: str) -> None:
         self.key = delimited(_KEY, sendable_name(name).encode()) + _VALUE
         self.texts: dict[str, bytes] = {}
+        self.numbers: dict[int, bytes] = {}
+
+    def number(self, number: int) -> bytes:
+        """Return a number as a pair with the name."""
+        content = _pair(self.key, _int(number))
+        if 0 <= number < _MOST_TEXTS:
+            self.numbers[number] = content
+        return content
 
     def text(self, text: str) -> bytes:
         """Return a text as a pair with the name."""
@@ -224,7 +237,10 @@ def _known(name: str) -> _Name:
 
 def _pair(key: bytes, any_value: bytes) -> bytes:
     """Return a ``KeyValue`` after its length."""
-    content = key + varint(len(any_value)) + any_value
+    inner = len(any_value)
+    if (outer := len(key) + 1 + inner) < ONE_BYTE:  # then each length is one byte, as most are
+        return SMALL[outer] + key + SMALL[inner] + any_value
+    content = key + varint(inner) + any_value
     return varint(len(content)) + content
 
 
@@ -237,7 +253,8 @@ def _any_value(value: object) -> bytes:
 
 def _string(value: str) -> bytes:
     text = value.encode() if len(value) < _SHORT and value.isascii() else _text(value)
-    return _STRING + varint(len(text)) + text
+    length = len(text)
+    return _STRING + (SMALL[length] if length < ONE_BYTE else varint(length)) + text
 
 
 def _bool(value: bool) -> bytes:  # it is what is written

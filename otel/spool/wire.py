@@ -21,9 +21,9 @@ BYTES: Final = 2
 FIXED32: Final = 5
 
 _WIDTHS: Final = {FIXED64: 8, FIXED32: 4}
-_ONE_BYTE: Final = 0x80
+ONE_BYTE: Final = 0x80
 _MOST_VARINT: Final = 10  # bytes that 64 bits take
-_SMALL: Final = tuple(bytes([number]) for number in range(_ONE_BYTE))
+SMALL: Final = tuple(bytes([number]) for number in range(ONE_BYTE))
 
 pack_fixed64: Final = Struct("<Q").pack
 pack_double: Final = Struct("<d").pack
@@ -54,11 +54,11 @@ class Field(NamedTuple):
 
 def varint(number: int) -> bytes:
     """Return a number of at most 64 bits; a negative one as its two's complement."""
-    if 0 <= number < _ONE_BYTE:
-        return _SMALL[number]
+    if 0 <= number < ONE_BYTE:
+        return SMALL[number]
     number &= 0xFFFF_FFFF_FFFF_FFFF
     out = bytearray()
-    while number >= _ONE_BYTE:
+    while number >= ONE_BYTE:
         out.append(number & 0x7F | 0x80)
         number >>= 7
     out.append(number)
@@ -85,7 +85,7 @@ def read_varint(data: Readable, at: int, end: int) -> tuple[int, int]:
     for place in range(at, min(end, at + _MOST_VARINT)):
         byte = data[place]
         result |= (byte & 0x7F) << shift
-        if byte < _ONE_BYTE:
+        if byte < ONE_BYTE:
             return result, place + 1
         shift += 7
     raise Torn(f"no number at {at}")

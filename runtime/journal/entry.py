@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import orjson
+
 from runtime.journal.body import check_count
 from runtime.journal.calls import call_facts
 from runtime.journal.fold import Facts, facts_of
@@ -140,7 +142,7 @@ def withdrawal(begun: Record) -> Entry:
 
 
 def _checked(record: Record) -> Facts:
-    if not isinstance(record.body, Mapping):
+    if type(record.body) is not dict and not isinstance(record.body, Mapping):
         raise TypeError(f"the body must be a mapping, got {type(record.body).__name__}")
     if not record.run_id:
         raise ValueError("a record needs a run_id")
@@ -149,7 +151,8 @@ def _checked(record: Record) -> Facts:
     for name in (record.run_id, record.op):
         if not isinstance(name, str):
             raise TypeError(f"run_id and op must be str, got {type(name).__name__}")
-        name.encode()  # half a surrogate pair: refuse it here, where the database cannot yet
+        if not name.isascii():
+            name.encode()  # half a surrogate pair: refuse it here, where the database cannot yet
     check_count("cost_nano_usd", record.cost_nano_usd)
     return facts_of(record.kind, record.body, record.cost_nano_usd)
 
@@ -160,6 +163,8 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
+# A tenth of the time of the standard library's; but NaN, which is no JSON, it writes as null.
+_ONLY_JSON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _encoder = json.JSONEncoder(
     separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
 )
@@ -168,6 +173,12 @@ _ascii_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, defaul
 
 def _json(record: Record) -> tuple[str, int]:
     body = record.body
+    try:
+        fast = orjson.dumps(body, _plain, _ONLY_JSON)
+        if b"null" not in fast:
+            return fast.decode(), len(fast)
+    except TypeError:
+        pass  # what only Python takes for JSON, or nobody: the slow one decides
     try:
         text = _encoder.encode(body)
         return _storable(text, body)
