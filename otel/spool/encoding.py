@@ -127,10 +127,9 @@ def attributes(values: Mapping[str, object], start: bytes = _ATTRIBUTES) -> byte
     out = []
     for name, value in values.items():
         known = _names.get(name) or _known(name)
-        kind = type(value)
-        if kind is str:
+        if type(value) is str:
             content = known.texts.get(value) or known.text(value)
-        elif kind is int:
+        elif type(value) is int:
             content = known.numbers.get(value) or known.number(value)
         else:
             content = _pair(known.key, _any_value(value))
