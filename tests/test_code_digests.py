@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from enum import Enum
 from shutil import copytree, ignore_patterns
 from typing import TYPE_CHECKING
 
 import pytest
 
+from runtime import Context, mag, running
 from runtime.code import Codes, changes, reading
 from runtime.definitions import load_directory
 from runtime.workspace import open_catalog
@@ -261,3 +263,26 @@ def test_every_process_reads_the_same(workspace: Path) -> None:
         for seed in ("1", "2", "3")
     }  # fmt: skip
     assert len(digests) == 1
+
+
+class Shy(Enum):
+    """A kind of value that does not like to be looked at."""
+
+    IT = 1
+
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+
+async def test_code_that_cannot_be_read_does_not_fail_its_runs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @mag
+    async def uses(ctx: Context) -> int:
+        return len([Shy.IT])
+
+    async with running(agents=(uses,), environ={}) as system:
+        for _ in range(2):
+            assert (await system.run(uses)).output == 1
+    (said,) = [record.message for record in caplog.records if record.name == "runtime.run"]
+    assert said.startswith("the code of agent uses cannot be read whole")

@@ -11,6 +11,7 @@ Digests of different versions of Python say nothing about each other, so the ver
 from __future__ import annotations
 
 import hashlib
+import logging
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from runtime.directory import Directory
 
+logger = logging.getLogger("runtime.run")
 PYTHON = f"{sys.implementation.cache_tag}{'-O' * sys.flags.optimize}"
 DIGITS = 16
 Name = tuple[str, str]  # "agent" or "skill", and what it is called
@@ -107,14 +109,12 @@ class Codes:
     def _reading(self, name: Name, thing: Agent | Skill) -> tuple[str, Reading]:
         known = self._read.get(name)
         if known is None:
-            reading = Reading()
             if isinstance(thing, Agent):
-                reading.take(thing.body)
-                proposed: Any = (thing.model, thing.skills)
+                body, proposed = thing.body, str((thing.model, thing.skills))
             else:
-                reading.take(thing.function)
-                proposed = thing.description
-            known = _digest([str(proposed), str(thing.style), *reading.parts]), reading
+                body, proposed = thing.function, thing.description
+            reading = _read(name, body)
+            known = _digest([proposed, str(thing.style), *reading.parts]), reading
             reading.parts.clear()
             self._read[name] = known
         return known
@@ -183,6 +183,18 @@ def changes(then: Code, codes: Codes, slug: str) -> list[str]:
             elif other is None:
                 found.append(f"{kind} {name} (not here any more)")
     return found
+
+
+def _read(name: Name, body: Any) -> Reading:
+    """Read a body; one that cannot be read must not fail its runs."""
+    reading = Reading()
+    try:
+        reading.take(body)
+    except Exception as error:  # noqa: BLE001  # whatever the author's objects do when looked at
+        why = f"{type(error).__name__}: {error}"
+        what = "the code of %s cannot be read whole, so that not every change is noticed: %s"
+        logger.warning(what, " ".join(name), why)
+    return reading
 
 
 def _of_kind(reached: Mapping[Name, str], kind: str) -> dict[str, str]:
