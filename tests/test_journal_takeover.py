@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from runtime.identity import wall_clock
 from runtime.journal import Claim, Fenced, Journal, Record, Scope
 from runtime.journal.liveness import look, this_process
 from runtime.journal.ownership import ProcessIdentity
@@ -231,3 +232,17 @@ async def test_a_call_that_is_begun_once_more_stays_spent_at_its_worst(journal: 
     journal.append(Record("run", "invocation_completed", "c", ended, 3.0))
     await journal.flush()
     assert await journal.balance(scope) == (37, 0)
+
+
+@pytest.mark.parametrize("store", SHARED)
+async def test_whoever_owns_a_run_where_others_can_see_it_has_a_lease(
+    store: str, tmp_path: Path
+) -> None:
+    async with several(store, tmp_path, 2) as (owner, other):
+        owner.append(started_by(this_process()))
+        await owner.flush()
+        row = await other.run("run")
+        assert row is not None
+        assert row.held_until is not None
+        assert row.held_until > wall_clock()
+        assert await other.take_over(resumed(2)) is False
