@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runtime.journal import archive, broom, restore
+from runtime.journal import archive, broom, restore, sweep
 from runtime.journal.archive_rows import ORDER
 from tests.cli_workspace import ROOT, Cli
 from tests.data_journals import DAY, a_call, a_record, a_run, an_end, change, line, rows, write
@@ -519,7 +519,7 @@ def test_a_terminal_shows_how_far_it_is(
     cli: Cli, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "_TOLD", 2)
-    monkeypatch.setattr(broom, "_GROUP", 8)
+    monkeypatch.setattr(sweep, "_GROUP", 8)
     monkeypatch.setattr(restore, "_GROUP", 8)
     write(journal, *(ended(f"r{n}", 50 - n) for n in range(4)))
     shown = {}
@@ -569,10 +569,10 @@ KILLED = """
 import os, signal, sys
 from runtime.cli import data_restore, data_vacuum
 from runtime.cli.main import main
-from runtime.journal import archive, broom, restore
+from runtime.journal import archive, restore, sweep
 
 NAMES = {"open", "sqlite3.connect", "os.rename", "os.remove", "fcntl.flock"}
-broom._GROUP = restore._GROUP = 8
+sweep._GROUP = restore._GROUP = 8
 archive._FILE_RUNS = 4
 left = 0
 
@@ -670,7 +670,7 @@ def test_a_long_archive_is_several_files_and_many_short_transactions(
     cli: Cli, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "_FILE_BYTES", 20_000)
-    monkeypatch.setattr(broom, "_GROUP", 20)
+    monkeypatch.setattr(sweep, "_GROUP", 20)
     monkeypatch.setattr(restore, "_GROUP", 20)
     write(journal, *(ended(f"r{n:02}", 90 - n, records=20) for n in range(40)))
     before = contents(journal)

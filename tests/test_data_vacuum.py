@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from runtime.cli.text import size_of
-from runtime.journal import SqliteJournal, broom, scope_of
+from runtime.journal import SqliteJournal, broom, scope_of, sweep
 from runtime.journal.calls import day_of
 from runtime.journal.search_file import index_of
 from tests.cli_workspace import ROOT, Cli, environment
@@ -248,7 +248,7 @@ def test_the_words_of_deleted_runs_are_in_no_index_any_more(cli: Cli, journal: P
 def test_many_runs_are_deleted_a_few_at_a_time(
     cli: Cli, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broom, "_GROUP", 10)
+    monkeypatch.setattr(sweep, "_GROUP", 10)
     young = (ended(f"run-{n:02}-young", 1) for n in range(15))
     write(journal, *young, *(ended(f"run-{n:02}", 31) for n in range(40)))
     transactions: list[int] = []

@@ -131,9 +131,9 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_a_word(
 
 
 def test_it_stops_at_its_next_turn(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from runtime.journal import broom  # noqa: PLC0415  # only here
+    from runtime.journal import broom, sweep  # noqa: PLC0415  # only here
 
-    monkeypatch.setattr(broom, "_GROUP", 1)
+    monkeypatch.setattr(sweep, "_GROUP", 1)
     monkeypatch.setattr(broom, "_TURN_S", 0.8)
     thread = Caretaker(journal, Bound(10_000))
     thread.start()

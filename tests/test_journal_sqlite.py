@@ -225,8 +225,9 @@ async def test_full_syncs_each_commit_and_normal_does_not(
     path: Path, synchronous: Any, level: int
 ) -> None:
     async with opened(path, synchronous=synchronous) as journal:
-        writer = journal._writer
-        store = writer._open_store(writer._tenure)  # as its thread does, but on this one
+        store = journal._writer._open_store(
+            journal._writer._tenure
+        )  # as its thread does, but on this one
         assert store._connection.execute("PRAGMA synchronous").fetchone() == (level,)
         store.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -78,9 +79,11 @@ def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     return Cli(tmp_path, capsys)
 
 
-def answers(cli: Cli, where: str) -> dict[str, tuple[int, str]]:
+def answers(
+    cli: Cli, where: str, commands: tuple[str, ...] = COMMANDS[:-2:3]
+) -> dict[str, tuple[int, str]]:
     found: dict[str, tuple[int, str]] = {}
-    for command in COMMANDS:
+    for command in commands:
         head, _, tail = command.partition(" search ")
         argv = [*head.split(), "search", *split(tail)] if tail else head.split()
         code, out, _ = cli(*argv, "--db", where)
@@ -98,7 +101,7 @@ def test_a_server_answers_as_a_file_does(cli: Cli, tmp_path: Path) -> None:
     with place("sqlite", tmp_path) as file, place("postgres", tmp_path) as server:
         for where in (file, server):
             write_at(where, history())
-        from_file, from_server = answers(cli, file), answers(cli, server)
+        from_file, from_server = (answers(cli, each, COMMANDS) for each in (file, server))
     for command in COMMANDS:
         assert from_server[command] == from_file[command], command
         assert from_file[command][0] == 0, command
@@ -118,12 +121,50 @@ def test_reading_makes_nothing(cli: Cli) -> None:
     assert made == (0,)
 
 
-def test_what_can_only_be_done_with_a_file_says_so(cli: Cli, tmp_path: Path) -> None:
+def test_a_bound_of_the_size_is_for_a_file(cli: Cli, tmp_path: Path) -> None:
     with place("postgres", tmp_path) as server:
-        for command in ("data vacuum", "data archive out --older-than 1d"):
-            code, _, err = cli(*command.split(), "--db", server)
-            assert (code, err.count("\n")) == (1, 1)
-            assert "this is for a journal in a file" in err
+        write_at(server, history())
+        code, _, err = cli("data", "vacuum", "--max-mb", "1", "--db", server)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "a bound of the size is for a journal in a file" in err
+
+
+def swept(cli: Cli, where: str, *argv: str) -> dict[str, object]:
+    code, out, err = cli("data", *argv, "--json", "--db", where)
+    assert code == 0, err
+    return {
+        name: value
+        for name, value in json.loads(out).items()
+        if name not in {"bytes", "archives", "over_bytes"}
+    }
+
+
+def test_old_runs_leave_a_server_as_they_leave_a_file_and_come_back(
+    cli: Cli, tmp_path: Path
+) -> None:
+    """A dry run changes nothing; an archive of one may be restored into the other."""
+    with place("sqlite", tmp_path) as file, place("postgres", tmp_path) as server:
+        for where in (file, server):
+            write_at(where, history())
+        whole = answers(cli, server)
+        archived = ("archive", "kept", "--older-than", "0m", "--status", "completed")
+        for argv in ((*archived, "--dry-run"), ("vacuum", "--older-than", "0m", "--dry-run")):
+            assert swept(cli, server, *argv) == swept(cli, file, *argv)
+        assert answers(cli, server) == whole
+        assert swept(cli, server, *archived) == swept(cli, file, *archived)
+        (kept,) = {path for path in (tmp_path / "kept").iterdir() if path.suffix == ".gz"}
+        without = answers(cli, server)
+        assert without == answers(cli, file)
+        assert without["show one --json --events"][0] == 1
+        for where in (file, server):
+            restored = swept(cli, where, "restore", str(kept))
+            assert (restored["runs"], restored["differing"]) == (1, [])
+            assert swept(cli, where, "restore", str(kept))["present"] == 1
+        assert answers(cli, server) == whole == answers(cli, file)
+        assert swept(cli, server, "vacuum", "--older-than", "0m") == swept(
+            cli, file, "vacuum", "--older-than", "0m"
+        )
+        assert answers(cli, server)["runs --json"] == answers(cli, file)["runs --json"]
 
 
 def test_a_password_is_in_no_message_and_no_record(tmp_path: Path) -> None:

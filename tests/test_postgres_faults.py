@@ -18,6 +18,7 @@ from runtime.journal.entry import encode
 from runtime.journal.faults import DatabaseFault
 from runtime.journal.fold import RunState
 from runtime.journal.schema import VERSION
+from runtime.journal.tenure import Tenure
 from tests import postgres
 from tests.ledgers import begun, limit
 from tests.stores import open_at
@@ -311,15 +312,15 @@ async def test_an_older_state_of_a_run_never_replaces_a_newer_one(
 ) -> None:
     """Even a writer that decides by what it once knew is refused, by the statement itself."""
     from runtime.journal.location import Address  # noqa: PLC0415  # an extra
-    from runtime.journal.postgres.store import ServerStore  # noqa: PLC0415  # an extra
+    from runtime.journal.postgres import store  # noqa: PLC0415  # an extra
 
     async with opened(where) as journal:
         journal.append(log(0))
         await journal.flush()
         sql(where, "UPDATE magsag.run SET epoch = 2")
         known = RunState("run-1", 1.0, "", next_seq=7, epoch=1)
-        with closing(ServerStore(Address(where))) as stale:
-            monkeypatch.setattr(stale, "_locked", lambda _: ({"run-1": known}, {}))
+        with closing(store.ServerStore(Address(where), Tenure("somebody"))) as stale:
+            monkeypatch.setattr(store, "locked", lambda *_: ({"run-1": known}, {}))
             with pytest.raises(DatabaseFault, match="written a run meanwhile"):
                 stale.commit([encode(log(7))])
         assert sql(where, "SELECT epoch, next_seq FROM magsag.run") == [(2, 2)]

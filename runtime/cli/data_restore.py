@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from runtime.cli.count_line import CountLine
-from runtime.cli.journal_file import find_file, journal_faults
+from runtime.cli.journal_file import find_journal, journal_faults
 from runtime.cli.streams import emit, emit_json
 from runtime.cli.text import plural
 from runtime.errors import ConfigurationError
@@ -17,6 +17,8 @@ from runtime.journal.restore import Restored, check, restore
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from runtime.journal.location import Location
 
 
 def restore_runs(
@@ -34,9 +36,9 @@ def restore_runs(
         ConfigurationError: a file cannot be used, the journal cannot be written, or it has other
             runs under the same ids.
     """
-    path = find_file(database)
+    journal = find_journal(database)
     with journal_faults():
-        done = _foreseen(files) if dry_run else _restored(path, files)
+        done = _foreseen(files) if dry_run else _restored(journal, files)
     if as_json:
         emit_json({"dry_run": dry_run, **asdict(done)})
     else:
@@ -44,17 +46,17 @@ def restore_runs(
     if done.differing:
         raise ConfigurationError(
             "\n".join(
-                f"run {run_id} is in {path} already, and is not the same; it was left as it is:"
+                f"run {run_id} is in {journal} already, and is not the same; it was left as it is:"
                 " restore it into another journal with --db"
                 for run_id in done.differing
             )
         )
 
 
-def _restored(path: Path, files: Sequence[Path]) -> Restored:
+def _restored(journal: Location, files: Sequence[Path]) -> Restored:
     progress = CountLine(shown=sys.stderr.isatty())
     try:
-        return restore(path, files, progress.runs)
+        return restore(journal, files, progress.runs)
     finally:
         progress.end()
 

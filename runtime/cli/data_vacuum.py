@@ -6,10 +6,11 @@ import sys
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.cli.count_line import CountLine
-from runtime.cli.journal_file import check_version, find_file, is_there, journal_faults
+from runtime.cli.journal_file import check_version, find_journal, is_there, journal_faults
 from runtime.cli.moments import moment
 from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import plural, size_of
@@ -17,14 +18,14 @@ from runtime.errors import ConfigurationError
 from runtime.journal.freed import Freed, foresee
 from runtime.journal.over import ENDED, Selection
 from runtime.journal.reading import schema_of
-from runtime.journal.vacuum import move, vacuum
+from runtime.journal.vacuum import move, rehearse, vacuum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from decimal import Decimal
-    from pathlib import Path
 
-    from runtime.journal.broom import Told
+    from runtime.journal.location import Location
+    from runtime.journal.sweep import Told
 
 MEGA = 1_000_000
 
@@ -67,15 +68,15 @@ def vacuum_journal(
     ]
     if order.archive is not None and not selections:
         raise ConfigurationError("--archive needs --older-than or --max-mb, which say what goes")
-    path = find_file(database)
+    journal = find_journal(database)
     with journal_faults(), _progress() as told:
-        if not is_there(path):
+        if not is_there(journal):
             freed = Freed()
         elif order.dry_run:
-            freed = _foreseen(path, selections, now)
+            freed = _foreseen(journal, selections, now)
         else:
-            freed = vacuum(path, selections, now, archive=order.archive, told=told)
-    _show(freed, order, names_runs=bool(selections))
+            freed = vacuum(journal, selections, now, archive=order.archive, told=told)
+    _show(journal, freed, order, names_runs=bool(selections))
 
 
 def archive_runs(
@@ -112,23 +113,25 @@ def archive_runs(
         statuses=statuses or ENDED,
         max_bytes=_bytes(max_mb),
     )
-    path, folder = find_file(database), order.archive
+    journal, folder = find_journal(database), order.archive
     with journal_faults(), _progress() as told:
-        if folder is None or not is_there(path):
+        if folder is None or not is_there(journal):
             freed = Freed()
         elif order.dry_run:
-            freed = _foreseen(path, [selection], now, forgets=False)
+            freed = _foreseen(journal, [selection], now, forgets=False)
         else:
-            freed = move(path, selection, now, folder, told)
-    _show(freed, order, names_runs=True)
+            freed = move(journal, selection, now, folder, told)
+    _show(journal, freed, order, names_runs=True)
     _say_missing(run_ids, freed)
 
 
 def _foreseen(
-    path: Path, selections: Sequence[Selection], now: datetime, *, forgets: bool = True
+    journal: Location, selections: Sequence[Selection], now: datetime, *, forgets: bool = True
 ) -> Freed:
-    check_version(path, schema_of(path))
-    return foresee(path, selections, now, forgets=forgets)
+    check_version(journal, schema_of(journal))
+    if isinstance(journal, Path):
+        return foresee(journal, selections, now, forgets=forgets)
+    return rehearse(journal, selections, now, forgets=forgets)
 
 
 def _bytes(max_mb: Decimal | None) -> int | None:
@@ -144,7 +147,7 @@ def _progress() -> Iterator[Told]:
         progress.end()
 
 
-def _show(freed: Freed, order: Order, *, names_runs: bool) -> None:
+def _show(journal: Location, freed: Freed, order: Order, *, names_runs: bool) -> None:
     if order.as_json:
         facts = asdict(freed)
         del facts["delayed"]
@@ -152,6 +155,8 @@ def _show(freed: Freed, order: Order, *, names_runs: bool) -> None:
         emit_json({"dry_run": order.dry_run, **facts})
     else:
         emit("\n".join(_lines(freed, order, names_runs=names_runs)))
+    if not freed.bytes and freed.runs and not isinstance(journal, Path):
+        say("note: the server keeps what is free for new records")
     if freed.delayed:
         say("note: somebody reads the journal, so its file gets smaller only when they have ended")
     if freed.over_bytes:

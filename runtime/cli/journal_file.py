@@ -36,21 +36,6 @@ def find_journal(database: str | None) -> Location:
     return location.resolve() if isinstance(location, Path) else location
 
 
-def find_file(database: str | None) -> Path:
-    """Return the journal's file, for what can only be done with one.
-
-    Raises:
-        ConfigurationError: the journal is on a server, or in memory.
-    """
-    location = find_journal(database)
-    if not isinstance(location, Path):
-        raise ConfigurationError(
-            f"this is for a journal in a file, and {location} is a server: it has pg_dump for"
-            " archives, and its own vacuum"
-        )
-    return location
-
-
 def is_there(location: Location) -> bool:
     """Return whether there is a journal; say so where there is none yet.
 

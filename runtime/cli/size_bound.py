@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from runtime.cli.streams import say
 from runtime.cli.text import size_of
 from runtime.errors import ConfigurationError
+from runtime.journal.broom import size_of as bytes_of
 from runtime.journal.caretaker import LARGE_BYTES, Bound
-from runtime.journal.vacuum import size_of as bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runtime.journal.archive_file import ArchiveWriter
-    from runtime.journal.broom import Broom
     from runtime.journal.over import Over
+    from runtime.journal.sweep import Sweep
 
 ENDING = ".jsonl.gz"
 _FILE_BYTES = 256 * 1024 * 1024  # of a file before compression, and its last run
@@ -54,17 +54,17 @@ class Kept(NamedTuple):
 class Archive:
     """A folder of files; one process at a time writes into it."""
 
-    def __init__(self, folder: Path, broom: Broom, mode: int, now: float) -> None:
+    def __init__(self, folder: Path, broom: Sweep, mode: int, now: float) -> None:
         self._folder = folder
         self._part = folder / "archive.part"
         self._broom = broom
         self._mode = mode
         self._now = now
-        self._head = Head(VERSION, tables_of(broom.connection))
+        self._head = Head(VERSION, tables_of(broom.columns))
 
     @classmethod
     @contextmanager
-    def opened(cls, folder: Path, broom: Broom, now: float) -> Iterator[Archive]:
+    def opened(cls, folder: Path, broom: Sweep, now: float) -> Iterator[Archive]:
         """Make a folder where there is none, and keep others from it until the block ends.
 
         Args:

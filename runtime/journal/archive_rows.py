@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from runtime.journal.connection import Connection
 
     Tables = Mapping[str, Sequence[str]]
     Row = tuple[str, Sequence[Any]]
@@ -16,15 +17,16 @@ ORDER = {RUN: "run_id", "journal": "seq", "call": "op"}  # the tables that have 
 CONTENTS = "blob"
 
 
-def tables_of(connection: sqlite3.Connection) -> dict[str, list[str]]:
-    """Return the columns of the tables that are archived."""
-    return {
-        table: [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-        for table in (*ORDER, CONTENTS)
-    }
+def tables_of(columns: Callable[[str], list[str]]) -> dict[str, list[str]]:
+    """Return the columns of the tables that are archived.
+
+    Args:
+        columns: tells those of one.
+    """
+    return {table: columns(table) for table in (*ORDER, CONTENTS)}
 
 
-def rows_of(connection: sqlite3.Connection, run_id: str, tables: Tables) -> Iterator[Row]:
+def rows_of(connection: Connection, run_id: str, tables: Tables) -> Iterator[Row]:
     """Yield the rows of a run in the order of a file, and the table of each.
 
     Args:
@@ -40,7 +42,7 @@ def rows_of(connection: sqlite3.Connection, run_id: str, tables: Tables) -> Iter
 
 
 def with_contents(
-    connection: sqlite3.Connection, rows: Iterator[Row], tables: Tables, known: set[bytes]
+    connection: Connection, rows: Iterator[Row], tables: Tables, known: set[bytes]
 ) -> Iterator[Row]:
     """Yield rows, and each large body before the first record that has it.
 
@@ -63,7 +65,8 @@ def with_contents(
 def insertions(tables: Tables) -> dict[str, str]:
     """Return the statement for each table that takes a row in; a body may be there already."""
     return {
-        table: f"INSERT {'OR IGNORE ' if table == CONTENTS else ''}INTO {table}"  # noqa: S608  # as above
-        f" ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        table: f"INSERT INTO {table} ({', '.join(columns)})"  # noqa: S608  # as above
+        f" VALUES ({', '.join('?' * len(columns))})"
+        f"{' ON CONFLICT DO NOTHING' if table == CONTENTS else ''}"
         for table, columns in tables.items()
     }

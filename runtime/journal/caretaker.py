@@ -21,9 +21,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigurationError
+from runtime.journal.broom import size_of
 from runtime.journal.faults import STORE_FAULTS, JournalFailed
 from runtime.journal.over import Selection, free_pages, used_bytes
-from runtime.journal.vacuum import move, size_of
+from runtime.journal.vacuum import move
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

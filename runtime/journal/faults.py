@@ -82,16 +82,16 @@ def _advice(error: Exception) -> str:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Say of what goes wrong with a journal's file what a person can do.
+def translated(location: Location) -> Iterator[None]:
+    """Say of what goes wrong with a journal what a person can do.
 
     Raises:
         JournalFailed: something did.
     """
     try:
         yield
-    except (OSError, sqlite3.Error) as error:
-        raise JournalFailed(describe(path, error)) from error
+    except STORE_FAULTS as error:
+        raise JournalFailed(describe(location, error)) from error
 
 
 def unwritten(path: Path, error: OSError) -> ArchiveUnusable:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
+    from runtime.journal.connection import Connection
+
 ENDED = ("completed", "failed", "cancelled")
 _QUIET_S = 60.0  # after the end of a run, its calls that are open still get their outcomes
 _PAGE = 1_000
@@ -26,8 +28,8 @@ _OVER = f"""
     SELECT run_id, next_seq - 1, epoch, status, started_at, run.owner, pid, host, held_until
     FROM run LEFT JOIN lease USING (owner)
     WHERE (started_at, run_id) > (:at, :behind)
-    AND (status IN (SELECT value FROM json_each(:statuses)) OR :lost AND status = 'running')
-    AND (:run_ids IS NULL OR run_id IN (SELECT value FROM json_each(:run_ids)))
+    AND (status IN (SELECT value FROM json_each(:statuses)) OR :lost = 1 AND status = 'running')
+    AND (CAST(:run_ids AS TEXT) IS NULL OR run_id IN (SELECT value FROM json_each(:run_ids)))
     AND (:before IS NULL OR CASE status WHEN 'running' THEN started_at ELSE ended_at END < :before
         AND NOT EXISTS (
             SELECT 1 FROM journal
@@ -38,7 +40,10 @@ _OVER = f"""
     ))
     ORDER BY started_at, run_id LIMIT {_PAGE}
 """  # noqa: S608  # our own number
-_SAME = "SELECT 1 FROM run WHERE run_id = ? AND next_seq - 1 = ? AND epoch = ? AND status = ?"
+_SAME = """
+    SELECT 1 FROM run WHERE run_id = ? AND next_seq - 1 = ? AND epoch = ? AND status = ?
+    /*+ FOR UPDATE */
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +83,7 @@ class Over(NamedTuple):
     started_at: float
 
 
-def runs_over(connection: sqlite3.Connection, selection: Selection, now: float) -> Iterator[Over]:
+def runs_over(connection: Connection, selection: Selection, now: float) -> Iterator[Over]:
     """Yield the runs that shall go and may, the oldest first, whatever the journal's size.
 
     Each page is read for itself, so nobody who writes meanwhile is disturbed.
@@ -104,7 +109,7 @@ def runs_over(connection: sqlite3.Connection, selection: Selection, now: float) 
         at, behind = run.started_at, run.run_id
 
 
-def is_unchanged(connection: sqlite3.Connection, run: Over) -> bool:
+def is_unchanged(connection: Connection, run: Over) -> bool:
     """Whether a run is there, and nothing of it was written since it was found."""
     return connection.execute(_SAME, run[:4]).fetchone() is not None
 

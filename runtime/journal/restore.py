@@ -12,21 +12,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime.journal.archive_file import COUNTS, ArchiveReader
 from runtime.journal.archive_rows import CONTENTS, RUN, insertions, rows_of, tables_of
-from runtime.journal.broom import Broom
 from runtime.journal.faults import ArchiveUnusable, JournalUnusable, describe, translated
 from runtime.journal.schema import VERSION
+from runtime.journal.sweeping import sweeping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from runtime.journal.archive_file import Head
     from runtime.journal.archive_rows import Row, Tables
-    from runtime.journal.broom import Told
+    from runtime.journal.location import Location
+    from runtime.journal.sweep import Sweep, Told
 
     Rows = Iterator[tuple[str, list[Any]]]
 
@@ -74,11 +75,11 @@ def _checked(path: Path) -> dict[str, int]:
         return reader.check()
 
 
-def restore(path: Path, files: Sequence[Path], told: Told = lambda *_: None) -> Restored:
+def restore(location: Location, files: Sequence[Path], told: Told = lambda *_: None) -> Restored:
     """Bring the runs of some files back.
 
     Args:
-        path: the journal's file, absolute; it is created where there is none.
+        location: where the journal is, a file absolute; it is created where there is none.
         files: the archives; none is used unless all of them are whole.
         told: is told from time to time what is done so far.
 
@@ -88,13 +89,11 @@ def restore(path: Path, files: Sequence[Path], told: Told = lambda *_: None) -> 
         JournalFailed: something went wrong on the way; whole runs may have come back.
     """
     check(files)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise JournalUnusable(describe(path, error)) from error
+    if isinstance(location, Path):
+        _make_folder(location)
     done = Restored()
-    with Broom.opened(path) as broom, translated(path):
-        broom.connection.execute("PRAGMA foreign_keys = ON")  # no record comes without its body
+    with sweeping(location, told) as broom, translated(location):
+        broom.enforce_references()
         for file in files:
             with ArchiveReader.opened(file) as reader:
                 _check_columns(file, reader.head, broom)
@@ -104,8 +103,15 @@ def restore(path: Path, files: Sequence[Path], told: Told = lambda *_: None) -> 
     return done
 
 
-def _check_columns(file: Path, head: Head, broom: Broom) -> None:
-    known = tables_of(broom.connection)
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalUnusable(describe(path, error)) from error
+
+
+def _check_columns(file: Path, head: Head, broom: Sweep) -> None:
+    known = tables_of(broom.columns)
     for table, columns in head.tables.items():
         if unknown := sorted({*columns} - {*known.get(table, ())}):
             raise ArchiveUnusable(
@@ -116,7 +122,7 @@ def _check_columns(file: Path, head: Head, broom: Broom) -> None:
 class _Restore:
     """One file on its way back."""
 
-    def __init__(self, broom: Broom, tables: Tables, done: Restored) -> None:
+    def __init__(self, broom: Sweep, tables: Tables, done: Restored) -> None:
         self._broom = broom
         self._connection = broom.connection
         self._tables = tables

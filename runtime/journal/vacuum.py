@@ -8,27 +8,28 @@ version gives its free pages back a few at a time.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.errors import ConfigurationError
 from runtime.journal.archive import Archive
-from runtime.journal.broom import Broom
 from runtime.journal.faults import translated
 from runtime.journal.freed import last_day_gone
 from runtime.journal.over import runs_over
+from runtime.journal.sweeping import rehearsing, sweeping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from pathlib import Path
 
-    from runtime.journal.broom import Told
     from runtime.journal.freed import Freed
+    from runtime.journal.location import Address, Location
     from runtime.journal.over import Selection
+    from runtime.journal.sweep import Sweep, Told
 
 
 def vacuum(
-    path: Path,
+    location: Location,
     selections: Sequence[Selection],
     now: datetime,
     *,
@@ -38,7 +39,7 @@ def vacuum(
     """Take old runs out of a journal, forget old spending, and make the file small.
 
     Args:
-        path: the journal's file, absolute; it must be there.
+        location: where the journal is, a file absolute; it must be there.
         selections: which runs, one after the other; none for none, then no spending either.
         now: the time now, with its zone.
         archive: the folder that gets files of the runs; None deletes them.
@@ -49,18 +50,62 @@ def vacuum(
         JournalUnusable: the journal cannot be written, or is none.
         JournalFailed: something went wrong on the way; whole runs may have gone.
     """
-    size = size_of(path)
-    with Broom.opened(path, told) as broom, translated(path):
-        move_out(broom, selections, now, archive)
-        if selections:
-            broom.sweep_contents()
-            broom.sweep_spending(last_day_gone(now))
+    check_bounds(location, selections)
+    with sweeping(location, told) as broom, translated(location):
+        _clear(broom, selections, now, archive)
         broom.convert()
-        return _compacted(broom, path, size)
+        return _compacted(broom)
+
+
+def rehearse(
+    address: Address, selections: Sequence[Selection], now: datetime, *, forgets: bool = True
+) -> Freed:
+    """Return what ``vacuum`` would do to a server's journal: it is done, and taken back.
+
+    Args:
+        address: where the journal is; it must be there.
+        selections: which runs would go.
+        now: the time now, with its zone.
+        forgets: whether old spending would be forgotten.
+
+    Raises:
+        JournalUnusable: the journal cannot be written, or is none.
+        JournalFailed: something went wrong on the way.
+    """
+    check_bounds(address, selections)
+    with rehearsing(address) as broom, translated(address):
+        if forgets:
+            _clear(broom, selections, now, None)
+        else:
+            move_out(broom, selections, now, None)
+        return broom.freed
+
+
+def check_bounds(location: Location, selections: Sequence[Selection]) -> None:
+    """Refuse a bound of the size of what has none.
+
+    Raises:
+        ConfigurationError: the journal is a server's.
+    """
+    is_bound = any(each.max_bytes is not None for each in selections)
+    if is_bound and not isinstance(location, Path):
+        raise ConfigurationError(
+            f"a bound of the size is for a journal in a file, and {location} is a server, which"
+            " keeps what is free for new records; say by --older-than what goes"
+        )
+
+
+def _clear(
+    broom: Sweep, selections: Sequence[Selection], now: datetime, archive: Path | None
+) -> None:
+    move_out(broom, selections, now, archive)
+    if selections:
+        broom.sweep_contents()
+        broom.sweep_spending(last_day_gone(now))
 
 
 def move(
-    path: Path,
+    location: Location,
     selection: Selection,
     now: datetime,
     archive: Path | None,
@@ -70,20 +115,20 @@ def move(
 
     Args and errors are those of ``vacuum``.
     """
-    size = size_of(path)
-    with Broom.opened(path, told) as broom, translated(path):
+    check_bounds(location, [selection])
+    with sweeping(location, told) as broom, translated(location):
         move_out(broom, [selection], now, archive)
-        return _compacted(broom, path, size)
+        return _compacted(broom)
 
 
-def _compacted(broom: Broom, path: Path, size: int) -> Freed:
+def _compacted(broom: Sweep) -> Freed:
     broom.compact()
-    broom.freed.bytes = max(0, size - size_of(path))
+    broom.freed.bytes = broom.shrunk_by()
     return broom.freed
 
 
 def move_out(
-    broom: Broom,
+    broom: Sweep,
     selections: Sequence[Selection],
     now: datetime,
     archive: Path | None,
@@ -96,7 +141,7 @@ def move_out(
 class _Move:
     """One selection on its way out."""
 
-    def __init__(self, broom: Broom, selection: Selection, now: float) -> None:
+    def __init__(self, broom: Sweep, selection: Selection, now: float) -> None:
         self._broom = broom
         self._most = selection.max_bytes
         self._now = now
@@ -125,11 +170,3 @@ class _Move:
 
     def _is_enough(self) -> bool:
         return self._excess() == 0
-
-
-def size_of(path: Path) -> int:
-    """Return how many bytes a journal's file and its log have."""
-    size = path.stat().st_size
-    with suppress(FileNotFoundError):
-        size += path.with_name(f"{path.name}-wal").stat().st_size
-    return size

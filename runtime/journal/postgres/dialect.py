@@ -22,6 +22,7 @@ _STATEMENT = (
     (r"(?<![:\w]):([a-z_]+)", r"%(\1)s"),
     (r"GLOB (%\(\w+\)s)", rf"LIKE {_LIKE}"),
     (r"\binstr\(", "strpos("),
+    (r"SELECT value FROM json_each\((.*?\)s)\)", r"SELECT jsonb_array_elements_text(\1::jsonb)"),
     (r"\bmax\(0\.0,", "greatest(0.0,"),
     (r"/\*\+(.*?)\*/", r"\1"),
     # The server cannot look at our processes: a session is told which have lost their runs, by all

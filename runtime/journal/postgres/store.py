@@ -14,25 +14,23 @@ transaction is over, nothing is written; one that still hangs there is ended.
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.journal.backlog import in_turns
 from runtime.journal.books import Books
-from runtime.journal.calls import CALL_COLUMNS, CallRow
 from runtime.journal.faults import DatabaseFault, JournalUnusable, describe
-from runtime.journal.fold import COLUMNS, RunState, values_of
+from runtime.journal.fold import RunState, values_of
 from runtime.journal.group import INSERT, JOURNAL_COLUMNS, KEEP, SAVE, decide, settle
 from runtime.journal.leases import Leases
 from runtime.journal.liveness import steady_clock
 from runtime.journal.postgres.driver import RecordFault, ServerConnection
+from runtime.journal.postgres.locks import locked
 from runtime.journal.postgres.schema import upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from runtime.journal.books import CallKey
     from runtime.journal.entry import Entry
     from runtime.journal.group import Verdicts
     from runtime.journal.location import Address
@@ -50,17 +48,8 @@ _DURABLE = """
     SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') = 'off'
 """
-_RUNS = f"""
-    SELECT {", ".join(COLUMNS)} FROM run WHERE run_id = ANY(?) ORDER BY run_id FOR UPDATE
-"""  # noqa: S608  # our own columns
-_CALLS = f"""
-    SELECT {", ".join(f"call.{column}" for column in CALL_COLUMNS)}
-    FROM unnest(?::text[], ?::text[]) AS wanted(run_id, op) JOIN call USING (run_id, op)
-    ORDER BY call.run_id, call.op FOR UPDATE OF call
-"""  # noqa: S608  # our own columns
 _COPY = f"COPY journal ({', '.join(JOURNAL_COLUMNS)}) FROM STDIN"
 _MANY = 50  # rows; so many go by COPY, which costs less for each, and two more round trips
-_SCOPES = "SELECT pg_advisory_xact_lock(key) FROM unnest(?::bigint[]) AS key"
 _SAVE = f"{SAVE} WHERE run.epoch <= excluded.epoch AND run.next_seq < excluded.next_seq"
 _NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
 _NUMBER = "SELECT pg_current_xact_id()::text"
@@ -182,7 +171,7 @@ class ServerStore:
 
     def _write(self, group: Sequence[Entry]) -> Verdicts:
         connection = self._connection
-        states, calls = self._locked(group)
+        states, calls = locked(connection, group)
         books = Books(connection, {}, calls)
 
         def state_of(entry: Entry) -> RunState:
@@ -203,31 +192,9 @@ class ServerStore:
             raise DatabaseFault("another process has written a run meanwhile; it is tried again")
         return outcome.verdicts
 
-    def _locked(
-        self, group: Sequence[Entry]
-    ) -> tuple[dict[str, RunState], dict[CallKey, CallRow | None]]:
-        """Lock what a group is about, in an order that is the same for all, and return it."""
-        runs = sorted({entry.run_id for entry in group})
-        told = {(each.run_id, each.op) for each in group if each.call is not None or each.if_begun}
-        keys = sorted(told)
-        claims = (claim for entry in group for claim in entry.claims)
-        scopes = sorted({_lock_of(*claim.scope[:2]) for claim in claims})
-        connection = self._connection
-        with connection.pipeline():
-            found = connection.execute(_RUNS, (runs,))
-            if keys:
-                begun = connection.execute(_CALLS, tuple(map(list, zip(*keys, strict=True))))
-            if scopes:
-                connection.execute(_SCOPES, (scopes,))
-        states = {row[0]: RunState(*row) for row in found}
-        calls: dict[CallKey, CallRow | None] = dict.fromkeys(keys)
-        if keys:
-            calls |= {(row[0], row[1]): CallRow(*row) for row in begun}
-        return states, calls
-
     def _salvaged(self, group: Sequence[Entry]) -> tuple[list[Entry], Verdicts]:
         """Write a group without those records that are at fault, which are found by halving it."""
-        self._locked(group)
+        locked(self._connection, group)
         refused: list[Entry] = []
         verdicts: Verdicts = []
         pieces = [group]
@@ -282,9 +249,3 @@ def _now(connection: ServerConnection) -> float:
     """Return the server's time, which leases are of."""
     now: float = connection.execute(_NOW).fetchone()[0]
     return now
-
-
-def _lock_of(subject: str, name: str) -> int:
-    """Return the advisory lock of an agent, provider or tenant. Two that share one only wait."""
-    digest = hashlib.sha256(f"magsag {subject} {name}".encode(errors="replace")).digest()
-    return int.from_bytes(digest[:8], signed=True)
