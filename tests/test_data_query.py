@@ -416,7 +416,11 @@ def test_an_earlier_version_s_journal_is_refused_until_it_is_brought_up_to_date(
     write(journal, a_run(), a_call())
     change(journal, "DROP TABLE call")
     change(journal, "DROP TABLE spending")
+    change(journal, "DROP TABLE lease")
     change(journal, "DROP INDEX journal_sha256")
+    change(journal, "DROP INDEX journal_requests")
+    for column in ("parked_at", "parked_seq", "asked_seq"):
+        change(journal, f"ALTER TABLE run DROP COLUMN {column}")
     change(journal, "PRAGMA user_version = 1")
     for command_line in (("query",), ("export",), ("search", "x"), ("vacuum", "--dry-run")):
         code, out, err = cli("data", *command_line)
