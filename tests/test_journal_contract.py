@@ -17,6 +17,7 @@ from runtime.identity import new_run_id, trace_id_of
 from runtime.journal import (
     KINDS,
     PARKED,
+    CallQuery,
     Journal,
     JournalFailed,
     Kind,
@@ -305,6 +306,23 @@ async def test_whatever_json_can_hold_comes_back(journal: Journal, value: Any) -
     row = await row_of(journal)
     assert (row.input, row.output) == (value, value)
     assert (await journal.events("run-1"))[1].body == {"value": value}
+
+
+async def test_half_a_surrogate_pair_in_an_error_costs_nobody_a_record(journal: Journal) -> None:
+    """A body can hold one, escaped; the rows that are made from bodies cannot."""
+    error = "half \ud800 and é"
+    await committed(
+        journal,
+        record("run_started", "run", target="t"),
+        record("invocation_started", "c", model="m\udfff"),
+        record("invocation_failed", "c", error=error),
+        record("run_failed", "run", error=error),
+    )
+    assert (await row_of(journal)).error == "half ? and é"
+    (filed,) = await journal.calls(CallQuery(run_id="run-1"))
+    assert (filed.call.model, filed.call.error) == ("m?", "half ? and é")
+    assert [e.body.get("error") for e in await journal.events("run-1")][2:] == [error, error]
+    assert journal.statistics().refused == 0
 
 
 async def test_mappings_and_tuples_come_back_as_json_has_them(journal: Journal) -> None:

@@ -33,10 +33,14 @@ def count_in(body: Mapping[str, Any], name: str) -> int:
 def field_in(body: Mapping[str, Any], name: str, *wanted: type) -> Any:
     """Return a value of one of some types; None when it is not given.
 
+    A half of a surrogate pair in a text, which no database can hold, becomes a question mark.
+
     Raises:
         TypeError: it is of another type.
     """
     value = body.get(name)
     if value is not None and not isinstance(value, wanted):
         raise TypeError(f"{name} must be {wanted[0].__name__}, got {type(value).__name__}")
+    if isinstance(value, str) and not value.isascii():
+        return value.encode(errors="replace").decode()
     return value
