@@ -15,7 +15,7 @@ from runtime.code import Code, changes
 from runtime.errors import CodeChanged, LimitReached
 from runtime.governance.cost import NANO, usd
 from runtime.outcome import DEFAULT_DEADLINE_S
-from runtime.resumption import policy_of
+from runtime.resumption import out_of_time, policy_of
 from runtime.start import check_routing
 
 if TYPE_CHECKING:
@@ -97,10 +97,7 @@ def _limits(run_id: str, recorded: Recorded, options: ResumeOptions) -> dict[str
         more = first if options.deadline == "extend" else options.deadline
         new["deadline_s"] = recorded.used_s + more
     elif recorded.time_left(DEFAULT_DEADLINE_S) <= 0:
-        raise LimitReached(
-            f"run {run_id} has used up its time, {recorded.used_s:.0f} s; resume with --deadline"
-            " extend, or --deadline SECONDS from now on"
-        )
+        raise out_of_time(run_id, recorded.used_s)
     if options.budget_usd is not None:
         new["budget_nano_usd"] = int(options.budget_usd * NANO)
     limit = new.get("budget_nano_usd", recorded.budget_nano_usd)

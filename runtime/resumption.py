@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import anyio
 
 from runtime.dialogues import Dialogue
-from runtime.errors import CodeChanged, ConfigurationError, UnknownName
+from runtime.errors import CodeChanged, ConfigurationError, LimitReached, UnknownName
 from runtime.identity import wall_clock
 from runtime.journal import Record
 from runtime.journal.liveness import has_lost, owner_note
@@ -154,6 +154,14 @@ def is_at_work(row: RunRow) -> bool:
 def policy_of(recorded: Recorded, options: ResumeOptions) -> OnCodeChange:
     """Return what is done where the code of a run is not the same any more."""
     return options.on_code_change or recorded.beginning.get("on_code_change") or "continue"
+
+
+def out_of_time(run_id: str, used_s: float) -> LimitReached:
+    """Return the error of a run that has no time left, and is not ended for that."""
+    return LimitReached(
+        f"run {run_id} has used up its time, {used_s:.0f} s; resume with --deadline extend, or"
+        " --deadline SECONDS from now on"
+    )
 
 
 def parted(run_id: str, difference: Difference) -> CodeChanged:

@@ -31,7 +31,7 @@ from runtime.registration import (
     register,
     sign_off,
 )
-from runtime.resumption import parted, policy_of, take_over
+from runtime.resumption import out_of_time, parted, policy_of, take_over
 from runtime.run import Run
 from runtime.signature import to_json
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from runtime.resumption import Resumable
     from runtime.routing import Wish
 
+SOONER_S = 0.05
 CLOSE_S = 5.0  # what runs that are under way get to end when the system stops
 logger = logging.getLogger("runtime.run")
 
@@ -160,8 +161,11 @@ class Workflows:
             if policy_of(found.recorded, options) == "refuse":
                 found.recorded.be_strict(lambda difference: run.leave(parted(run.id, difference)))
             root = self._root(run, found.agent, found.payload, found.time_left)
+            # A moment before it would fail for good: what it has done is then not lost.
+            run.conduct.scope.deadline = started + found.time_left - SOONER_S
             outcome = await self._carry_out(run, root, started, _nothing)
-            _tell_orphans(run, found.recorded)
+            if outcome.status in ("completed", "failed"):
+                _tell_orphans(run, found.recorded)
             return outcome
         raise Cancelled(f"run {run_id} was ended, as the system is being stopped")
 
@@ -275,6 +279,9 @@ class Workflows:
         _count_the_rest(run)
         if conduct.halt is not None and (result is None or conduct.is_parked):
             return self._halted(run, started, conduct.halt)
+        if result is None and run.recorded is not None:
+            used_s = run.recorded.used_s + anyio.current_time() - started
+            run.leave(out_of_time(run.id, used_s))
         if run.left is not None:
             if run.span is not None:
                 run.span.end(error_type=run.left.reason, message=str(run.left))

@@ -8,13 +8,13 @@ import anyio
 import pytest
 
 from runtime import Context, ResumeOptions, mag, running, sag, skill
-from runtime.errors import CodeChanged
+from runtime.errors import CodeChanged, LimitReached
+from runtime.journal import EventRow, Record
 from tests.interrupted import ends, journal_of, recorded_until, resumed
 from tests.resumable import events_of
 
 if TYPE_CHECKING:
     from runtime.agent import Agent
-    from runtime.journal import EventRow, Record
 
 DONE: list[str] = []
 DELAY: list[float] = [4]
@@ -82,6 +82,36 @@ async def test_a_step_where_the_journal_has_another_is_not_done_and_the_run_is_k
     WHICH[:] = []
     outcome, _ = await resumed(moody, records, REFUSE, agents=(below,))
     assert outcome.output == ["saw first", "saw second", "third", "fourth"]
+
+
+@mag
+async def long(ctx: Context) -> list[str]:
+    """Ask, take a minute, and ask again."""
+    said = [await ctx.ask("before")]
+    await anyio.sleep(60)
+    return [*said, (await ctx.delegate(below, "after")).unwrap()]
+
+
+async def test_a_run_that_goes_on_and_comes_to_its_deadline_is_left_as_it_is() -> None:
+    records = await recorded_until(long, ends("invocation_completed"), agents=(below,))
+    journal, run_id = journal_of(records), records[0].run_id
+    async with running(agents=(long, below), environ={}, journal=journal) as system:
+        with pytest.raises(LimitReached, match=r"used up its time, .* --deadline extend"):
+            await system.resume(run_id, ResumeOptions(deadline=30))
+        row = await journal.run(run_id)
+        events = await events_of(journal, run_id)
+    assert row is not None
+    assert row.status == "running"
+    again = [*records, *(of_event(run_id, event) for event in events[len(records) + 1 :])]
+    outcome, _ = await resumed(long, again, ResumeOptions(deadline=90), agents=(below,))
+    assert outcome.output == ["before", "saw after"]
+
+
+def of_event(run_id: str, event: EventRow) -> Record:
+    """Return a record as it was written."""
+    terminal = False if event.body.get("unfinished") else None
+    kind: Any = event.kind
+    return Record(run_id, kind, event.op, event.body, event.at, event.cost_nano_usd, terminal)
 
 
 @mag

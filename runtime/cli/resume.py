@@ -25,8 +25,8 @@ completed is answered from the journal: nothing is asked, done or paid twice. Wh
 done once more; where that is a skill with side effects (@skill(side_effects=True)), people are
 asked whether it may be used again, as nobody knows whether it took place; --retry-in-doubt says
 yes. The budget goes on where it was, and counts what was in flight at its worst; the deadline does
-not count the time in which nobody was at work. A run whose time or budget is used up is left as it
-is, until --deadline or --budget-usd gives it more.
+not count the time in which nobody was at work. A run whose time or budget is used up, or that comes
+to its deadline while it goes on, is left as it is until --deadline or --budget-usd gives it more.
 
 Where the code of an agent or skill has changed since that the run may reach, --on-code-change
 decides, or else what the run was started with. "refuse" leaves the run as it is, also where its
