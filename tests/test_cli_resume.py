@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -131,7 +132,25 @@ def test_of_two_who_resume_a_run_one_does(workspace: Path) -> None:
     said = [process.communicate() for process in both]
     codes = sorted(process.returncode for process in both)
     assert codes == [0, 1], said
+    (refusal,) = (err for (_, err), process in zip(said, both, strict=True) if process.returncode)
+    assert re.search(r"run one is (under way in process \d+ on|over: completed)", refusal)
     assert (workspace / "naps.txt").read_text().split() == ["1", "2", "3", "3", "4", "5"]
+
+
+def test_ctrl_c_ends_a_run_that_is_gone_on_with_as_it_does_any_other(workspace: Path) -> None:
+    killed_run(workspace, "one")
+    environ, naps = environment(MAGSAG_DB=str(workspace / "journal.db")), workspace / "naps.txt"
+    with subprocess.Popen(
+        command("resume", "one", "--json"), cwd=workspace, env=environ,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        while naps.read_text().count("3") < 2:
+            time.sleep(0.005)  # noqa: TID251  # a process of its own takes its time
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert (process.returncode, json.loads(out)["status"]) == (130, "cancelled"), err
+    assert "is over: cancelled" in run_process(workspace, "resume", "one").stderr
 
 
 @pytest.mark.parametrize(
