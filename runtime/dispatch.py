@@ -158,6 +158,8 @@ class Dispatcher:
         await context.may_begin()
         asked = {"question": question.question, "data": question.data}
         op = activation.run.operation(activation.delegation.op, "approve", asked)
+        if activation.run.recorded is not None:
+            await activation.run.recorded.may_begin(op)
         return await self._approvals.decision(activation, op, question, context.waiting)
 
     async def send(

@@ -239,11 +239,11 @@ class Recorded(Terms, Sums):
 
     def _begin(self, event: EventRow) -> None:
         kind, op = event.kind, event.op
-        if kind in BEGINNINGS:
+        if kind in BEGINNINGS or kind == "approval_requested":
             self._order[op] = None
-            if op not in self._outcomes:
-                self._begun[op] = None
-                self._begins[op] += kind == "skill_started"
+        if kind in BEGINNINGS and op not in self._outcomes:
+            self._begun[op] = None
+            self._begins[op] += kind == "skill_started"
         if kind in ONCE:
             self._once.add((kind, op))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
-from runtime import Context, ResumeOptions, mag, running, sag, skill
+from runtime import Context, ResumeOptions, RunOptions, mag, running, sag, skill
 from runtime.errors import CodeChanged, LimitReached
 from runtime.journal import EventRow, Record
 from tests.interrupted import ends, journal_of, recorded_until, resumed
@@ -44,6 +45,7 @@ STEPS: dict[str, Any] = {
     "chat": lambda ctx: ctx.ask("new"),
     "look": lambda ctx: ctx.use(look, "new"),
     "below": lambda ctx: ctx.delegate(below, "new"),
+    "approve": lambda ctx: ctx.approve("May I?"),
 }
 WHICH: list[str] = []
 
@@ -156,6 +158,7 @@ async def everything(ctx: Context) -> list[Any]:
     first = await ctx.first([sleeps, below], "quick")
     pieces = [event.text async for event in ctx.stream("tell")]
     failed = await ctx.delegate("nobody", 1)
+    seen.append(bool(await ctx.approve("May I?")))
     return [*seen, first.unwrap(), "".join(pieces), failed.reason, await ctx.ask("end")]
 
 
@@ -169,9 +172,15 @@ async def sleeps(ctx: Context, what: str) -> str:
 
 async def test_the_same_code_goes_on_after_every_record() -> None:
     agents: tuple[Agent, ...] = (below, sleeps)
-    records = await recorded_until(everything, lambda _: False, agents=agents)
+
+    async def approve(_: Any) -> bool:
+        return True
+
+    options = RunOptions(approve=approve)
+    records = await recorded_until(everything, lambda _: False, agents=agents, options=options)
     whole = next(r.body["output"] for r in records if r.kind == "run_completed")
     assert len(records) > 30
+    refuse = replace(REFUSE, approve=approve)
     for last in range(2, len(records) - 1):
-        outcome, _ = await resumed(everything, records[:last], REFUSE, agents=agents)
+        outcome, _ = await resumed(everything, records[:last], refuse, agents=agents)
         assert outcome.output == whole, last
