@@ -79,6 +79,7 @@ class Conduct:
         scope: what the run is in; cancelled to end it or to leave it.
         halt: why that was; None while it was not.
         pausing: who wants it paused; None for nobody.
+        held: what every new step has to wait for; None where it may begin at once.
         open: the questions that wait, by their steps.
         left: those that waited when the run was ended or left.
         heard: decisions about questions that the code has not come to yet, likewise.
@@ -102,7 +103,7 @@ class Conduct:
         self.over = anyio.Event()
         self.on_quiet: Callable[[], None] = _nothing
         self._at_work = 0
-        self._held: anyio.Event | None = None
+        self.held: anyio.Event | None = None
 
     def __repr__(self) -> str:
         return f"<Conduct [{self._at_work} at work, {len(self.open)} asked, halt {self.halt}]>"
@@ -131,21 +132,16 @@ class Conduct:
 
     # --- steps that may not begin ----------------------------------------------------------------
 
-    @property
-    def held(self) -> anyio.Event | None:
-        """What every new step has to wait for; None where it may begin at once."""
-        return self._held
-
     def hold(self) -> None:
         """Let no new step begin."""
-        if self._held is None:
-            self._held = anyio.Event()
+        if self.held is None:
+            self.held = anyio.Event()
 
     def release(self) -> None:
         """Let steps begin again, unless the run is being paused."""
-        if self._held is not None and self.pausing is None:
-            self._held.set()
-            self._held = None
+        if self.held is not None and self.pausing is None:
+            self.held.set()
+            self.held = None
 
     # --- what others want ------------------------------------------------------------------------
 

@@ -438,7 +438,8 @@ class Context:
 
     async def _send(self, agent: Agent | str | Delegation, payload: Any, how: Sending) -> Pending:
         self._activation.check()
-        await self.may_begin()
+        if self._activation.run.conduct.held is not None:
+            await self.may_begin()
         own = self._activation.limits.data_class
         if own or self._hints.data_classes:
             classes = self._hints.data_classes | {name for name in (own,) if name}
