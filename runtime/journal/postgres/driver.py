@@ -6,7 +6,8 @@ the event loop waits for neither. Its errors leave here as ``DatabaseFault``, wi
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import itertools
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import ConfigurationError
@@ -26,7 +27,8 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from psycopg.abc import Buffer
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from runtime.journal.location import Address
 
 SCHEMA = "magsag"
+_PAGE = 1_000  # rows
+_numbers = itertools.count(1)
 OLDEST_SERVER = 130_000  # the first that tells what became of a transaction as we ask for it
 
 # What the address may say otherwise. A server that is gone without a word is noticed by these.
@@ -88,6 +92,33 @@ class Sum(Loader):
         return int(bytes(data))
 
 
+class Streamed:
+    """The ``Cursor`` of a query whose rows come a few at a time."""
+
+    rowcount = -1  # nobody knows before they have come
+
+    def __init__(
+        self,
+        cursor: psycopg.ServerCursor[Any],
+        faults: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._cursor = cursor
+        self._faults = faults
+
+    def __iter__(self) -> Iterator[Any]:
+        with self._faults(), self._cursor:
+            yield from self._cursor
+
+    def fetchone(self) -> Any:
+        """Return the next row; None behind the last one."""
+        with self._faults():
+            return self._cursor.fetchone()
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+        return list(self)
+
+
 class ServerConnection:
     """A ``Connection`` to PostgreSQL; every statement is its own transaction until ``BEGIN``."""
 
@@ -102,6 +133,7 @@ class ServerConnection:
             DatabaseFault: it is not to be had; the error says what to do.
         """
         self._address = address
+        self._streams: list[psycopg.ServerCursor[Any]] = []
         with self._faults():
             given = psycopg.conninfo.conninfo_to_dict(address.uri)
             self._raw = psycopg.connect(**_DEFAULTS | given, autocommit=True)  # type: ignore[arg-type]  # any option
@@ -147,6 +179,14 @@ class ServerConnection:
         with self._faults():
             return self._raw.execute(text, parameters)
 
+    def streamed(self, text: str, parameters: Any) -> Streamed:
+        """Carry out a query whose rows come a few at a time; only within a transaction."""
+        with self._faults():
+            cursor = self._raw.cursor(name=f"rows_{next(_numbers)}")
+            cursor.itersize = _PAGE
+            self._streams.append(cursor)
+            return Streamed(cursor.execute(statement(text), parameters), self._faults)
+
     def executemany(self, text: str, rows: Iterable[Any], /) -> Cursor:
         """Carry out a statement for each of some rows; see ``Connection``."""
         with self._faults():
@@ -171,8 +211,16 @@ class ServerConnection:
         """Whether the server is gone, or has ended the session."""
         return bool(self._raw.closed)
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction was begun, and is not over."""
+        return self._raw.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
+
     def close(self) -> None:
         """Let go of the database."""
+        for stream in self._streams:
+            with suppress(psycopg.Error):  # it is gone with the transaction
+                stream.close()
         self._raw.close()
 
     @contextmanager

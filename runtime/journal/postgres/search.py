@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from runtime.journal.connection import Connection
     from runtime.journal.search_records import Bounds
 
-_PAGE = 500
 _TEXT = "(journal.kind || ' ' || journal.op || ' ' || coalesce(journal.body, blob.data))"
 # A word of ASCII letters may also be in a text of other letters, which fold to these, and half of
 # a surrogate pair is escaped: such texts are looked at in any case.
@@ -27,7 +26,6 @@ _MAY_HAVE = f"""(
 )"""
 _ESCAPE = "\\u"
 _RECORDS = """
-    DECLARE found NO SCROLL CURSOR FOR
     SELECT journal.run_id, coalesce(run.target, ''), journal.seq, journal.at, journal.kind,
            journal.op, coalesce(journal.body, blob.data),
            coalesce(call.agent, ''), coalesce(call.path, '')
@@ -56,10 +54,8 @@ def records(connection: Connection, pattern: str, bounds: Bounds) -> Iterator[Ro
     conditions = [condition for condition, _ in wanted] or ["TRUE"]
     given = [value for _, values in wanted for value in values]
     connection.execute("BEGIN")
-    connection.execute(_RECORDS.format(where=" AND ".join(conditions)), given)
-    while page := connection.execute(f"FETCH {_PAGE} FROM found").fetchall():
-        for row in page:
-            yield Row(*row)
+    for row in connection.execute(_RECORDS.format(where=" AND ".join(conditions)), given):
+        yield Row(*row)
 
 
 def _plain_words(pattern: str) -> list[str]:

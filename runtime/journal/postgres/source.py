@@ -107,6 +107,8 @@ class ReadingConnection(ServerConnection):
             owners = super().execute(_OWNERS).fetchall()
             lost = [_key(*row[1:4]) for row in owners if is_lost(*row)]
             super().execute(_TELL, ("\n".join(lost),))
+        if self.in_transaction:  # a block that adds up or looks through any number of rows
+            return self.streamed(text, parameters)
         return super().execute(text, parameters)
 
 
