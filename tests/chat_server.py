@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Reply = tuple[int, dict[str, Any]]
+Reply = tuple[int, dict[str, Any]] | tuple[int, dict[str, Any], dict[str, str]]  # with headers
 
 
-def completion(content: str, *, prompt: int = 100, answer: int = 10) -> Reply:
+def completion(content: str, *, prompt: int = 100, answer: int = 10) -> tuple[int, dict[str, Any]]:
     """Return an answer with its usage."""
     return 200, {
         "id": "chatcmpl-1",
@@ -67,11 +67,14 @@ def chat_server(answer: Callable[[dict[str, Any]], Reply]) -> Iterator[ChatServe
         def do_POST(self) -> None:  # the name that http.server calls
             length = int(self.headers["content-length"])
             headers = {name.lower(): value for name, value in self.headers.items()}
-            status, reply = chat.handle(json.loads(self.rfile.read(length)), headers)
+            status, reply, *more = chat.handle(json.loads(self.rfile.read(length)), headers)
             data = json.dumps(reply).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(data)))
+            for header in more:
+                for name, value in header.items():
+                    self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)
 

@@ -3,7 +3,9 @@
 ``python -m tests.resumable`` has imported everything and reads a line of JSON for each process that
 it forks: ``db``, ``effects`` (a file), ``urls`` (of the two servers), ``run`` (its id), ``resume``
 (whether to go on), ``kill_at`` (the record after whose commit the process kills itself; 0 for
-never). It answers with a line: the outcome, ``{"refused": ...}``, or null where it was killed.
+never), ``stall_at`` (the record from which on nothing is committed any more, a moment before the
+process kills itself; 0 for never), ``durability``. It answers with a line: the outcome,
+``{"refused": ...}``, or null where it was killed.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +24,14 @@ import anyio
 from runtime import Context, ResumeOptions, RunOptions, mag, running, sag, skill
 from runtime.errors import RuntimeFault
 from runtime.journal import Record, SqliteJournal
-from tests.echoes import at, catalog_of
+from runtime.journal.lock import FileLock
+from tests.echoes import at, catalog_of, price
 
 if TYPE_CHECKING:
     from runtime.journal import Claim, EventRow, Journal, Shortfall
 
 PAGE = 1_000
+STALLED_S = 0.1
 EFFECTS: list[str] = []
 
 
@@ -61,7 +66,7 @@ async def worker(ctx: Context, number: int) -> str:
 
 @mag
 async def chief(ctx: Context) -> dict[str, Any]:
-    """Fan out, fall back, have a skill that breaks, stream, and put it together."""
+    """Fan out, fall back, try again, let a model use tools, stream, and put it together."""
     ctx.log("begun", by="chief")
     results = await ctx.fan_out(worker, [1, 2, 3])
     fallen = await ctx.ask("whom the first server refuses", model="first/m")
@@ -70,6 +75,8 @@ async def chief(ctx: Context) -> dict[str, Any]:
         broken = ""
     except ValueError as error:
         broken = str(error)
+    flaky = await ctx.ask("what the server fails at first")
+    tooled = await ctx.ask("use the tool", tools=[measure])
     pieces = [event.text async for event in ctx.stream("tell a story")]
     same = [await ctx.ask("the same twice"), await ctx.ask("the same twice")]
     ctx.log("done", by="chief")
@@ -77,6 +84,8 @@ async def chief(ctx: Context) -> dict[str, Any]:
         "workers": [result.unwrap() for result in results],
         "fallen": fallen,
         "broken": broken,
+        "flaky": flaky,
+        "tooled": tooled,
         "story": "".join(pieces),
         "same": same,
     }
@@ -91,29 +100,43 @@ async def events_of(journal: Journal, run_id: str) -> list[EventRow]:
 
 
 class Killing:
-    """A journal that ends the process once so many records are committed."""
+    """A journal that ends the process once so many records are committed, or cannot be."""
 
-    def __init__(self, journal: SqliteJournal, kill_at: int) -> None:
+    def __init__(self, journal: SqliteJournal, wanted: dict[str, Any]) -> None:
         self._journal = journal
-        self._left = kill_at
+        self._count = 0
+        self._kill_at = wanted["kill_at"]
+        self._stall_at = wanted["stall_at"]
+        self._lock = FileLock(Path(f"{wanted['db']}-lock"))
 
     def append(self, record: Record) -> None:
         """Take a record, and die if it is its turn."""
+        self._before()
         self._journal.append(record)
-        self._count()
+        self._after()
 
     async def admit(self, record: Record, claims: tuple[Claim, ...]) -> Shortfall | None:
         """Take the beginning of a call, and die if it is its turn."""
+        self._before()
         short = await self._journal.admit(record, claims)
-        self._count()
+        self._after()
         return short
 
-    def _count(self) -> None:
-        self._left -= 1
-        if self._left == 0:
-            while self._journal.statistics().pending:
-                time.sleep(0.001)  # noqa: TID251  # the loop must not go on
+    def _before(self) -> None:
+        self._count += 1
+        if self._count == self._stall_at:
+            self._wait_for_the_writer()
+            self._lock.__enter__()
+            threading.Timer(STALLED_S, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+    def _after(self) -> None:
+        if self._count == self._kill_at:
+            self._wait_for_the_writer()
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _wait_for_the_writer(self) -> None:
+        while self._journal.statistics().pending:
+            time.sleep(0.001)  # noqa: TID251  # the loop must not go on
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
@@ -125,16 +148,18 @@ async def main(wanted: dict[str, Any]) -> dict[str, Any]:
     catalog = catalog_of(
         {"second": at(second), "first": at(first)},
         routing={"fallback": {"first/m": ("second/m",)}},
+        prices={"second/m": price(1)},
     )
     journal: Any = await SqliteJournal.open(wanted["db"], synchronous="normal")
-    if wanted["kill_at"]:
-        journal = Killing(journal, wanted["kill_at"])
+    if wanted["kill_at"] or wanted["stall_at"]:
+        journal = Killing(journal, wanted)
     async with running(catalog, agents=(chief, worker, leaf), environ={}, journal=journal) as it:
         try:
             if wanted["resume"]:
                 outcome = await it.resume(wanted["run"], ResumeOptions())
             else:
-                outcome = await it.run(chief, None, RunOptions(run_id=wanted["run"]))
+                how = RunOptions(run_id=wanted["run"], durability=wanted["durability"])
+                outcome = await it.run(chief, None, how)
         except RuntimeFault as error:
             return {"refused": str(error)}
         return outcome.as_json()

@@ -2,120 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections import Counter
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 
-from runtime.journal import EventRow, RunRow, SqliteJournal
+from runtime.journal import KINDS
 from runtime.recorded import Recorded
-from tests.chat_server import chat_server, completion
-from tests.resumable import events_of
+from tests.killed import FLAKY, TOOL, Whole, World, forking, prompts_of, undisturbed, world
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-RUN = "resumed-run"
-REFUSED = (400, {"error": {"message": "no", "type": "model_not_found", "code": "model_not_found"}})
+    from runtime.journal import EventRow
 
 pytestmark = pytest.mark.real_time
 
 
-class World(NamedTuple):
-    """What outlives the killed process."""
-
-    forker: subprocess.Popen[str]
-    folder: Path
-    urls: tuple[str, str]
-    asked: Counter[str]
-    in_flight: Counter[str]
-
-    def run(self, *, resume: bool = False, kill_at: int = 0) -> dict[str, Any] | None:
-        """Run or resume in a process of its own; None if it was killed."""
-        wanted = {
-            "db": str(self.folder / "journal.db"),
-            "effects": str(self.folder / "effects"),
-            "urls": self.urls,
-            "run": RUN,
-            "resume": resume,
-            "kill_at": kill_at,
-        }
-        stdin, stdout = self.forker.stdin, self.forker.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(json.dumps(wanted) + "\n")
-        stdin.flush()
-        outcome: dict[str, Any] | None = json.loads(stdout.readline())
-        assert outcome is None or "crashed" not in outcome, outcome
-        return outcome
-
-    def journalled(self) -> tuple[RunRow, list[EventRow]]:
-        async def read() -> tuple[RunRow, list[EventRow]]:
-            journal = await SqliteJournal.open(self.folder / "journal.db")
-            try:
-                row = await journal.run(RUN)
-                assert row is not None
-                return row, await events_of(journal, RUN)
-            finally:
-                await journal.close()
-
-        return anyio.run(read)
-
-    def effects(self) -> Counter[str]:
-        path = self.folder / "effects"
-        return Counter(path.read_text().splitlines() if path.exists() else ())
-
-
 @pytest.fixture(scope="module")
 def forker() -> Iterator[subprocess.Popen[str]]:
-    """Start the process that forks those that are killed."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.resumable"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-    ) as process:  # fmt: skip
+    with forking() as process:
         yield process
-
-
-@contextmanager
-def world(forker: subprocess.Popen[str], folder: Path) -> Iterator[World]:
-    asked: Counter[str] = Counter()
-    folder.mkdir(exist_ok=True)
-
-    def answer(body: dict[str, Any]) -> Any:
-        prompt = body["messages"][-1]["content"]
-        asked[prompt] += 1
-        return completion(f"<{prompt[:40]}>")
-
-    with chat_server(lambda _: REFUSED) as first, chat_server(answer) as second:
-        yield World(forker, folder, (first.url, second.url), asked, Counter())
-
-
-def prompts_of(events: list[EventRow]) -> dict[str, str]:
-    """Return the prompts of model calls by their steps."""
-    return {
-        event.op: event.body["request"]["messages"][-1][1]
-        for event in events
-        if event.kind == "invocation_started"
-    }
-
-
-Whole = tuple[dict[str, Any], int, Counter[str]]
 
 
 @pytest.fixture(scope="module")
 def whole(forker: subprocess.Popen[str], tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """Return what comes of an undisturbed run, how many records it has, and what it asks."""
-    with world(forker, tmp_path_factory.mktemp("whole")) as one:
-        outcome = one.run()
-        assert outcome is not None
-        return outcome, len(one.journalled()[1]), Counter(one.asked)
+    return undisturbed(forker, tmp_path_factory.mktemp("whole"))
 
 
 def killed(one: World, kill_at: int, *, resume: bool = False) -> bool:
@@ -131,39 +45,55 @@ def killed(one: World, kill_at: int, *, resume: bool = False) -> bool:
 
 def check_end(one: World, outcome: dict[str, Any] | None, whole: Whole) -> None:
     """Check that a run came to its end, and that only what was in flight was asked again."""
-    expected, _, asked = whole
+    expected = whole.outcome
     assert outcome is not None
     assert outcome.get("status") == "completed", outcome
-    assert outcome["output"] == expected["output"]
-    assert outcome["usage"] == expected["usage"]
+    for each in ("output", "usage", "cost_usd"):
+        assert outcome[each] == expected[each]
     row, events = one.journalled()
     usage = expected["usage"]
     assert row.status == "completed"
     assert (row.calls, row.input_tokens) == (usage["calls"], usage["input_tokens"])
-    outcomes = [event.op for event in events if event.kind == "invocation_completed"]
+    assert row.cost_nano_usd == sum(event.cost_nano_usd for event in whole.events) > 0
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    outcomes = [event.op for event in events if KINDS[event.kind].terminal]
     assert len(outcomes) == len(set(outcomes))
-    assert not (one.asked - asked) - one.in_flight
+    assert not (one.asked - whole.asked) - one.in_flight
     logs = [event.body["event"] for event in events if event.kind == "log"]
     assert logs == ["begun", "done"]
-    assert set(one.effects()) == {"measure text 1", "measure text 2", "measure text 3"}
+    assert set(one.effects()) == set(whole.effects)
 
 
 def test_a_run_that_was_not_disturbed_has_the_records_that_the_others_are_compared_with(
     whole: Whole,
 ) -> None:
-    outcome, records, asked = whole
+    outcome, events, asked, effects = whole
     assert outcome["status"] == "completed"
     assert outcome["output"]["fallen"] == "<whom the first server refuses>"
     assert outcome["output"]["broken"] == "cannot take this"
-    assert records > 60
-    assert asked["the same twice"] == 2
-    assert max((asked - Counter({"the same twice": 1})).values()) == 1
+    assert (asked[TOOL], asked["4"], effects["measure tool"]) == (1, 1, 1)
+    twice = {FLAKY: 2, "the same twice": 2}
+    assert asked == dict.fromkeys(asked, 1) | twice
+    assert Counter(event.kind for event in events) == {
+        "run_started": 1,
+        "delegation_sent": 7,
+        "delegation_started": 7,
+        "delegation_completed": 7,
+        "invocation_started": 17,
+        "invocation_completed": 16,
+        "invocation_failed": 1,
+        "skill_started": 5,
+        "skill_completed": 4,
+        "skill_failed": 1,
+        "log": 2,
+        "run_completed": 1,
+    }
 
 
 def test_killed_after_any_record_it_goes_on_and_repeats_only_what_was_in_flight(
     forker: subprocess.Popen[str], tmp_path: Path, whole: Whole
 ) -> None:
-    for kill_at in range(1, whole[1]):
+    for kill_at in range(1, len(whole.events)):
         with world(forker, tmp_path / str(kill_at)) as one:
             assert killed(one, kill_at), kill_at
             check_end(one, one.run(resume=True), whole)
@@ -173,11 +103,39 @@ def test_killed_after_any_record_it_goes_on_and_repeats_only_what_was_in_flight(
 def test_killed_twice_it_still_comes_to_the_same(
     forker: subprocess.Popen[str], tmp_path: Path, whole: Whole, first: int
 ) -> None:
-    for second in range(1, whole[1], 13):
+    for second in range(1, len(whole.events), 13):
         with world(forker, tmp_path / str(second)) as one:
             assert killed(one, first)
             if killed(one, second, resume=True) and one.journalled()[0].status == "running":
                 check_end(one, one.run(resume=True), whole)
+
+
+def test_under_strict_nothing_is_asked_and_no_skill_used_before_that_is_on_the_disk(
+    forker: subprocess.Popen[str], tmp_path: Path, whole: Whole
+) -> None:
+    """The disk stalls at a record, and the process dies a moment after."""
+    begun = [event for event in whole.events if event.kind == "invocation_started"][::4]
+    begun += [event for event in whole.events if event.kind == "skill_started"]
+    for event in begun:
+        with world(forker, tmp_path / str(event.seq)) as one:
+            assert one.run(stall_at=event.seq, durability="strict") is None
+            _, events = one.journalled()
+            assert len(events) == event.seq - 1
+            prompts = Counter(prompts_of(events).values())
+            assert not one.asked - prompts - Counter([FLAKY])
+            assert one.effects() <= used_in(events)
+            under_way = Recorded(events).in_flight()
+            one.in_flight.update(prompts_of(events).get(op, "") for op in under_way)
+            check_end(one, one.run(resume=True), whole)
+
+
+def used_in(events: list[EventRow]) -> Counter[str]:
+    """Return the effects of the skills that had begun."""
+    return Counter(
+        f"measure {event.body['input']['text']}"
+        for event in events
+        if event.kind == "skill_started" and event.body["skill"] == "measure"
+    )
 
 
 def test_a_run_that_is_over_or_unknown_is_not_resumed(
