@@ -49,6 +49,7 @@ class World(NamedTuple):
         resume: bool = False,
         kill_at: int = 0,
         stall_at: int = 0,
+        singly: bool = False,
         durability: Durability = "fast",
     ) -> dict[str, Any] | None:
         """Run or resume in a process of its own; None if it was killed."""
@@ -60,6 +61,7 @@ class World(NamedTuple):
             "resume": resume,
             "kill_at": kill_at,
             "stall_at": stall_at,
+            "singly": singly,
             "durability": durability,
         }
         stdin, stdout = self.forker.stdin, self.forker.stdout

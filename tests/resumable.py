@@ -4,8 +4,9 @@
 it forks: ``db``, ``effects`` (a file), ``urls`` (of the two servers), ``run`` (its id), ``resume``
 (whether to go on), ``kill_at`` (the record after whose commit the process kills itself; 0 for
 never), ``stall_at`` (the record from which on nothing is committed any more, a moment before the
-process kills itself; 0 for never), ``durability``. It answers with a line: the outcome,
-``{"refused": ...}``, or null where it was killed.
+process kills itself; 0 for never), ``singly`` (whether each record is a commit of its own),
+``durability``. It answers with a line: the outcome, ``{"refused": ...}``, or null where it was
+killed.
 """
 
 from __future__ import annotations
@@ -107,6 +108,7 @@ class Killing:
         self._count = 0
         self._kill_at = wanted["kill_at"]
         self._stall_at = wanted["stall_at"]
+        self._singly = wanted["singly"]
         self._lock = FileLock(Path(f"{wanted['db']}-lock"))
 
     def append(self, record: Record) -> None:
@@ -130,8 +132,9 @@ class Killing:
             threading.Timer(STALLED_S, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
     def _after(self) -> None:
-        if self._count == self._kill_at:
+        if self._singly or self._count == self._kill_at:
             self._wait_for_the_writer()
+        if self._count == self._kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _wait_for_the_writer(self) -> None:
