@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -346,6 +347,15 @@ async def test_the_newest_runs_come_first(journal: Journal) -> None:
     assert [row.run_id for row in await journal.runs(status="failed")] == ["run-1"]
     assert len(await journal.runs(status="running")) == 4
     assert await journal.runs(status="cancelled") == []
+
+
+async def test_a_call_with_no_limit_to_fit_into_is_admitted(journal: Journal) -> None:
+    begun = {"agent": "a", "reserved_nano_usd": 5}
+    with anyio.fail_after(60):
+        assert (
+            await journal.admit(Record("run-1", "invocation_started", "c", begun, 1.0), ()) is None
+        )
+    assert [event.op for event in await journal.events("run-1")] == ["c"]
 
 
 async def test_a_limit_that_would_mean_all_or_nothing_is_refused(journal: Journal) -> None:

@@ -39,7 +39,7 @@ class Entry:
         size: its length in bytes.
         facts: what it changes in the row of its run.
         call: what it says of a model call.
-        claims: the limits that must hold for it to be stored.
+        claims: the limits that must hold for it to be stored; None if nobody waits to hear.
         verdict: what became of its claims, of its wish to take its run over, of a request or of a
             wish to park, or that somebody else owns the run; None until that is known, or where
             nothing was in question.
@@ -62,7 +62,7 @@ class Entry:
     size: int
     facts: Facts
     call: CallFacts = None
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[Claim, ...] | None = None
     verdict: Verdict = None
     if_begun: bool = False
     epoch: int = 1
@@ -73,7 +73,7 @@ class Entry:
 
 def encode(
     record: Record,
-    claims: tuple[Claim, ...] = (),
+    claims: tuple[Claim, ...] | None = None,
     *,
     takes_over: bool = False,
     by_anyone: bool = False,
@@ -83,7 +83,7 @@ def encode(
 
     Args:
         record: the record.
-        claims: the limits that must hold for it to be stored.
+        claims: the limits that must hold for it to be stored; None if nobody waits to hear.
         takes_over: whether it shall make its writer the owner of its run.
         by_anyone: whether its writer need not own the run; only some kinds may be written so.
         seen: the last request to the run that its writer knows of, if none may have come since.

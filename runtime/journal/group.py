@@ -83,7 +83,7 @@ def decide(
             outcome.verdicts.append((entry, standing))
         if standing in _LEFT_OUT:
             continue
-        if entry.claims:
+        if entry.claims is not None:
             short = books.shortfall(entry)
             outcome.verdicts.append((entry, short or "admitted"))
             if short is not None:

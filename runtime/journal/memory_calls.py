@@ -30,7 +30,7 @@ class MemoryCalls:
         """Return the claim that a call's worst case does not fit into; None if it fits."""
         if entry.call is None:
             return None
-        return Ledger(self.balance).shortfall(entry.claims, entry.call.needed)
+        return Ledger(self.balance).shortfall(entry.claims or (), entry.call.needed)
 
     def take(self, entry: Entry) -> None:
         """Count what a record says of a call."""

@@ -37,7 +37,7 @@ def locked(
     runs = sorted({entry.run_id for entry in group})
     told = {(each.run_id, each.op) for each in group if each.call is not None or each.if_begun}
     keys = sorted(told)
-    claims = (claim for entry in group for claim in entry.claims)
+    claims = (claim for entry in group for claim in entry.claims or ())
     scopes = sorted({_lock_of(*claim.scope[:2]) for claim in claims})
     with connection.pipeline():
         found = connection.execute(_RUNS, (runs,))
