@@ -90,6 +90,7 @@ def test_a_run_that_was_not_disturbed_has_the_records_that_the_others_are_compar
     }
 
 
+@pytest.mark.timeout(900)
 def test_killed_after_any_record_it_goes_on_and_repeats_only_what_was_in_flight(
     forker: subprocess.Popen[str], tmp_path: Path, whole: Whole
 ) -> None:
@@ -110,6 +111,7 @@ def test_killed_twice_it_still_comes_to_the_same(
                 check_end(one, one.run(resume=True), whole)
 
 
+@pytest.mark.timeout(300)
 def test_under_strict_nothing_is_asked_and_no_skill_used_before_that_is_on_the_disk(
     forker: subprocess.Popen[str], tmp_path: Path, whole: Whole
 ) -> None:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from bisect import bisect_right
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import pytest
 
-from runtime.journal import SqliteJournal
-from tests.killed import FLAKY, Whole, World, forking, prompts_of, undisturbed, world
+from runtime.journal import Record, SqliteJournal
+from tests.killed import FLAKY, ROOT, Whole, World, forking, prompts_of, undisturbed, world
 from tests.wal import Image, cuts, recovered
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
-    from pathlib import Path
 
     from runtime.journal import EventRow
 
 EACH = int(os.environ.get("TORN_EACH", "6"))  # of how many commits one is gone on with; 1 for all
 DAMAGED = 300
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +136,58 @@ def used(events: list[EventRow]) -> Counter[str]:
     inputs = {e.op: e.body["input"]["text"] for e in events if e.kind == "skill_started"}
     done = (inputs[event.op] for event in events if event.kind == "skill_completed")
     return Counter(f"measure {text}" for text in done)
+
+
+CHECKPOINTS_UNTIL = """
+import json, os, resource, signal, sys
+from unittest import mock
+import anyio
+from runtime.journal import Record, SqliteJournal
+from runtime.journal.store import FileStore
+
+checkpoint = FileStore._checkpoint
+
+async def write(path, size):
+    def dies(store):  # the system sends the signal in the write that would make a file longer
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        return checkpoint(store)
+
+    journal = await SqliteJournal.open(path)
+    for number in range(80):
+        journal.append(Record("run", "log", f"{number}", {"text": "x" * 900}, 1.0))
+    await journal.flush()
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    with mock.patch.object(FileStore, "_checkpoint", dies):
+        await journal.close()
+
+for path, size in json.loads(sys.argv[1]).items():
+    child = os.fork()
+    if child == 0:
+        anyio.run(write, path, size)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+def test_killed_in_a_checkpoint_at_any_page_the_file_is_whole_and_goes_on(tmp_path: Path) -> None:
+    """The process dies in the very write that brings a page, or a part of it, to the file."""
+    sizes = [4096 * page + part for page in range(1, 28, 3) for part in (0, 3000)]
+    files = {str(tmp_path / f"{size}.db"): size for size in sizes}
+    done = subprocess.run(
+        [sys.executable, "-c", CHECKPOINTS_UNTIL, json.dumps(files)],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=100,
+    )  # fmt: skip
+    assert {int(line) for line in done.stdout.split()} == {-signal.SIGXFSZ}
+    for file in files:
+        anyio.run(check_whole, file)
+
+
+async def check_whole(file: str) -> None:
+    journal = await SqliteJournal.open(file, synchronous="normal")
+    journal.append(Record("run", "log", "80", {}, 1.0))
+    await journal.flush()
+    events = await journal.events("run")
+    await journal.close()
+    assert [(event.seq, event.op) for event in events] == [(n + 1, str(n)) for n in range(81)]
+    assert len(recovered(Path(file))) == 81
