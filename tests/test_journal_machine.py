@@ -1,7 +1,7 @@
 """Journal and resume as one state machine: whatever happens, in any order, their promises hold.
 
 The model is the journal in memory, which gets the same records. A crash is a copy of the file and
-its log, taken while their writer is at work; a take-over is a second writer on the same file.
+its log, taken while their writer is stalled or idle; a take-over is a second writer on the file.
 ``JOURNAL_EXAMPLES`` says how many histories are tried; CI tries a few.
 """
 
@@ -33,6 +33,7 @@ from hypothesis.stateful import (
 )
 
 from runtime.journal import KINDS, Fenced, MemoryJournal, Record, Scope, SqliteJournal
+from runtime.journal.lock import FileLock
 from runtime.journal.over import Selection
 from runtime.journal.vacuum import vacuum
 from runtime.recorded import Recorded
@@ -100,6 +101,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.zombie: SqliteJournal | None = None
         self.zombie_knows: dict[str, int] = {}
         self.swept = 0
+        self.stalled: FileLock | None = None
         self.open_journals: list[SqliteJournal] = []
         self.journal = self.opened()
 
@@ -124,7 +126,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     def write(self, run: Run, kind: Kind, op: str, cost: int = 0, **body: Any) -> None:
         record = Record(run.name, kind, op, body, BEGAN + len(self.log), cost, epoch=run.epoch)
-        if kind == "invocation_started":
+        if kind == "invocation_started" and self.stalled is None:
             assert self.wait(self.journal.admit(record, ())) is None
         else:
             self.journal.append(record)
@@ -132,8 +134,16 @@ class JournalMachine(RuleBasedStateMachine):
         self.log.append(record)
 
     def flush(self) -> None:
+        self.go_on()
         self.wait(self.journal.flush())
         self.flushed = len(self.log)
+
+    def go_on(self) -> None:
+        """Let the writer write again."""
+        if self.stalled is not None:
+            self.stalled.__exit__()
+            self.stalled.close()
+            self.stalled = None
 
     def lose_all(self) -> None:
         """No process is left that knows what is in flight."""
@@ -258,27 +268,32 @@ class JournalMachine(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         """The process dies, with what it had not written yet."""
-        former, flushed = self.path, self.flushed
+        if self.stalled is None:
+            self.flush()
+        former = self.path
         self.generation += 1
         self.path.parent.mkdir()
         shutil.copy(former, self.path)
         with suppress(FileNotFoundError):
             shutil.copy(f"{former}-wal", f"{self.path}-wal")
+        self.go_on()
         self.journal = self.opened()
         self.zombie = None
         with closing(sqlite3.connect(self.path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             found = connection.execute("SELECT run_id, seq FROM journal").fetchall()
-        self.rebuild(self.length_of(Counter(name for name, _ in found), flushed))
-        self.flushed = len(self.log)
+        assert Counter(name for name, _ in found) == self.counts(self.flushed)
+        self.rebuild(self.flushed)
         self.lose_all()
         self.check()
 
-    def length_of(self, found: Counter[str], flushed: int) -> int:
-        """Return how many of the first records have left what is found."""
-        shorter = [self.counts(kept) for kept in range(flushed, len(self.log) + 1)]
-        assert found in shorter, (found, flushed)
-        return flushed + shorter.index(found)
+    @precondition(lambda self: self.stalled is None)
+    @rule()
+    def stall(self) -> None:
+        """Nothing more gets to the disk."""
+        self.flush()
+        self.stalled = FileLock(self.path.with_name("journal.db-lock"))
+        self.stalled.__enter__()
 
     def counts(self, kept: int) -> Counter[str]:
         """Return the number of records that each run has of the first ones, vacuumed or not."""
@@ -305,6 +320,7 @@ class JournalMachine(RuleBasedStateMachine):
     @rule(target=calls, run=runs)
     def take_over(self, run: Run) -> Any:
         """Own a run that nobody owns, and begin once more what was in flight."""
+        self.flush()
         if run.is_owned or run.is_over:
             return multiple()
         wrong = self.resumed(run, run.epoch + 2)
@@ -347,6 +363,7 @@ class JournalMachine(RuleBasedStateMachine):
             return  # it was never its owner, or still is
         zombie = self.zombie
         assert zombie is not None
+        self.flush()
         before = self.events(self.journal, run)
         record = Record(run.name, "log", "a:1", {"event": "late"}, BEGAN, epoch=epoch)
         with suppress(Fenced):
@@ -405,10 +422,12 @@ class JournalMachine(RuleBasedStateMachine):
                 check_run(row, events)
 
     def teardown(self) -> None:
-        self.check()
-        for journal in self.open_journals:
-            self.wait(journal.close())
-        self.stack.close()
+        try:
+            self.check()
+        finally:
+            for journal in self.open_journals:
+                self.wait(journal.close())
+            self.stack.close()
 
 
 def check_run(row: RunRow, events: list[EventRow]) -> None:
