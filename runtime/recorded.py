@@ -15,6 +15,7 @@ the restarted body did.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from runtime.journal import KINDS, REQUESTS
@@ -184,6 +185,11 @@ class Recorded(Terms, Sums):
         """Return the steps that had begun and not ended."""
         return list(self._begun)
 
+    def repeated(self) -> list[str]:
+        """Return the innermost of the steps that had begun and not ended: they are done again."""
+        begun = sorted(self._begun)
+        return [op for op, after in zip_longest(begun, begun[1:]) if not _is_below(after, op)]
+
     def orphans(self) -> list[EventRow]:
         """Return outcomes that the code did not come to, but those below one that it came to."""
         known = self._used | self._superseded
@@ -303,6 +309,10 @@ async def events_of(journal: Journal, run_id: str, after: int = 0) -> AsyncItera
         for event in page:
             yield event
         after = page[-1].seq
+
+
+def _is_below(op: str | None, other: str) -> bool:
+    return op is not None and op.startswith(f"{other}/")
 
 
 def _was_given_up(event: EventRow) -> bool:

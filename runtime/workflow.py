@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from runtime.routing import Wish
 
 SOONER_S = 0.05
+_MOST_NAMED = 20  # steps, in a line of the log
 CLOSE_S = 5.0  # what runs that are under way get to end when the system stops
 logger = logging.getLogger("runtime.run")
 
@@ -158,6 +159,7 @@ class Workflows:
                 self._journal, run_id, self._clock(), check=check, retry_in_doubt=doubts
             )
             run, started = self._again(found, options), anyio.current_time()
+            _tell_repeated(run, found.recorded)
             if policy_of(found.recorded, options) == "refuse":
                 found.recorded.be_strict(lambda difference: run.leave(parted(run.id, difference)))
             root = self._root(run, found.agent, found.payload, found.time_left)
@@ -363,6 +365,18 @@ def _count_the_rest(run: Run) -> None:
 
 def _nothing() -> None:
     """A run that is gone on with was registered before."""
+
+
+def _tell_repeated(run: Run, recorded: Recorded) -> None:
+    """Say which steps were in flight and are done again: a model call may be paid twice."""
+    steps = recorded.repeated()
+    if steps:
+        logger.info(
+            "%d steps were in flight, and are done again; the first is %s",
+            len(steps),
+            steps[0],
+            extra={"run_id": run.id, "steps": steps[:_MOST_NAMED]},
+        )
 
 
 def _tell_orphans(run: Run, recorded: Recorded) -> None:

@@ -157,6 +157,18 @@ async def test_steps_that_the_code_does_not_come_to_any_more_are_told(
 
 
 @pytest.mark.real_time
+async def test_what_was_in_flight_is_named_when_it_is_done_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    records = await recorded_until(payer, ends("skill_started", "/look:"))
+    with caplog.at_level(logging.INFO):
+        await resumed(payer, records)
+    (told,) = (record for record in caplog.records if "were in flight" in record.getMessage())
+    assert "1 steps were in flight, and are done again" in told.getMessage()
+    assert told.__dict__["steps"] == [records[-1].op]
+
+
+@pytest.mark.real_time
 async def test_only_a_run_that_died_is_resumed() -> None:
     records = await recorded_until(payer, lambda _: False)
     DONE.clear()
