@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runtime import Context, mag, running
-from runtime.code import Codes, changes, reading
+from runtime.code import Codes, changes
+from runtime.code.modules import text_of
 from runtime.definitions import load_directory
 from runtime.workspace import open_catalog
 from tests.cli_workspace import environment, make_workspace
@@ -153,7 +154,7 @@ def write(
 
 def loaded(folder: Path) -> Codes:
     """Load a workspace as a new process would."""
-    reading._module.cache_clear()  # a new process has none
+    text_of.cache_clear()  # a new process has none
     for name in [name for name in sys.modules if name.startswith("naps_")]:
         del sys.modules[name]
     return Codes(load_directory(open_catalog(folder / "catalog")))

@@ -1,7 +1,7 @@
 """What the code of a run was: digests of its agents and skills, to notice that they have changed.
 
-``reading`` says what a function consists of, ``codes`` what a run may reach, and ``sources`` which
-files that is.
+``modules`` says whose a module is, ``reading`` what a function consists of, ``codes`` what a run
+may reach, and ``sources`` which files that is.
 """
 
 from runtime.code.codes import Code, CodeOfRun, Codes, changes

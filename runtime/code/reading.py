@@ -11,33 +11,23 @@ module, not as it happens to be.
 
 from __future__ import annotations
 
-import ast
 import dis
-import importlib.util
 import inspect
 import re
 import sys
-import sysconfig
 from enum import Enum
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
 from runtime.agent import Agent, Skill
+from runtime.code.modules import as_written, file_of, is_foreign, is_foreign_class, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_HOME = Path(__file__).resolve().parents[2]
-_PATHS = ("stdlib", "platstdlib", "purelib", "platlib")
-_FOREIGN = (
-    *(f"{sysconfig.get_path(name)}/" for name in _PATHS),
-    *(f"{_HOME / package}/" for package in ("runtime", "providers", "otel")),
-    "<frozen",
-)
 _IMPORT = dis.opmap["IMPORT_NAME"]
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _MODULES = re.compile(r"\b(\w+\.)+(?=\w)")  # a module's name may be made of where its file is
@@ -95,7 +85,7 @@ class Reading:
         if isinstance(wrapped, FunctionType):  # by a cache, say
             self._function(wrapped)
             return
-        found = _as_written(module, name)
+        found = as_written(module, name)
         if found is None or found in self._places:
             return
         self._places.add(found)
@@ -132,7 +122,7 @@ class Reading:
         jumps = getattr(code, "co_exceptiontable", b"")
         self.parts.append(f"{layout} {names} {code.co_code.hex()} {jumps.hex()}")
         if _IMPORT in code.co_code[::2]:  # of a module that may not be loaded yet
-            self.parts += [text for name in code.co_names if (text := _module(name, package))]
+            self.parts += [text for name in code.co_names if (text := text_of(name, package))]
         found = list(code.co_names)
         for constant in code.co_consts:
             if isinstance(constant, CodeType):
@@ -143,7 +133,7 @@ class Reading:
 
     def _name(self, name: str, scope: Mapping[str, Any], names: list[str]) -> None:
         value = scope.get(name)
-        if type(value) is ModuleType and not is_foreign(_file_of(value)):
+        if type(value) is ModuleType and not is_foreign(file_of(value)):
             for inner in dict.fromkeys(names):
                 if inner in vars(value):
                     self._value(vars(value)[inner], inner, value.__name__)
@@ -164,7 +154,7 @@ class Reading:
             return
         self._seen.add(id(cls))
         module = sys.modules.get(cls.__module__)
-        if not is_own and _is_foreign_class(cls, module):
+        if not is_own and is_foreign_class(cls, module):
             return
         self.parts.append(f"class {cls.__qualname__}")
         for base in cls.__mro__[1:]:
@@ -215,85 +205,3 @@ def _functions_of(value: Any) -> Iterator[Any]:
         yield from filter(None, (value.fget, value.fset, value.fdel))
     else:
         yield getattr(value, "__func__", value)
-
-
-def is_foreign(file: str) -> bool:
-    """Whether a file is Python's own, of an installed package, or of this runtime."""
-    return file.startswith(_FOREIGN)
-
-
-def _is_foreign_class(cls: type, module: ModuleType | None) -> bool:
-    """Whether a class is defined in a module that is not read; one made by a function is not."""
-    return is_foreign(_file_of(module)) and getattr(module, cls.__name__, None) is cls
-
-
-def _file_of(module: ModuleType | None) -> str:
-    return getattr(module, "__file__", None) or "<frozen"
-
-
-def _as_written(module: str, name: str) -> tuple[str, str] | None:
-    """Return where a name of a module gets its value, and by which expression; None if unknown."""
-    for _ in range(10):  # through the modules that it is imported from
-        loaded = sys.modules.get(module)
-        said = None if loaded is None else _assigned(loaded).get(name)
-        if not isinstance(said, tuple):
-            return None if said is None else (module, said)
-        module, name = said
-    return None
-
-
-@lru_cache(maxsize=1_000)
-def _module(name: str, package: str) -> str:
-    """Return a module of the author's, without comments; empty where a name is that of none."""
-    for full in dict.fromkeys((name, f"{package}.{name}")):
-        file = _file_of_module(full)
-        if file is not None and not is_foreign(str(file)):
-            try:
-                return ast.unparse(ast.parse(file.read_text(encoding="utf-8")))
-            except (OSError, SyntaxError, ValueError):
-                continue
-    return ""
-
-
-def _file_of_module(name: str) -> Path | None:
-    """Return the file of a module that may not be loaded yet: for that, none is loaded."""
-    top, *below = name.split(".")
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    paths = [Path(spec.origin)] if spec.origin and not below else []
-    for folder in spec.submodule_search_locations or () if below else ():
-        path = Path(folder, *below)
-        paths += [path.with_suffix(".py"), path / "__init__.py"]
-    return next((path for path in paths if path.suffix == ".py" and path.is_file()), None)
-
-
-@lru_cache(maxsize=1_000)
-def _assigned(loaded: ModuleType) -> dict[str, str | tuple[str, str]]:
-    """Return what a module says of its names: an expression, or where it is imported from."""
-    if is_foreign(_file_of(loaded)):
-        return {}
-    try:
-        tree = ast.parse(inspect.getsource(loaded))
-    except (OSError, SyntaxError, TypeError):
-        return {}
-    said: dict[str, str | tuple[str, str]] = {}
-    for statement in tree.body:
-        said.update(_said(statement, loaded.__package__ or ""))
-    return said
-
-
-def _said(statement: ast.stmt, package: str) -> Iterator[tuple[str, str | tuple[str, str]]]:
-    if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        for target in targets:
-            if isinstance(target, ast.Name):
-                yield target.id, ast.unparse(statement.value)
-    elif isinstance(statement, ast.ImportFrom):
-        above = package.rsplit(".", statement.level - 1)[0] if statement.level else ""
-        source = ".".join(filter(None, (above, statement.module)))
-        for alias in statement.names:
-            yield alias.asname or alias.name, (source, alias.name)

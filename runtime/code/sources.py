@@ -13,7 +13,7 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from runtime.code.reading import is_foreign
+from runtime.code.modules import is_foreign
 from runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
