@@ -16,7 +16,7 @@ import anyio
 
 from runtime import Context, RunOptions, mag, running, skill
 from runtime.errors import RuntimeFault
-from runtime.journal import SqliteJournal
+from tests.stores import open_at
 
 LEASE_S = 1.0
 LONG_S = 0.5
@@ -38,10 +38,10 @@ async def naps(ctx: Context) -> list[int]:
     return [await ctx.use(nap, number) for number in range(1, 6)]
 
 
-async def take_naps(db: Path, run: str, effects: Path, *, resume: bool) -> dict[str, Any]:
+async def take_naps(db: str, run: str, effects: Path, *, resume: bool) -> dict[str, Any]:
     """Run, or go on, and return what came of it."""
     EFFECTS[:] = [effects]
-    journal = await SqliteJournal.open(db, synchronous="normal", lease_s=LEASE_S)
+    journal = await open_at(db, lease_s=LEASE_S)
     try:
         async with running(agents=(naps,), environ={}, journal=journal) as system:
             if resume:
@@ -55,6 +55,6 @@ async def take_naps(db: Path, run: str, effects: Path, *, resume: bool) -> dict[
 
 
 if __name__ == "__main__":
-    given = [Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])]
-    said = anyio.run(lambda: take_naps(*given, resume="--resume" in sys.argv))  # type: ignore[arg-type]
+    given = (sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    said = anyio.run(lambda: take_naps(*given, resume="--resume" in sys.argv))
     sys.stdout.write(json.dumps(said))

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -162,6 +163,11 @@ def address() -> Iterator[str]:
     shared = server()
     with shared.database() as name:
         yield shared.url(name)
+
+
+def sql_at(where: str, statement: str) -> list[tuple[Any, ...]]:
+    """Carry out statements in the database of an address of the shared server."""
+    return server().sql(statement, urlsplit(where).path[1:])
 
 
 def remove_server() -> None:

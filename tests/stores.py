@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runtime.identity import wall_clock
 from runtime.journal import Journal, MemoryJournal, SqliteJournal
@@ -34,15 +34,15 @@ def place(store: str, folder: Path) -> Iterator[str]:
         yield ":memory:" if store == "memory" else str(folder / "journal.db")
 
 
-async def open_at(where: str) -> Journal:
+async def open_at(where: str, **options: Any) -> Journal:
     """Open the journal that ``--db`` names; the caller closes it."""
     if where == ":memory:":
         return MemoryJournal()
     if where.startswith("postgresql:"):
         from runtime.journal.postgres.journal import PostgresJournal  # noqa: PLC0415  # an extra
 
-        return await PostgresJournal.open(where)
-    return await SqliteJournal.open(where, synchronous="normal")
+        return await PostgresJournal.open(where, **options)
+    return await SqliteJournal.open(where, synchronous="normal", **options)
 
 
 @asynccontextmanager

@@ -15,6 +15,8 @@ import anyio
 import pytest
 
 from runtime.identity import wall_clock
+from runtime.journal.location import is_address
+from tests import postgres, stores
 from tests.lease_holder import LEASE_S, take_naps
 
 if TYPE_CHECKING:
@@ -31,8 +33,8 @@ IN_A_CONTAINER = (
 class Place:
     """Where a run is: its journal, and what its skills leave."""
 
-    def __init__(self, folder: Path) -> None:
-        self.db = folder / "journal.db"
+    def __init__(self, where: str, folder: Path) -> None:
+        self.db = where
         self.effects = folder / "naps.txt"
 
     def naps(self) -> list[str]:
@@ -45,7 +47,7 @@ class Place:
     def owner(self, *before: str, resume: bool = False) -> Iterator[subprocess.Popen[str]]:
         """Start a process that owns the run."""
         argv = [*before, sys.executable, "-m", "tests.lease_holder"]
-        argv += [str(self.db), "run", str(self.effects), *(["--resume"] if resume else [])]
+        argv += [self.db, "run", str(self.effects), *(["--resume"] if resume else [])]
         with subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
@@ -66,15 +68,24 @@ class Place:
                 await anyio.sleep(LEASE_S / 10)
 
     def _held_until(self) -> float:
-        with closing(sqlite3.connect(self.db)) as file:
-            return max(row[0] for row in file.execute("SELECT held_until FROM lease"))
+        if is_address(self.db):
+            found = postgres.sql_at(self.db, "SELECT held_until FROM magsag.lease")
+        else:
+            with closing(sqlite3.connect(self.db)) as file:
+                found = file.execute("SELECT held_until FROM lease").fetchall()
+        return max(row[0] for row in found)
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    with stores.place(getattr(request, "param", "sqlite"), tmp_path) as where:
+        yield Place(where, tmp_path)
 
 
+ANYWHERE = pytest.mark.parametrize("place", stores.SHARED, indirect=True)
+
+
+@ANYWHERE
 async def test_a_process_that_was_stopped_for_too_long_repeats_nothing_when_it_wakes(
     place: Place,
 ) -> None:
@@ -108,6 +119,7 @@ async def test_a_process_that_was_stopped_and_that_nobody_has_replaced_goes_on(
     assert place.naps() == ["1", "2", "3", "4", "5"]
 
 
+@ANYWHERE
 async def test_the_run_of_a_killed_process_is_taken_over_at_once(place: Place) -> None:
     with place.owner() as owner:
         await place.in_third_nap(owner)

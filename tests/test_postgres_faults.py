@@ -7,7 +7,6 @@ import socket
 import threading
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -17,10 +16,13 @@ from runtime.journal import JournalFailed, JournalUnusable, Record
 from runtime.journal.entry import encode
 from runtime.journal.faults import DatabaseFault
 from runtime.journal.fold import RunState
+from runtime.journal.liveness import owner_note
+from runtime.journal.ownership import ProcessIdentity
 from runtime.journal.schema import VERSION
 from runtime.journal.tenure import Tenure
 from tests import postgres
 from tests.ledgers import begun, limit
+from tests.postgres import sql_at as sql
 from tests.stores import open_at
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real_time
 
 PATIENCE_S = 60
+ELSEWHERE = ProcessIdentity("elsewhere", 7, 100, "pid:[1]", "another boot", "another machine")
 
 
 @pytest.fixture
@@ -162,10 +165,6 @@ FULL = """
     CREATE TRIGGER is_full BEFORE INSERT ON magsag.journal
     FOR EACH ROW EXECUTE FUNCTION magsag.full();
 """
-
-
-def sql(where: str, statement: str) -> list[tuple[Any, ...]]:
-    return postgres.server().sql(statement, urlsplit(where).path[1:])
 
 
 # --- an answer that is lost ----------------------------------------------------------------------
@@ -419,3 +418,25 @@ async def test_a_database_of_another_encoding_is_refused() -> None:
     with pytest.raises(JournalUnusable, match=r"LATIN1.*createdb -T template0 -E UTF8"):
         await open_at(shared.url("latin"))
     shared.sql("DROP DATABASE latin")
+
+
+# --- leases --------------------------------------------------------------------------------------
+
+
+async def test_a_lease_is_of_the_server_s_clock(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose own clock is an hour ahead takes no run from anybody, and keeps its own no longer."""
+    started = {"target": "t", "owner": str(ELSEWHERE), "pid": 7, "host": "elsewhere"}
+    record = Record("run", "run_started", "", started, 1.0)
+    resumed = Record("run", "run_resumed", "r", {**owner_note(), "epoch": 2}, 2.0, epoch=2)
+    monkeypatch.setattr("runtime.journal.stored.this_process", lambda: ELSEWHERE)
+    async with opened(where) as other:
+        other.append(record)
+        await other.flush()
+        monkeypatch.undo()
+        monkeypatch.setattr("time.time_ns", lambda: 2**62)
+        async with opened(where) as journal:
+            assert await journal.take_over(resumed) is False
+            sql(where, "UPDATE magsag.lease SET held_until = extract(epoch FROM now()) - 1")
+            assert await journal.take_over(resumed) is True
