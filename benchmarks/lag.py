@@ -56,23 +56,24 @@ async def watched() -> AsyncIterator[Lag]:
 
 async def _watch(lag: Lag) -> None:
     while True:
-        waited, began = _waited_s(), time.perf_counter()
+        before, began = _waits(), time.perf_counter()
         await asyncio.sleep(PERIOD_S)
         late = (time.perf_counter() - began - PERIOD_S) * 1e3
         lag.all.append(late)
-        if _waited_s() - waited < UNDISTURBED_S:
+        waited = sum(ns - before.get(thread, 0) for thread, ns in _waits().items())
+        if waited < UNDISTURBED_S * 1e9:
             lag.undisturbed.append(late)
 
 
-def _waited_s() -> float:
-    """Return for how long threads of this process have waited for a core; 0 where nobody says."""
-    waited = 0
+def _waits() -> dict[str, int]:
+    """Return for how many nanoseconds each thread has waited for a core; none where nobody says."""
+    waits = {}
     for thread in _THREADS.glob("*/schedstat"):
         try:
-            waited += int(thread.read_text().split()[1])
+            waits[thread.parent.name] = int(thread.read_text().split()[1])
         except OSError:  # it has just ended
             continue
-    return waited / 1e9
+    return waits
 
 
 def quantile(values: Sequence[float], share: float) -> float:
