@@ -7,7 +7,7 @@ most, are in ``chat_attributes``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from otel import conventions as names
 
@@ -29,7 +29,12 @@ def present(attributes: Mapping[str, AttributeValue | None]) -> Attributes:
 
 
 def invoke_workflow_start(
-    name: str, *, run_id: str, session_id: str | None = None, conversation_id: str | None = None
+    name: str,
+    *,
+    run_id: str,
+    session_id: str | None = None,
+    conversation_id: str | None = None,
+    forked_from: Mapping[str, Any] | None = None,
 ) -> Attributes:
     """Describe the root span of a run.
 
@@ -38,12 +43,16 @@ def invoke_workflow_start(
         run_id: the run.
         session_id: the user's session, if there is one.
         conversation_id: the user's conversation, if there is one; never made up.
+        forked_from: ``run_id`` and ``step`` that it was forked from, if it was.
     """
+    source = forked_from or {}
     return present(
         {
             names.OPERATION_NAME: names.INVOKE_WORKFLOW,
             names.WORKFLOW_NAME: name,
             names.RUN_ID: run_id,
+            names.FORK_RUN_ID: source.get("run_id"),
+            names.FORK_STEP: source.get("step"),
             names.SESSION_ID: session_id,
             names.CONVERSATION_ID: conversation_id,
         }

@@ -108,6 +108,8 @@ COST_INPUT_NANO_USD: Final = "magsag.cost.input_nano_usd"
 # --- our own -------------------------------------------------------------------------------------
 
 RUN_ID: Final = "magsag.run.id"
+FORK_RUN_ID: Final = "magsag.fork.run.id"
+FORK_STEP: Final = "magsag.fork.step"
 TASK_ID: Final = "magsag.task.id"
 ACTOR_ID: Final = "magsag.actor.id"
 MESSAGE_ID: Final = "magsag.message.id"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runtime.errors import RateLimitError
     from runtime.launch import System, running
     from runtime.messages import Delegation, Message, Result
-    from runtime.outcome import ResumeOptions, RunOptions, RunOutcome
+    from runtime.outcome import ForkOptions, ResumeOptions, RunOptions, RunOutcome
 
 _HOMES = {
     "Agent": "runtime.agent",
@@ -28,6 +28,7 @@ _HOMES = {
     "Message": "runtime.messages",
     "RateLimitError": "runtime.errors",
     "Result": "runtime.messages",
+    "ForkOptions": "runtime.outcome",
     "ResumeOptions": "runtime.outcome",
     "RunOptions": "runtime.outcome",
     "RunOutcome": "runtime.outcome",
@@ -44,6 +45,7 @@ __all__ = [
     "BlockingContext",
     "Context",
     "Delegation",
+    "ForkOptions",
     "Message",
     "RateLimitError",
     "Result",

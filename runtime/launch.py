@@ -35,6 +35,7 @@ from runtime.elsewhere import Elsewhere
 from runtime.engines import LocalEngine
 from runtime.errors import UnknownName
 from runtime.experience import learn_from
+from runtime.fork_plan import plan_fork
 from runtime.gauges import Gauges, Snapshot
 from runtime.governance.lifecycle import in_short, warnings_of
 from runtime.identity import wall_clock, whoami
@@ -42,7 +43,7 @@ from runtime.invocations.invocation import Doors
 from runtime.invocations.reservation import Reservations
 from runtime.journal import MemoryJournal
 from runtime.models import Models
-from runtime.outcome import ResumeOptions, RunOptions, RunOutcome
+from runtime.outcome import ForkOptions, ResumeOptions, RunOptions, RunOutcome
 from runtime.planner import Planner
 from runtime.pricing import Pricing
 from runtime.recorded import events_of
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
     from runtime.directory import Directory
     from runtime.engines import EngineStatistics
     from runtime.invocations.invocation import Observed
-    from runtime.journal import Journal, JournalStatistics, RunRow
+    from runtime.journal import EventRow, Journal, JournalStatistics, RunRow
     from runtime.messages import ProviderProfile
     from runtime.replay import Replayed
 
@@ -186,6 +187,34 @@ class System:
         )
         return await self._workflows.resume(run_id, options, check)
 
+    async def fork(self, run_id: str, at: str, options: ForkOptions | None = None) -> RunOutcome:
+        """Begin a new run with what another one had done before a step, and work live from there.
+
+        What began before that step is answered from copies of the other's records; that step and
+        all that began after it are done anew. The other run may be under way, over or dead.
+
+        Args:
+            run_id: the other run.
+            at: the step, by its number or its id.
+            options: how.
+
+        Raises:
+            UnknownName: there is no such run, step or model, or its agent is not here.
+            ConfigurationError: it was not begun by ``run``, or skills with side effects would be
+                used again, and the options do not say to do that.
+        """
+        options = options or ForkOptions()
+        row, events = await self._records_of(run_id)
+        plan = plan_fork(row, events, at, options, catalog=self.catalog, directory=self.directory)
+        return await self._workflows.fork(*plan)
+
+    async def _records_of(self, run_id: str) -> tuple[RunRow, list[EventRow]]:
+        await self.journal.flush()
+        row = await self.journal.run(run_id)
+        if row is None:
+            raise UnknownName(f"no run {run_id!r} is in the journal")
+        return row, [event async for event in events_of(self.journal, run_id)]
+
     async def replay(self, run_id: str) -> Replayed:
         """Run the code of a run that is over again, offline, on its records, and compare.
 
@@ -200,11 +229,7 @@ class System:
             ConfigurationError: it is not over, or its records do not have what is needed.
             DeadlineExceeded: the replay did not come to an end in an hour.
         """
-        await self.journal.flush()
-        row = await self.journal.run(run_id)
-        if row is None:
-            raise UnknownName(f"no run {run_id!r} is in the journal")
-        events = [event async for event in events_of(self.journal, run_id)]
+        row, events = await self._records_of(run_id)
         return await replay(Stage(self.catalog, self.directory, self._environ), row, events)
 
     async def cancel(self, run_id: str, why: str = "", *, by: str = "") -> RunRow:

@@ -21,7 +21,8 @@ from runtime.answers import answer_type
 from runtime.cascade import Cascade, Walked
 from runtime.catalog import Target
 from runtime.chat_spans import Instead
-from runtime.errors import AllTargetsFailed
+from runtime.described import fingerprint, request_digest
+from runtime.errors import AllTargetsFailed, PolicyDenied, UnknownName
 from runtime.invocations.beginning import begin
 from runtime.invocations.case import Asker
 from runtime.invocations.denials import denials_noted, note_denied
@@ -125,7 +126,12 @@ class Models:
         async def once(request: ModelRequest) -> ModelReply:
             nonlocal asking  # who has answered once goes on: it knows its own thoughts
             activation.turns += 1
-            walked = await self._answered(asking, request)
+            while True:
+                try:
+                    walked = await self._answered(asking, request)
+                    break
+                except NotInherited:
+                    asking = self._override(asking, question, answer, tools)
             asking = asking.from_target(walked.target)
             return replace(walked.answer, fallen_from=walked.failures)
 
@@ -144,10 +150,16 @@ class Models:
         async def start() -> Flow | RecalledFlow:
             activation.check()
             activation.turns += 1
-            asking = self._prepare(activation, question, answer_type(str), activation.span)
+            answer = answer_type(str)
+            asking = self._prepare(activation, question, answer, activation.span)
             request = replace(asking.prepared.request, stream=True)
-            walked = await self._walk(asking, request, partial(self._open, asking))
-            return walked.answer
+            while True:
+                try:
+                    walked = await self._walk(asking, request, partial(self._open, asking))
+                except NotInherited:
+                    asking = self._override(asking, question, answer)
+                else:
+                    return walked.answer
 
         return ModelStream(start)
 
@@ -160,14 +172,46 @@ class Models:
         tools: tuple[Tool, ...] = (),
     ) -> Asking:
         """Prepare a question, and note that policy forbids it, if it does."""
-        who, asker = _who(activation), _asker(activation, below)
+        who, asker, overrides = (
+            _who(activation),
+            _asker(activation, below),
+            activation.run.overrides,
+        )
+        with denials_noted(asker, data_classes_of(who, question)):
+            for number, override in enumerate((None, *overrides)):
+                try:
+                    own = who._replace(override=override)
+                    prepared = self._planner.prepare(own, question, answer, tools)
+                    return self._asking(activation, own, asker, prepared, number)
+                except (PolicyDenied, UnknownName):
+                    if number == len(overrides):
+                        raise
+        raise AssertionError
+
+    def _override(
+        self,
+        asking: Asking,
+        question: Question,
+        answer: AnswerType,
+        tools: tuple[Tool, ...] = (),
+    ) -> Asking:
+        """Prepare a question once more, for whom a fork wants asked."""
+        activation, asker, number = asking.activation, asking.asker, asking.overridden
+        who = asking.who._replace(override=activation.run.overrides[number])
         with denials_noted(asker, data_classes_of(who, question)):
             prepared = self._planner.prepare(who, question, answer, tools)
+        return self._asking(activation, who, asker, prepared, number + 1)
+
+    @staticmethod
+    def _asking(
+        activation: Activation, who: Who, asker: Asker, prepared: Prepared, overridden: int
+    ) -> Asking:
         deadline = activation.delegation.deadline
         run_id, task_id = asker.run.id, asker.task_id
         request = replace(prepared.request, deadline=deadline, run_id=run_id, task_id=task_id)
         denied = [one for one in prepared.plan.passed_over if one.denied]
-        return Asking(activation, who, asker, prepared._replace(request=request), denied, {})
+        prepared = prepared._replace(request=request)
+        return Asking(activation, who, asker, prepared, denied, {}, overridden)
 
     async def _answered(self, asking: Asking, request: ModelRequest) -> Walked[ModelReply]:
         """Ask, or give again what was answered to an equal question."""
@@ -182,6 +226,7 @@ class Models:
             return walked[0].answer
 
         first = self._at(asking, asking.first, request)
+        asking.check_inherited(first, "chat", "cached")
         case = self._planner.case_of(asking.who, asking.prepared, asking.first)
         reply = await self._replies.reply(Wanted(asking.asker, first, case, ttl_s), ask)
         return walked[0] if walked else Walked(reply, asking.first, ())
@@ -280,13 +325,18 @@ class Models:
         self, asking: Asking, request: ModelRequest, fallen: Fallen | None
     ) -> Invocation:
         target = Target(request.provider, request.model)
+        here = self._at(asking, target, request)
+        asking.check_inherited(here, "chat")
         case = self._planner.case_of(asking.who, asking.prepared, target)
         asking.activation.model_calls += 1
         case = case._replace(instead=asking.instead_of(fallen))
-        here = self._at(asking, target, request)
         invocation = await begin(asking.asker, here, case, self._doors)
         asking.chats[target] = invocation.span
         return invocation
+
+
+class NotInherited(Exception):  # no error: a fork asks whom it wants
+    """A question is not answered by what a fork has inherited."""
 
 
 class Asking(NamedTuple):
@@ -295,6 +345,7 @@ class Asking(NamedTuple):
     Attributes:
         denied: the targets that policy forbids and whose turn has not come yet.
         chats: the span of the last call of each target.
+        overridden: how many forks have had their say of whom to ask.
     """
 
     activation: Activation
@@ -303,11 +354,30 @@ class Asking(NamedTuple):
     prepared: Prepared
     denied: list[PassedOver]
     chats: dict[Target, Span]
+    overridden: int = 0
 
     @property
     def first(self) -> Target:
         """Who is asked first."""
         return self.prepared.course.targets[0]
+
+    def check_inherited(self, request: ModelRequest, *kinds: str) -> None:
+        """Refuse a question of a fork that it has not inherited, before whom it wants is asked.
+
+        Args:
+            request: the question, to a target.
+            kinds: the kinds of steps that may have answered it.
+
+        Raises:
+            NotInherited: it asks somebody else from now on.
+        """
+        run = self.activation.run
+        if self.overridden == len(run.overrides):
+            return
+        recorded, digest = run.recorded, request_digest(request, fingerprint(request))
+        steps = (run.next_step(self.asker.op, kind, digest) for kind in kinds)
+        if recorded is None or not any(recorded.found(step) for step in steps):
+            raise NotInherited
 
     def note_denied_before(self, target: Target | None) -> None:
         """Note those that are denied and would be asked now; what is never needed is no event."""

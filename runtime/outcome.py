@@ -100,6 +100,36 @@ class ResumeOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForkOptions:
+    """How a run is forked from another one.
+
+    Attributes:
+        run_id: its name; None for a new UUIDv7.
+        model: a tier, ``provider/model`` or a model's name: whom every question is asked of that is
+            not answered by what the fork has inherited, by all its agents, whatever code, catalog
+            and the starter of its source wish; policies hold. None: as its source asked.
+        budget_usd: what it may cost by itself; None for what its source was allowed.
+        deadline_s: the seconds it gets; None for those of its source.
+        repeat_side_effects: whether skills with side effects are used that its source has used from
+            the fork on, too.
+        approve: decides about tools that a policy wants approved; None approves none.
+        listener: called with every record of the run, those that it inherits not among them.
+        durability: as in ``RunOptions``; None for that of its source.
+        argv: the command line, for the journal.
+    """
+
+    run_id: str | None = None
+    model: str | None = None
+    budget_usd: Decimal | float | None = None
+    deadline_s: float | None = None
+    repeat_side_effects: bool = False
+    approve: Approve | None = None
+    listener: Callable[[Record], None] | None = None
+    durability: Durability | None = None
+    argv: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
     """What came of a run; ``as_json`` is what ``--json`` prints.
 
@@ -117,6 +147,8 @@ class RunOutcome:
         duration_s: how long it took.
         value: the answer as the agent's declared type.
         waits_for: the questions that people are asked, where it is parked.
+        forked_from: the run and the step that it was forked from, and what it has inherited, which
+            is in none of the above; None where it is no fork.
     """
 
     run_id: str
@@ -131,6 +163,7 @@ class RunOutcome:
     duration_s: float
     value: Any = None
     waits_for: tuple[ApprovalRequest, ...] = ()
+    forked_from: Mapping[str, Any] | None = None
 
     @property
     def ok(self) -> bool:
@@ -151,7 +184,7 @@ class RunOutcome:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON data."""
-        return {
+        shown = {
             "run_id": self.run_id,
             "status": self.status,
             "output": self.output,
@@ -164,3 +197,4 @@ class RunOutcome:
             "trace_id": self.trace_id,
             "waits_for": [each.as_json() for each in self.waits_for],
         }
+        return shown if self.forked_from is None else shown | {"forked_from": self.forked_from}

@@ -83,7 +83,9 @@ def part(a: Steps, b: Steps) -> Parting:
     only_a, below_a = _tops(ours, theirs)
     only_b, below_b = _tops(theirs, ours)
     return Parting(
-        first=_first(only_a, only_b, different, same),
+        first=_with_other(
+            _first(only_a, only_b, different, same), (ours, only_a), (theirs, only_b)
+        ),
         only_a=only_a,
         only_b=only_b,
         different=different,
@@ -163,6 +165,28 @@ def _first(
     rank_a = sum(_end(each.a) < ours.seq for each in same)
     rank_b = sum(_end(each.b) < theirs.seq for each in same)
     return (ours if rank_a <= rank_b else None), (theirs if rank_b <= rank_a else None)
+
+
+def _with_other(
+    first: tuple[Step | None, Step | None], *sides: tuple[Mapping[str, Step], list[Step]]
+) -> tuple[Step | None, Step | None]:
+    """Return the first step with what the other run did there instead, if it did anything."""
+    a, b = first
+    if (a is None) == (b is None):
+        return first
+    (ours, only_a), (theirs, only_b) = sides
+    if a is not None:
+        return a, _beside(a, ours, theirs, only_b)
+    return (None if b is None else _beside(b, theirs, ours, only_a)), b
+
+
+def _beside(
+    step: Step, ours: Mapping[str, Step], theirs: Mapping[str, Step], only: list[Step]
+) -> Step | None:
+    """Return the first step that only the other run has below the same step."""
+    key = next(key for key, each in ours.items() if each is step)
+    above = theirs.get(key.rpartition("/")[0])
+    return next((one for one in only if above is not None and one.parent == above.op), None)
 
 
 def _end(step: Step) -> int:

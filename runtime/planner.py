@@ -47,6 +47,7 @@ class Who(NamedTuple):
         tenant: for whom the run is; empty for nobody.
         seed: what chance is drawn from.
         now: the time, in seconds of the event loop's clock.
+        override: whom a fork wants asked, whatever others wish; None where it is none.
     """
 
     agent: str
@@ -57,6 +58,7 @@ class Who(NamedTuple):
     tenant: str = ""
     seed: str = ""
     now: float = 0.0
+    override: Wish | None = None
 
 
 class Prepared(NamedTuple):
@@ -307,6 +309,7 @@ def wishes_of(who: Who, question: Question) -> tuple[Wish, ...]:
 
 def _strong(who: Who, question: Question) -> tuple[Wish, ...]:
     return (
+        *(() if who.override is None else (who.override,)),
         Wish(question.model, question.provider, "ask"),
         *question.hints.wishes(),
         *who.wishes,

@@ -241,7 +241,10 @@ class Recorded(Terms, Sums):
         rule = KINDS[kind]
         if rule.terminal and rule.status is None:
             self._keep(event)
-        self.take_money(event, is_outcome=bool(rule.calls))
+        is_inherited = "inherited" in body
+        self.take_money(event, is_outcome=bool(rule.calls) and not is_inherited)
+        if is_inherited:
+            self._inherit(event)
 
     def _begin(self, event: EventRow) -> None:
         kind, op = event.kind, event.op
@@ -252,6 +255,11 @@ class Recorded(Terms, Sums):
             self._begins[op] += kind == "skill_started"
         if kind in ONCE:
             self._once.add((kind, op))
+
+    def _inherit(self, event: EventRow) -> None:
+        """Keep what the run was denied that this one was forked from: it has no other past."""
+        if event.kind == "invocation_denied" and "step" in event.body:
+            self._outcomes[event.body["step"]] = event
 
     def _hear(self, event: EventRow) -> None:
         """Take what people were asked, and what they have asked and decided."""
@@ -278,11 +286,11 @@ class Recorded(Terms, Sums):
             return
         self._outcomes[op] = event
         self._begun.pop(op, None)
-        if kind in FAILURES and _was_given_up(event):
+        if kind in FAILURES and was_given_up(event):
             self._give_up(event)
         elif kind in FAILURES or event.body.get("cut_off"):
             self._failed[op.rpartition("/")[0]].append(event)
-        if KINDS[kind].calls:
+        if KINDS[kind].calls and "inherited" not in event.body:
             self.keep_call(event)
 
     def _give_up(self, event: EventRow) -> None:

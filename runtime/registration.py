@@ -59,6 +59,7 @@ def begin_span(run: Run, tracing: Tracing) -> Span:
         run_id=run.id,
         session_id=dialogue.session_id,
         conversation_id=dialogue.conversation_id,
+        forked_from=run.forked_from,
     )
     name = span_name(INVOKE_WORKFLOW, run.target)
     run.span = tracing.start(name, trace_id=run.trace_id, attributes=attributes)
@@ -106,6 +107,7 @@ def register(
             conversation_id=run.dialogue.conversation_id,
             session_id=run.dialogue.session_id,
             on_code_change=options.on_code_change,
+            forked_from=run.forked_from,
             code=None if run.code is None else run.code.code.as_json(),
         ),
     }

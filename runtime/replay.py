@@ -158,6 +158,7 @@ def _run_of(found: Resumable, recorded: Playback, conductor: Conductor) -> Rehea
         dialogue=found.dialogue,
     )
     run.recorded, run.conductor, recorded.budget = recorded, conductor, run.budget
+    run.overrides = found.overrides
     return run
 
 

@@ -45,6 +45,7 @@ class Resumable(NamedTuple):
         durability: what is on the disk before it goes on.
         epoch: the how-manieth owner this is.
         recorded: what it has done.
+        forked_from: the run and the step that it was forked from; None where it is no fork.
     """
 
     run_id: str
@@ -60,6 +61,13 @@ class Resumable(NamedTuple):
     durability: Durability
     epoch: int
     recorded: Recorded
+    forked_from: Mapping[str, Any] | None = None
+
+    @property
+    def overrides(self) -> tuple[Wish, ...]:
+        """Whom a fork wants asked, whatever others wish, and the forks before it wanted."""
+        models = (self.forked_from or {}).get("models") or ()
+        return tuple(Wish(model, None, "fork") for model in models)
 
 
 async def take_over(
@@ -143,6 +151,7 @@ def described(row: RunRow, epoch: int, recorded: Recorded) -> Resumable:
         durability=body.get("durability") or "fast",
         epoch=epoch,
         recorded=recorded,
+        forked_from=body.get("forked_from"),
     )
 
 

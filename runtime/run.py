@@ -109,6 +109,9 @@ class Run:
         code: the code that it may reach; None where nobody has read it.
         left: why it was left as it is, so that nothing more of it is noted; None where it was not.
         conduct: what is at work in it, and what others want of it.
+        forked_from: the run and the step that it was forked from; None where it is no fork.
+        overrides: of a fork, and of the forks that it is a fork of, the oldest first: whom all was
+            asked of that they had not inherited; the last one is asked what is in no record.
     """
 
     def __init__(
@@ -152,6 +155,8 @@ class Run:
         self._quiet: anyio.Event | None = None
         self.recorded: Recorded | None = None
         self.code: CodeOfRun | None = None
+        self.forked_from: Mapping[str, Any] | None = None
+        self.overrides: tuple[Wish, ...] = ()
         self.epoch = 1
         self.left: RuntimeFault | None = None
 

@@ -62,8 +62,8 @@ class Terms:
             self.code[of][body["agent" if of == "agents" else "skill"]] = said
 
     def _count_time(self, event: EventRow) -> None:
-        if KINDS[event.kind].by_anyone:
-            return  # by another clock, and at any time
+        if KINDS[event.kind].by_anyone or "inherited" in event.body:
+            return  # by another clock, and at any time; or another run has worked on it
         if event.kind == "run_resumed":
             self.is_at_work = True
         elif self._last_at is not None and self.is_at_work:

@@ -20,8 +20,15 @@ from runtime.errors import (
 )
 from runtime.governance.cost import usd
 from runtime.identity import new_run_id
+from runtime.journal import Record
 from runtime.messages import Delegation
-from runtime.outcome import DEFAULT_DEADLINE_S, ResumeOptions, RunOptions, RunOutcome
+from runtime.outcome import (
+    DEFAULT_DEADLINE_S,
+    ForkOptions,
+    ResumeOptions,
+    RunOptions,
+    RunOutcome,
+)
 from runtime.registration import (
     begin_span,
     budget_of,
@@ -44,7 +51,7 @@ if TYPE_CHECKING:
     from runtime.control import Control
     from runtime.dispatch import Dispatcher
     from runtime.governance.policy import RunLimit
-    from runtime.journal import Journal
+    from runtime.journal import EventRow, Journal, Kind
     from runtime.messages import Result
     from runtime.recorded import Recorded
     from runtime.resumption import Resumable
@@ -52,6 +59,7 @@ if TYPE_CHECKING:
 
 SOONER_S = 0.05
 _MOST_NAMED = 20  # steps, in a line of the log
+INHERITED_AT_ONCE = 100  # records, before others have their turn
 CLOSE_S = 5.0  # what runs that are under way get to end when the system stops
 logger = logging.getLogger("runtime.run")
 
@@ -171,6 +179,47 @@ class Workflows:
             return outcome
         raise Cancelled(f"run {run_id} was ended, as the system is being stopped")
 
+    async def fork(
+        self, found: Resumable, options: ForkOptions, inherited: list[EventRow]
+    ) -> RunOutcome:
+        """Begin a run with what it has of another one, and return what came of it.
+
+        Args:
+            found: what it is begun with.
+            options: how.
+            inherited: the records that it has of its source.
+
+        Raises:
+            ConfigurationError: there is a run of that id already.
+            Cancelled: the system is being stopped.
+            JournalFailed: the journal cannot be written.
+        """
+        async with self._noted(found.run_id):
+            if options.run_id and await self._journal.run(found.run_id) is not None:
+                raise ConfigurationError(f"run {found.run_id} is in the journal already")
+            resumed = ResumeOptions(approve=options.approve, listener=options.listener)
+            run, started = self._again(found, resumed), anyio.current_time()
+            await self._inherit(run, inherited)
+            root = self._root(run, found.agent, found.payload, found.time_left)
+            how = RunOptions(deadline_s=found.time_left, argv=options.argv)
+            begin = partial(register, run, found.payload, found.agent, how)
+            outcome = await self._carry_out(run, root, started, begin)
+            _tell_orphans(run, found.recorded)
+            return outcome
+        raise Cancelled(f"run {found.run_id} was ended, as the system is being stopped")
+
+    async def _inherit(self, run: Run, records: list[EventRow]) -> None:
+        """Copy records into a run's own journal, before the one that says that it has begun.
+
+        A run that is killed meanwhile has never begun, and cannot be gone on with.
+        """
+        for number, event in enumerate(records):
+            if number % INHERITED_AT_ONCE == 0:
+                await anyio.lowlevel.checkpoint()
+                await self._journal.room()
+            kind: Kind = event.kind  # type: ignore[assignment]  # it is from a journal
+            self._journal.append(Record(run.id, kind, event.op, event.body, run.now))
+
     @asynccontextmanager
     async def _noted(self, run_id: str) -> AsyncIterator[None]:
         """Note that a run is under way, so that it can be ended."""
@@ -237,6 +286,7 @@ class Workflows:
             durability=found.durability,
         )
         run.epoch, run.recorded, run.code = found.epoch, found.recorded, self._code(found.agent)
+        run.forked_from, run.overrides = found.forked_from, found.overrides
         run.budget.settle(0, found.recorded.spent)
         run.conduct.seen = found.recorded.seq
         if (asked := found.recorded.cancelled) is not None:  # whoever was to hear that has died
@@ -350,6 +400,7 @@ def _outcome(
         duration_s=round(anyio.current_time() - started, 6),
         value=value,
         waits_for=waits_for,
+        forked_from=run.forked_from,
     )
 
 

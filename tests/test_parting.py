@@ -68,8 +68,10 @@ def test_one_step_instead_of_another_is_shown_with_it_and_one_too_many_alone() -
     b = Tape().ask("one", "1").ask("that", "2").steps
     assert names(part(a, b)) == ["this", "that"]
     more = Tape().ask("before", "0").ask("one", "1").ask("that", "2").steps
-    assert names(part(a, more)) == [None, "before"]
-    assert names(part(more, a)) == ["before", None]
+    assert names(part(a, more)) == ["this", "before"]
+    less = Tape().ask("one", "1").steps
+    assert names(part(less, more)) == [None, "before"]
+    assert names(part(more, less)) == ["before", None]
 
 
 def test_an_answer_that_was_given_again_stands_for_the_question() -> None:

@@ -15,7 +15,8 @@ In reading order:
   is right
 - ``runs`` and ``show``, on top of ``run_table`` and ``run_page``, ``history`` (the journal, read),
   ``story`` (a run as a tree of delegations), ``liveness`` and ``text``
-- ``replay``, on top of ``replaying``; ``diff``, on top of ``diff_page``;
+- ``replay``, on top of ``replaying``; ``fork``, on
+  top of ``forking``; ``diff``, on top of ``diff_page``;
   ``step_lines``: steps as people see them
 - ``trace``, on top of ``trace_page``: a run's waterfall, from ``trace_span`` (one span) by
   ``trace_tree`` (from events to spans), ``trace_lines`` (which are shown; ``crowds`` says how

@@ -154,5 +154,6 @@ def run_json(row: RunRow) -> dict[str, Any]:
         },
         "cost_usd": None if row.cost_nano_usd is None else usd(row.cost_nano_usd),
         "unpriced_calls": row.unpriced_calls,
+        "forked_from": row.forked_from,
         "code": row.code,
     }

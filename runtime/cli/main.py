@@ -23,6 +23,7 @@ COMMANDS = {
     "runs": Lazy("runtime.cli.runs:runs", "List past and present runs, the newest first."),
     "resume": Lazy("runtime.cli.resume:resume", "Go on with runs that were killed or parked."),
     "replay": Lazy("runtime.cli.replay:replay", "Run a past run's code again, offline, compared."),
+    "fork": Lazy("runtime.cli.fork:fork", "Branch off a past run before a step, with a model."),
     "diff": Lazy("runtime.cli.diff:diff", "Tell where two runs part, with tokens and cost."),
     "cancel": Lazy("runtime.cli.halt:cancel", "End a run, wherever its process is."),
     "pause": Lazy("runtime.cli.halt:pause", "Pause a run, to go on with it later."),

@@ -130,6 +130,18 @@ def summary(outcome: RunOutcome) -> str:
     return f"run {names(outcome.run_id, outcome.trace_id)} {outcome.status}: {', '.join(facts)}"
 
 
+def inheritance(forked_from: Mapping[str, Any]) -> str:
+    """Return what a fork is of, and what it has inherited, on one line."""
+    had = forked_from["inherited"]
+    tokens = had["input_tokens"] + had["output_tokens"]
+    cost = money(had["cost_nano_usd"], had["unpriced_calls"])
+    models = f", asks {forked_from['models'][-1]}" if forked_from.get("models") else ""
+    return (
+        f"forked from {forked_from['run_id']} at step {forked_from['step']}{models};"
+        f" inherited {plural(had['calls'], 'call')}, {tokens:,} tokens, {cost}"
+    )
+
+
 def names(run_id: str, trace_id: str) -> str:
     """Return a run's id, and its trace's where that is not the same in other clothes."""
     return run_id if run_id.replace("-", "") == trace_id else f"{run_id} (trace {trace_id})"
@@ -153,5 +165,6 @@ def outcome_of(row: RunRow) -> RunOutcome:
         },
         cost_usd=None if row.cost_nano_usd is None else row.cost_nano_usd / NANO,
         unpriced_calls=row.unpriced_calls,
+        forked_from=row.forked_from,
         duration_s=round(ended - row.started_at, 6),
     )

@@ -9,7 +9,7 @@ import anyio
 
 from runtime.cli.history import History, run_json
 from runtime.cli.liveness import status_of
-from runtime.cli.report import names
+from runtime.cli.report import inheritance, names
 from runtime.cli.step_lines import step_json, step_lines
 from runtime.cli.story import Story, lines
 from runtime.cli.streams import emit, emit_json
@@ -96,6 +96,8 @@ def _summary(row: RunRow) -> Iterator[str]:
     tokens = row.input_tokens + row.output_tokens
     yield f"usage     {plural(row.calls, 'call')}{failed}, {tokens:,} tokens"
     yield f"cost      {money(row.cost_nano_usd, row.unpriced_calls)}"
+    if row.forked_from is not None:
+        yield f"fork      {inheritance(row.forked_from)}"
     yield f"input     {json_line(row.input)}"
     if row.status == "completed":
         yield f"output    {json_line(row.output)}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runtime.routing import Level, Plan, Wish
 
 SAYS: Mapping[Level, str] = {
+    "fork": "the fork asks for",
     "ask": "the code asks for",
     "model_config": "the input's model_config asks for",
     "llm_overrides": "the context's llm_overrides ask for",

@@ -101,6 +101,8 @@ def pieces_of(body: dict[str, Any]) -> Iterator[ModelEvent]:
 
 def _count(asker: Asker, event: EventRow) -> None:
     """Count a call that was made before; in its run only where this process has not made it."""
+    if "inherited" in event.body:
+        return  # the run that this one was forked from has paid for it
     recorded = asker.run.recorded
     cost = None if event.body.get("unpriced") else event.cost_nano_usd
     for totals in asker.totals:

@@ -244,6 +244,8 @@ def call_facts(record: Record) -> CallFacts:
         TypeError: a field of the row has a wrong type.
         ValueError: a count is negative or absurdly large.
     """
+    if "inherited" in record.body:
+        return None  # the run that this one was forked from has it
     if record.kind == "invocation_retried":
         return Retried(float(record.at), count_in(record.body, "reserved_nano_usd"))
     status = _STATUS_OF.get(record.kind)

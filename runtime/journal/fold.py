@@ -87,14 +87,7 @@ def facts_of(kind: str, body: Mapping[str, Any], cost_nano_usd: int) -> Facts:
     """
     rule = KINDS[kind]
     if rule.calls:
-        usage = field_in(body, "usage", Mapping) or {}
-        return Call(
-            errors=rule.errors,
-            unpriced=body.get("unpriced") is True,
-            input_tokens=count_in(usage, "input_tokens"),
-            output_tokens=count_in(usage, "output_tokens"),
-            cost_nano_usd=cost_nano_usd,
-        )
+        return _call_of(rule.errors, body, cost_nano_usd)
     if kind == "run_resumed":
         pid, host, owner = _process_in(body)
         return TakenOver(pid, host, count_in(body, "epoch"), _code_in(body), owner)
@@ -107,6 +100,19 @@ def facts_of(kind: str, body: Mapping[str, Any], cost_nano_usd: int) -> Facts:
     if rule.status is not None:
         return End(rule.status, field_in(body, "error", str), field_in(body, "reason", str))
     return Asked() if rule.by_anyone else None
+
+
+def _call_of(errors: int, body: Mapping[str, Any], cost_nano_usd: int) -> Call | None:
+    if "inherited" in body:
+        return None  # the run that this one was forked from has paid for it
+    usage = field_in(body, "usage", Mapping) or {}
+    return Call(
+        errors=errors,
+        unpriced=body.get("unpriced") is True,
+        input_tokens=count_in(usage, "input_tokens"),
+        output_tokens=count_in(usage, "output_tokens"),
+        cost_nano_usd=cost_nano_usd,
+    )
 
 
 def _code_in(body: Mapping[str, Any]) -> str | None:
@@ -289,6 +295,7 @@ class RunState:
             resumable=bool(started.get("agent")),
             parked_at=self.parked_at,
             parked_seq=self.parked_seq,
+            forked_from=started.get("forked_from"),
         )
 
 

@@ -184,6 +184,7 @@ _STEPS = """
         'delegation_started', 'delegation_completed', 'delegation_failed',
         'skill_started', 'skill_completed', 'skill_failed'
     )
+    AND coalesce(body, data) NOT LIKE '{"inherited":%'
     ORDER BY journal.run_id, seq
 """
 

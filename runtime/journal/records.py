@@ -201,6 +201,8 @@ class RunRow:
         resumable: whether its first record says all that is needed to go on with it.
         parked_at: since when nobody is at work on it, as it waits or is paused; None otherwise.
         parked_seq: the place of the record that says so.
+        forked_from: the run and the step that it was forked from, and what it has inherited; None
+            where it is no fork.
     """
 
     run_id: str
@@ -228,6 +230,7 @@ class RunRow:
     resumable: bool = False
     parked_at: float | None = None
     parked_seq: int | None = None
+    forked_from: Any = None
 
     @property
     def is_over(self) -> bool:

@@ -2,6 +2,7 @@
 
 | level | who says it |
 |---|---|
+| ``fork`` | the one who forks a run, ``fork --model``, of what is asked from the fork on |
 | ``ask`` | code, in ``ctx.ask(model=..., provider=...)`` |
 | ``model_config`` | code, in the payload of a skill or agent |
 | ``llm_overrides`` | code, in the context of a Delegation |
@@ -22,6 +23,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 Level: TypeAlias = Literal[
+    "fork",
     "ask",
     "model_config",
     "llm_overrides",
