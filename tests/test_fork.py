@@ -233,3 +233,47 @@ async def test_fallbacks_before_the_step_are_inherited_and_then_only_the_told_on
             assert asked == ["told"] * 3
             assert len(first.requests) == before
             assert (await system.replay("fork")).difference is None
+
+
+@mag
+async def asks_somebody(ctx: Context) -> str:
+    """Have a model that code, input and starter name, and a provider besides."""
+    return await ctx.ask("who?", model="home/m", provider="home")
+
+
+async def test_whom_a_fork_wants_asked_goes_before_every_other_wish(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MAGSAG_MODEL", "home/m")
+    providers = {"home": provider("m"), "away": provider("n")}
+    async with running(catalog_of(providers), agents=(asks_somebody,)) as system:
+        await system.run(asks_somebody, None, RunOptions(run_id="source", model="home/m"))
+        step = await step_with(system, "source", "who?")
+        await system.fork("source", str(step.seq), ForkOptions(run_id="fork", model="away/n"))
+        assert [each.name for each in await steps_of(system, "fork") if each.kind == "model"] == [
+            "away/n"
+        ]
+
+
+@mag
+async def asks_a_person(ctx: Context) -> str:
+    """Ask a person, then a model."""
+    said = await ctx.approve("may I?", {"cost": 3})
+    return await ctx.ask(f"they said {said.approved}", model="home/m")
+
+
+async def test_a_decision_of_a_person_before_the_step_is_not_asked_for_again() -> None:
+    asked = []
+
+    async def approve(wish: Any) -> bool:
+        asked.append(wish)
+        return True
+
+    async with running(priced(), agents=(asks_a_person,), environ={}) as system:
+        options = RunOptions(run_id="source", approve=approve)
+        source = await system.run(asks_a_person, None, options)
+        step = await step_with(system, "source", "they said")
+        fork = await system.fork("source", str(step.seq), ForkOptions(run_id="fork"))
+        assert fork.output == source.output == "they said True"
+        assert len(asked) == 1
+        assert (await system.replay("fork")).difference is None
