@@ -323,7 +323,7 @@ def _is_below(op: str | None, other: str) -> bool:
     return op is not None and op.startswith(f"{other}/")
 
 
-def _was_given_up(event: EventRow) -> bool:
+def was_given_up(event: EventRow) -> bool:
     """Whether a step was ended from outside, with whoever waited for it."""
     body = event.body
     return body.get("reason") == "cancelled" or body.get("error_class") == "CancelledError"
