@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runtime.journal.location import Address, without_passwords
 from tests import postgres
 from tests.cli_workspace import ROOT, Cli, environment, make_workspace
 from tests.data_journals import NOON, a_call, a_record, a_run, an_end, write_at
@@ -184,6 +185,34 @@ def test_a_password_is_in_no_message_and_no_record(tmp_path: Path) -> None:
             assert not holds_secret(failed)
     assert not holds_secret(done)
     assert not holds_secret(events)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("postgresql://u:p@h:1/d?x=y", "postgresql://u@h:1/d"),
+        ("postgres://u:p@h1,h2:2/d", "postgresql://u@h1,h2:2/d"),
+        ("postgresql://h/d?password=p", "postgresql://h/d"),
+        ("postgresql:///d?host=/run", "postgresql:///d"),
+        ("--db=postgresql://u:p@h/d", "--db=postgresql://u@h/d"),
+        ("journal.db", "journal.db"),
+        ("--input=a@b", "--input=a@b"),
+    ],
+)
+def test_an_argument_is_kept_without_its_password(given: str, shown: str) -> None:
+    assert without_passwords(given) == shown
+
+
+def test_what_a_driver_says_is_passed_on_without_secrets() -> None:
+    address = Address("postgresql://u:p%40ss@h/d?sslpassword=other")
+    said = f"{address.uri} p%40ss p@ss other"
+    assert address.without_secrets(said) == "postgresql://u@h/d *** *** ***"
+
+
+def test_what_is_no_address_is_said(cli: Cli) -> None:
+    code, _, err = cli("runs", "--db", "postgresql://u:secret@[::1/d")
+    assert (code, err.count("\n"), "secret" in err) == (1, 1, False)
+    assert "write it like postgresql://user@host:port/dbname" in err
 
 
 def process(workspace: Path, *argv: str) -> subprocess.CompletedProcess[str]:

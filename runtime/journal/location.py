@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from runtime.errors import ConfigurationError
 
 SCHEMES = ("postgresql://", "postgres://")
 _HIDDEN = "***"
+_SECRET_OPTIONS = frozenset(("password", "sslpassword"))
 
 
 class Address:
@@ -18,11 +21,23 @@ class Address:
     """
 
     def __init__(self, uri: str) -> None:
+        """Take an address apart.
+
+        Raises:
+            ConfigurationError: it is none.
+        """
         self.uri = uri
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"the address of the journal is none ({error}); write it like"
+                " postgresql://user@host:port/dbname"
+            ) from error
         login, _, host = parts.netloc.rpartition("@")
         user, _, password = login.partition(":")
-        self._secrets = {password, unquote(password)} - {""}
+        told = (value for name, value in parse_qsl(parts.query) if name in _SECRET_OPTIONS)
+        self._secrets = {password, unquote(password), *told} - {""}
         self._shown = f"postgresql://{f'{user}@' if user else ''}{host}{parts.path}"
 
     def __str__(self) -> str:
