@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
+import subprocess
 import threading
+import time
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +24,15 @@ from runtime.journal.ownership import ProcessIdentity
 from runtime.journal.schema import VERSION
 from runtime.journal.tenure import Tenure
 from tests import postgres
+from tests.cli_workspace import command, environment, make_workspace
 from tests.ledgers import begun, limit
 from tests.postgres import sql_at as sql
 from tests.stores import open_at
+from tests.test_cli_resume import ENTRY, SLOW
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
 
     from runtime.journal import Journal
     from tests.postgres import Server
@@ -121,6 +127,27 @@ async def test_a_run_of_records_over_restarts_is_whole(own: Server) -> None:
                     await anyio.sleep(0.002)
             await committed(journal)
             assert await numbers(journal) == in_order(400)
+
+
+def test_a_run_goes_on_over_a_restart_of_the_server(own: Server, tmp_path: Path) -> None:
+    workspace, effects = make_workspace(tmp_path), tmp_path / "naps.txt"
+    (workspace / "agents" / "naps.py").write_text(SLOW)
+    (workspace / "catalog" / "agents" / "naps.yaml").write_text(ENTRY)
+    with own.database() as name:
+        argv = command("run", "naps", "--durability", "strict", "--json", "--run-id", "r")
+        where = environment(MAGSAG_DB=own.url(name))
+        with subprocess.Popen(argv, cwd=workspace, env=where, stdout=subprocess.PIPE) as process:
+            while not (effects.exists() and "3" in effects.read_text()):
+                assert process.poll() is None
+                time.sleep(0.005)  # noqa: TID251  # a process of its own takes its time
+            own.stop("immediate")
+            own.start()
+            out, _ = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0
+        assert json.loads(out)["output"] == {"text": "[1, 2, 3, 4, 5]"}
+        counted = own.sql("SELECT max(seq) = count(*) FROM magsag.journal", name)
+    assert effects.read_text().split() == ["1", "2", "3", "4", "5"]
+    assert counted == [(True,)]
 
 
 async def restart_often(server: Server) -> None:
