@@ -353,6 +353,24 @@ async def test_an_older_state_of_a_run_never_replaces_a_newer_one(
         assert await numbers(journal) == in_order(1)
 
 
+async def test_a_large_text_that_is_being_deleted_is_kept_for_whoever_needs_it(where: str) -> None:
+    import psycopg  # noqa: PLC0415  # an extra
+
+    large = "x" * 100_000
+    async with opened(where) as journal:
+        journal.append(log(0, run="old", text=large))
+        await journal.flush()
+        sql(where, "DELETE FROM magsag.journal; DELETE FROM magsag.run")
+        with psycopg.connect(where) as broom:  # as a vacuum in its transaction
+            broom.execute("DELETE FROM magsag.blob")
+            journal.append(log(0, text=large))
+            await until(lambda: broom.execute(WAITING).fetchone() == (1,))
+            broom.commit()
+        await committed(journal)
+        (event,) = await journal.events("run-1")
+        assert event.body["text"] == large
+
+
 async def test_those_who_open_an_empty_database_at_once_make_one_journal(where: str) -> None:
     async with anyio.create_task_group() as tasks:
         for number in range(6):
