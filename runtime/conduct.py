@@ -81,7 +81,7 @@ class Conduct:
         pausing: who wants it paused; None for nobody.
         held: what every new step has to wait for; None where it may begin at once.
         open: the questions that wait, by their steps.
-        left: those that waited when the run was ended or left.
+        left: those that waited when the run was parked.
         heard: decisions about questions that the code has not come to yet, likewise.
         seen: the ``seq`` of the last request of others that was heard.
         moves: grows whenever something begins to work.
@@ -154,11 +154,15 @@ class Conduct:
             self.on_quiet()
 
     def stop(self, halt: Halt) -> None:
-        """End the run, or leave it; the first reason stands."""
+        """End the run; the first reason stands."""
         if self.halt is None:
             self.halt = halt
-            self.left = tuple(asked.request for asked in self.open.values())
             self.scope.cancel()
+
+    def park(self, halt: Halt) -> None:
+        """Note that the run is parked; whoever calls this then leaves it."""
+        self.halt = halt
+        self.left = tuple(asked.request for asked in self.open.values())
 
     def ask(self, op: str, request: ApprovalRequest) -> Asked:
         """Note that a question waits for its decision."""

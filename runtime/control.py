@@ -159,8 +159,9 @@ class Control:
             if not await self._journal.park(record, conduct.seen):
                 await self._look()
                 return False
-            conduct.stop(halt)
-            run.leave(Cancelled(f"run {run.id} is parked; nothing of it may begin here"))
+            if conduct.halt is None:  # else it has been cancelled meanwhile, which is its end
+                conduct.park(halt)
+                run.leave(Cancelled(f"run {run.id} is parked; nothing of it may begin here"))
         except RuntimeFault as error:
             logger.warning("a run cannot be parked", extra={"run_id": run.id, "error": str(error)})
             await anyio.sleep(AGAIN_S)

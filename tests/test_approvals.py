@@ -11,6 +11,8 @@ import anyio
 import pytest
 
 from runtime import BlockingContext, Context, RunOptions, mag, running, sag, skill
+from runtime.approval import ApprovalRequest, Decision, ticket_of
+from runtime.conduct import Conduct
 from runtime.errors import ConfigurationError, UnknownName
 from runtime.journal import MemoryJournal
 from tests.resumable import events_of
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from runtime import System
-    from runtime.approval import ApprovalRequest
     from runtime.run import Run
 
 DONE: list[str] = []
@@ -162,6 +163,47 @@ async def test_a_decision_that_comes_while_the_run_is_at_work_is_taken_without_p
         outcome = await system.run(busy, None, RunOptions(run_id="one"))
     assert outcome.output == "anna@here has approved it: at once"
     assert (await kinds_of(journal, "one"))["run_waiting"] == 0
+
+
+async def test_a_decision_that_comes_before_the_code_has_come_there_again_is_kept(
+    journal: MemoryJournal,
+) -> None:
+    @mag(name="slow-to-ask")
+    async def slow_to_ask(ctx: Context) -> str:
+        await anyio.sleep(5)
+        return str(await ctx.approve("May I?"))
+
+    async with system_of(journal, slow_to_ask) as system, anyio.create_task_group() as tasks:
+        parked = await system.run(slow_to_ask, None, RunOptions(run_id="one"))
+        found: list[Any] = []
+
+        async def resume() -> None:
+            found.append(await system.resume("one"))
+
+        tasks.start_soon(resume)
+        await anyio.sleep(2)
+        await system.approve("one", parked.waits_for[0].ticket, by="anna@here")
+    assert found[0].output == "anna@here has approved it"
+    assert (await kinds_of(journal, "one"))["run_waiting"] == 1
+
+
+async def test_whoever_is_handed_a_decision_counts_as_at_work_until_it_goes_on() -> None:
+    conduct = Conduct()
+    conduct.began()
+    asked = [conduct.ask(op, parked_request(op)) for op in ("a", "b")]
+    conduct.ended()
+    assert conduct.may_park
+    conduct.decide("a", Decision(approved=True, by="anna@here", at=1.0))
+    assert not conduct.may_park
+    conduct.take_back("a", asked[0])
+    assert conduct.may_park
+    conduct.take_back("b", asked[1])
+    assert not conduct.may_park
+
+
+def parked_request(op: str) -> ApprovalRequest:
+    body = {"ticket": ticket_of(op), "agent": "a", "task_id": "t", "question": "May I?"}
+    return ApprovalRequest.of_body("one", 1.0, body)
 
 
 async def test_whoever_starts_a_run_may_answer_at_once() -> None:

@@ -71,7 +71,7 @@ async def run_and(
     async def run(system: System) -> None:
         found.append(await system.run(agent, None, RunOptions(run_id="one", **options)))
 
-    agents = chief, worker, slow, alone
+    agents = chief, worker, slow, alone, works_and_asks
     async with system_of(journal, *agents) as system, anyio.create_task_group() as tasks:
         tasks.start_soon(run, system)
         await anyio.sleep(after)
@@ -116,12 +116,29 @@ async def test_a_paused_run_ends_what_is_in_flight_and_begins_nothing_more(
     assert sorted(DONE) == ["1b begins", "1b ends", "2b begins", "2b ends"]
 
 
+@mag
+async def works_and_asks(ctx: Context) -> str:
+    """Ask a model after some work."""
+    return await ctx.ask(await ctx.use(work, "first", 10))
+
+
+async def test_a_paused_run_asks_no_model_any_more(journal: MemoryJournal) -> None:
+    async def pause(system: System) -> None:
+        await system.pause("one")
+
+    assert (await run_and(journal, works_and_asks, pause)).status == "paused"
+    kinds = [event.kind for event in await events_of(journal, "one")]
+    assert "skill_completed" in kinds
+    assert "invocation_started" not in kinds
+
+
 async def test_what_does_not_end_in_time_is_done_again(journal: MemoryJournal) -> None:
     async def pause(system: System) -> None:
         assert (await system.pause("one")).status == "paused"
 
     assert (await run_and(journal, slow, pause)).status == "paused"
     assert DONE == ["slow begins"]
+    assert (await events_of(journal, "one"))[-1].kind == "run_paused"  # as if killed then
     async with system_of(journal, slow) as system:
         assert (await system.resume("one")).output == "slow"
     assert DONE == ["slow begins", "slow begins", "slow ends"]
