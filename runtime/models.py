@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from runtime.cascade import Fallen
     from runtime.elsewhere import Elsewhere
     from runtime.invocations.invocation import Doors, Invocation
+    from runtime.journal import EventRow
     from runtime.messages import ModelRequest, Tool, ToolCall
     from runtime.planner import Planner, Prepared
     from runtime.routing.plan import PassedOver
@@ -154,6 +155,7 @@ class Models:
             asking = self._prepare(activation, question, answer, activation.span)
             request = replace(asking.prepared.request, stream=True)
             while True:
+                asking = self._as_before(asking, request)
                 try:
                     walked = await self._walk(asking, request, partial(self._open, asking))
                 except NotInherited:
@@ -215,6 +217,7 @@ class Models:
 
     async def _answered(self, asking: Asking, request: ModelRequest) -> Walked[ModelReply]:
         """Ask, or give again what was answered to an equal question."""
+        asking = self._as_before(asking, request)
         walk = partial(self._walk, asking, request, partial(self._call, asking))
         ttl_s = asking.prepared.cache_ttl_s
         if ttl_s is None:
@@ -230,6 +233,21 @@ class Models:
         case = self._planner.case_of(asking.who, asking.prepared, asking.first)
         reply = await self._replies.reply(Wanted(asking.asker, first, case, ttl_s), ask)
         return walked[0] if walked else Walked(reply, asking.first, ())
+
+    def _as_before(self, asking: Asking, request: ModelRequest) -> Asking:
+        """Return it with the target first that was asked first before the run was interrupted.
+
+        What targets have been like meanwhile may have changed the order of a route.
+        """
+        recorded, course = asking.activation.run.recorded, asking.prepared.course
+        if recorded is None or not course.is_proposed or len(course.targets) == 1:
+            return asking
+        asked = {
+            step.seq: target
+            for target in course.targets
+            for step in asking.steps_of(self._at(asking, target, request), "chat", "cached")
+        }
+        return asking.from_target(asked[min(asked)]) if asked else asking
 
     async def _walk(
         self,
@@ -371,13 +389,17 @@ class Asking(NamedTuple):
         Raises:
             NotInherited: it asks somebody else from now on.
         """
-        run = self.activation.run
-        if self.overridden == len(run.overrides):
-            return
-        recorded, digest = run.recorded, request_digest(request, fingerprint(request))
-        steps = (run.next_step(self.asker.op, kind, digest) for kind in kinds)
-        if recorded is None or not any(recorded.found(step) for step in steps):
+        is_last = self.overridden == len(self.activation.run.overrides)
+        if not is_last and not self.steps_of(request, *kinds):
             raise NotInherited
+
+    def steps_of(self, request: ModelRequest, *kinds: str) -> list[EventRow]:
+        """Return how a question to a target was answered before, on each way that may be."""
+        run, digest = self.activation.run, request_digest(request, fingerprint(request))
+        if run.recorded is None:
+            return []
+        steps = (run.next_step(self.asker.op, kind, digest) for kind in kinds)
+        return [event for step in steps if (event := run.recorded.found(step)) is not None]
 
     def note_denied_before(self, target: Target | None) -> None:
         """Note those that are denied and would be asked now; what is never needed is no event."""

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from runtime import BlockingContext, Context, mag, running, sag, skill
+from runtime.catalog import RouteEntry
 from runtime.catalog.policy import ToolRule, Tools
 from runtime.errors import BudgetExceeded, ConfigurationError, PolicyDenied, UnknownName
 from runtime.journal import MemoryJournal
@@ -274,4 +275,30 @@ async def test_approvals_are_as_they_were_and_nobody_is_asked_again(*, is_approv
     outcome, found = await replayed(needs_approval, catalog=catalog, approve=approve)
     assert (outcome.output == "8") is is_approved
     assert len(asked) == 1
+    assert found.difference is None
+
+
+@mag
+async def by_route(ctx: Context) -> str:
+    """Ask whomever the route prefers."""
+    return await ctx.ask("who is quick?")
+
+
+@pytest.mark.real_time
+async def test_whom_a_route_preferred_then_is_preferred_again_whatever_was_learned_since() -> None:
+    refused = 400, {"error": {"message": "no", "type": "t", "code": "model_not_found"}}
+    with (
+        chat_server(lambda _: refused) as first,
+        chat_server(lambda _: completion("I am")) as second,
+    ):
+        route = RouteEntry(task_type="*", targets=("first/m", "second/m"), prefer="latency")
+        providers = {"first": at(first.url), "second": at(second.url)}
+        catalog = catalog_of(providers, routing={"routes": (route,)})
+        journal = MemoryJournal()
+        async with running(catalog, agents=(by_route,), environ={}, journal=journal) as system:
+            await system.run(by_route)
+            learned = await system.run(by_route)
+            found = await system.replay(learned.run_id)
+    assert learned.usage["calls"] == 1  # the second is asked first, as the first has failed
+    assert len(first.requests) == 1
     assert found.difference is None
