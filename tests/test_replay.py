@@ -237,16 +237,23 @@ async def slow(ctx: Context) -> str:
     return said + await ctx.ask("never asked")
 
 
+@sag
+async def sleeper(ctx: Context) -> str:
+    """Answer late, without asking anybody."""
+    await anyio.sleep(0 if "slow racer" in CHANGED else 60)
+    return "awake"
+
+
 @mag
 async def races(ctx: Context) -> dict[str, Any]:
     """Let two race, and give one too little time."""
-    won = await ctx.first([slow, quick])
+    won = await ctx.first([slow, sleeper, quick])
     late = await ctx.delegate(slow, deadline=5)
     return {"won": won.unwrap(), "late": late.reason}
 
 
 async def test_losers_of_a_race_and_late_bodies_end_as_they_ended_though_no_time_passes() -> None:
-    outcome, found = await replayed(races, slow, quick, changed="slow racer")
+    outcome, found = await replayed(races, slow, sleeper, quick, changed="slow racer")
     assert outcome.output == {"won": "quick", "late": "deadline"}
     assert found.difference is None
 
