@@ -11,21 +11,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
 from otel.log_scope import within
 from otel.measurements import Called, fell_back
 from runtime.answers import answer_type
+from runtime.asking import Asking, NotInherited, asker_of, who_asks
 from runtime.cascade import Cascade, Walked
 from runtime.catalog import Target
-from runtime.chat_spans import Instead
-from runtime.described import fingerprint, request_digest
 from runtime.errors import AllTargetsFailed, PolicyDenied, UnknownName
 from runtime.invocations.beginning import begin
-from runtime.invocations.case import Asker
-from runtime.invocations.denials import denials_noted, note_denied
+from runtime.invocations.denials import denials_noted
 from runtime.invocations.recall import StepIsDone, pieces_of, recalled
 from runtime.invocations.waits import sleep_until_circuit
 from runtime.messages import ModelEvent, ModelReply
@@ -45,11 +43,10 @@ if TYPE_CHECKING:
     from runtime.answers import AnswerType
     from runtime.cascade import Fallen
     from runtime.elsewhere import Elsewhere
+    from runtime.invocations.case import Asker
     from runtime.invocations.invocation import Doors, Invocation
-    from runtime.journal import EventRow
     from runtime.messages import ModelRequest, Tool, ToolCall
     from runtime.planner import Planner, Prepared
-    from runtime.routing.plan import PassedOver
     from runtime.wishes import Question
 
 T = TypeVar("T")
@@ -175,8 +172,8 @@ class Models:
     ) -> Asking:
         """Prepare a question, and note that policy forbids it, if it does."""
         who, asker, overrides = (
-            _who(activation),
-            _asker(activation, below),
+            who_asks(activation),
+            asker_of(activation, below),
             activation.run.overrides,
         )
         with denials_noted(asker, data_classes_of(who, question)):
@@ -351,103 +348,6 @@ class Models:
         invocation = await begin(asking.asker, here, case, self._doors)
         asking.chats[target] = invocation.span
         return invocation
-
-
-class NotInherited(Exception):  # no error: a fork asks whom it wants
-    """A question is not answered by what a fork has inherited."""
-
-
-class Asking(NamedTuple):
-    """A prepared question and who asks it.
-
-    Attributes:
-        denied: the targets that policy forbids and whose turn has not come yet.
-        chats: the span of the last call of each target.
-        overridden: how many forks have had their say of whom to ask.
-    """
-
-    activation: Activation
-    who: Who
-    asker: Asker
-    prepared: Prepared
-    denied: list[PassedOver]
-    chats: dict[Target, Span]
-    overridden: int = 0
-
-    @property
-    def first(self) -> Target:
-        """Who is asked first."""
-        return self.prepared.course.targets[0]
-
-    def check_inherited(self, request: ModelRequest, *kinds: str) -> None:
-        """Refuse a question of a fork that it has not inherited, before whom it wants is asked.
-
-        Args:
-            request: the question, to a target.
-            kinds: the kinds of steps that may have answered it.
-
-        Raises:
-            NotInherited: it asks somebody else from now on.
-        """
-        is_last = self.overridden == len(self.activation.run.overrides)
-        if not is_last and not self.steps_of(request, *kinds):
-            raise NotInherited
-
-    def steps_of(self, request: ModelRequest, *kinds: str) -> list[EventRow]:
-        """Return how a question to a target was answered before, on each way that may be."""
-        run, digest = self.activation.run, request_digest(request, fingerprint(request))
-        if run.recorded is None:
-            return []
-        steps = (run.next_step(self.asker.op, kind, digest) for kind in kinds)
-        return [event for step in steps if (event := run.recorded.found(step)) is not None]
-
-    def note_denied_before(self, target: Target | None) -> None:
-        """Note those that are denied and would be asked now; what is never needed is no event."""
-        due = [one for one in self.denied if one.before == target]
-        for one in due:
-            self.denied.remove(one)
-        told = ((str(one.target), one.why) for one in due)
-        note_denied(self.asker, self.prepared.data_classes, told)
-
-    def instead_of(self, fallen: Fallen | None) -> Instead | None:
-        """Return instead of what a target is asked; None where it is the first."""
-        if fallen is None:
-            return None
-        source, reason, position = fallen
-        return Instead(str(source), reason, position, self.chats.get(source))
-
-    def from_target(self, target: Target) -> Asking:
-        """Return it with a target asked first."""
-        course = self.prepared.course.from_target(target)
-        return self._replace(prepared=self.prepared._replace(course=course))
-
-
-def _who(activation: Activation) -> Who:
-    run = activation.run
-    return Who(
-        agent=activation.agent.name,
-        limits=activation.limits,
-        proposal=activation.agent.model,
-        wishes=run.wishes,
-        routing=run.routing,
-        tenant=run.tenant,
-        seed=f"{run.id}/{activation.delegation.op}",
-        now=anyio.current_time(),
-    )
-
-
-def _asker(activation: Activation, below: Span) -> Asker:
-    return Asker(
-        run=activation.run,
-        agent=activation.agent.name,
-        path=activation.path,
-        op=activation.delegation.op,
-        task_id=activation.delegation.task_id,
-        totals=(activation.totals,),
-        span=below,
-        reason_of=activation.reason_of,
-        dialogue=activation.dialogue,
-    )
 
 
 def _said(reply: ModelReply) -> str:
