@@ -1,99 +1,141 @@
-"""``python -m benchmarks``: run the benches and print their tables."""
+"""``python -m benchmarks``: ours, a bare baseline and peers, in turns, as tables."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
-from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import (
-    asks,
-    calls,
-    chaos,
-    delegations,
-    http,
-    interrupted,
-    journal,
-    postgres,
-    slow_http,
-    spans,
-    storm,
-)
-from benchmarks.measure import machine, measure
+from benchmarks.contender import Settings
+from benchmarks.machine import machine
+from benchmarks.plots import cannot_draw, draw
+from benchmarks.results import results
+from benchmarks.row import as_json
+from benchmarks.table import head, line
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from benchmarks.bench import Bench
+    from benchmarks.row import Row
 
-    from benchmarks.measure import Figure
-
-BENCHES: dict[str, ModuleType] = {
-    "asks": asks,
-    "calls": calls,
-    "chaos": chaos,
-    "delegations": delegations,
-    "http": http,
-    "interrupted": interrupted,
-    "journal": journal,
-    "postgres": postgres,
-    "slow_http": slow_http,
-    "spans": spans,
-    "storm": storm,
-}
+BENCHES = (
+    "messages",
+    "delegations",
+    "actors",
+    "invocations",
+    "workflow",
+    "storm",
+    "startup",
+    "scaling",
+    "spans",
+    "chaos",
+    "journal",
+    "postgres",
+    "interrupted",
+)
 
 
 def main() -> None:
     """Run what the command line names."""
     arguments = _arguments()
+    settings = _settings(arguments)
     about = machine()
     print(" ".join(f"{name}={value}" for name, value in about.items()))
-    report: dict[str, Any] = {"machine": about}
+    measured: dict[str, tuple[Bench, list[Row]]] = {}
+    tables: dict[str, Any] = {}
     for name in arguments.names or BENCHES:
-        bench = BENCHES[name]
-        run = getattr(bench, "run", partial(_run, bench))  # some have a table of their own
-        report[name] = run(arguments.rounds, arguments.scale)
+        module = import_module(f"benchmarks.{name}")
+        if hasattr(module, "BENCH"):
+            measured[name] = module.BENCH, _run(module.BENCH, settings)
+        else:  # it has tables of its own, and prints them
+            tables[name] = {"tables": module.run(settings.rounds, settings.scale)}
+        _write(arguments, about, measured, tables)  # after each: what was measured is kept
+
+
+def _write(
+    arguments: argparse.Namespace,
+    about: dict[str, Any],
+    measured: dict[str, tuple[Bench, list[Row]]],
+    tables: dict[str, Any],
+) -> None:
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+        benches = {
+            name: {"title": bench.title, "rows": as_json(rows)}
+            for name, (bench, rows) in measured.items()
+        }
+        text = json.dumps({"machine": about, "benches": benches | tables}, indent=2)
+        arguments.json.write_text(text + "\n", encoding="utf-8")
+    if arguments.results is not None:
+        lines = results(_command(arguments), about, measured.values())
+        arguments.results.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if arguments.plot is not None:
+        draw({name: rows for name, (_, rows) in measured.items()}, arguments.plot)
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Return the command line without the files that it writes."""
+    words = ["python -m benchmarks", *arguments.names, *(["--peers"] * arguments.peers)]
+    words += [f"--rounds {arguments.rounds}", f"--scale {arguments.scale:g}"]
+    words += [f"--soak {arguments.soak:g}"] if arguments.soak else []
+    if arguments.at_once:
+        words.append(f"--at-once {','.join(map(str, arguments.at_once))}")
+    return " ".join(words)
+
+
+def _run(bench: Bench, settings: Settings) -> list[Row]:
+    print(f"\n{bench.title}: medians of {settings.rounds} rounds in turn (lowest-highest)")
+    print(head(bench.columns), flush=True)
+    return bench.run(settings, lambda row: print(line(row, bench.columns), flush=True))
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return Settings(
+        rounds=arguments.rounds,
+        seconds=0.5 * arguments.scale,
+        at_once=arguments.at_once,
+        scale=arguments.scale,
+        peers=arguments.peers,
+        soak_s=arguments.soak,
+    )
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = ", ".join(BENCHES)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {names}; all by default")
+    parser.add_argument("--peers", action="store_true", help="also those of `make bench-peers`")
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count (default 5)")
     parser.add_argument(
-        "--scale", type=float, default=1.0, help="operations, as a share of the usual number"
+        "--scale", type=float, default=1.0, help="lengths and numbers, as a share of the usual"
     )
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument(
+        "--at-once",
+        type=_numbers,
+        default=(),
+        metavar="N[,N...]",
+        help="operations under way at once, instead of each bench's own numbers",
+    )
+    parser.add_argument("--soak", type=float, default=0.0, metavar="SECONDS", help="of `scaling`")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="write them as Markdown")
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="draw them, as PNG files")
     arguments = parser.parse_args()
+    if arguments.rounds < 1 or arguments.scale <= 0:
+        parser.error("--rounds is at least 1, --scale is above 0")
+    if arguments.plot is not None and (missing := cannot_draw()):
+        parser.error(missing)
     unknown = set(arguments.names) - set(BENCHES)
     if unknown:
         parser.error(f"no bench {', '.join(sorted(unknown))}; there are {names}")
     return arguments
 
 
-def _run(bench: ModuleType, rounds: int, scale: float) -> list[dict[str, Any]]:
-    print(f"\n{bench.TITLE}, median of {rounds} rounds in turn (min to max)")
-    print(
-        f"{'at once':>8}  {'contender':32} {'per second':>12} {'min to max':>21} {'CPU':>9}  ratio"
-    )
-    figures: list[Figure] = []
-    for concurrency in bench.CONCURRENCY:
-        operations = max(1, int(bench.OPERATIONS * scale))
-        figures += measure(bench.CONTENDERS, operations, concurrency, rounds)
-        for figure in figures[-len(bench.CONTENDERS) :]:
-            print(_row(figure))
-    return [asdict(figure) for figure in figures]
-
-
-def _row(figure: Figure) -> str:
-    low, median, high = figure.per_second
-    return (
-        f"{figure.concurrency:>8,}  {figure.name:32} {median:>12,.0f} {low:>10,.0f}-{high:>10,.0f}"
-        f" {figure.cpu_us:>6,.1f} us  {figure.ratio:.2f}"
-    )
+def _numbers(text: str) -> tuple[int, ...]:
+    numbers = tuple(int(part) for part in text.split(","))
+    if min(numbers) < 1:
+        raise argparse.ArgumentTypeError("at least 1 at once")
+    return numbers
 
 
 if __name__ == "__main__":

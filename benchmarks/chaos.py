@@ -11,10 +11,12 @@ import signal
 import subprocess
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from benchmarks.bench import Bench, Column
+from benchmarks.row import Row, Spread
 from benchmarks.span_source import ABREAST
 from benchmarks.telemetry import ended, receiver, source, spool, until
 from otel.spool.reading import contents
@@ -22,13 +24,10 @@ from otel.spool.reading import contents
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.contender import Settings
     from benchmarks.telemetry import ReceiverProcess
 
-TITLE = "spans: started = received + waiting + refused, whatever happens"
-HEAD = (
-    f"{'what happens':46} {'started':>8} {'received':>8} {'waiting':>7} {'refused':>7} {'again':>6}"
-    f" {'lost':>6}  verdict"
-)
+COUNTED = ("started", "received", "waiting", "refused", "again", "lost")
 BURST = 100_000
 PER_SECOND = 1_000
 FAST = 20_000
@@ -186,21 +185,17 @@ SCENARIOS: dict[str, Callable[[ReceiverProcess, Path, float], int]] = {
 }
 
 
-def run(rounds: int, scale: float) -> list[dict[str, Any]]:
-    """Go through all scenarios, print a table and return it.
+@dataclass(frozen=True, slots=True)
+class Chaos(Bench):
+    """The bench of what loses spans elsewhere."""
 
-    Args:
-        rounds: is not looked at: each is done once.
-        scale: the number of spans, and the length of an outage, as a share of the usual.
-    """
-    del rounds
-    print(f"\n{TITLE}\n{HEAD}")
-    table = []
-    for what, scenario in SCENARIOS.items():
-        account = account_of(what, scenario, scale)
-        print(_row(account), flush=True)
-        table.append({**asdict(account), "lost": account.lost})
-    return table
+    def run(self, settings: Settings, tell: Callable[[Row], None]) -> list[Row]:
+        """Go through all scenarios, each once."""
+        rows = []
+        for what, scenario in SCENARIOS.items():
+            rows.append(_row(account_of(what, scenario, settings.scale)))
+            tell(rows[-1])
+        return rows
 
 
 def account_of(
@@ -222,9 +217,14 @@ def _sweep(to: ReceiverProcess, folder: Path) -> int:
     return 1
 
 
-def _row(account: Account) -> str:
-    verdict = "right" if account.lost == 0 else "WRONG"
-    return (
-        f"{account.what:46} {account.started:>8,} {account.received:>8,} {account.waiting:>7,}"
-        f" {account.refused:>7,} {account.again:>6,} {account.lost:>6,}  {verdict}"
-    )
+def _row(account: Account) -> Row:
+    counted = {name: float(getattr(account, name)) for name in COUNTED}
+    values = {name: Spread.of([value]) for name, value in counted.items()}
+    return Row(account.what, 0, "spool", "ours", values)
+
+
+BENCH = Chaos(
+    "spans: started = received + waiting + refused, whatever happens",
+    (),
+    tuple(Column(name, name, ",.0f") for name in COUNTED),
+)

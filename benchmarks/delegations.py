@@ -1,88 +1,34 @@
-"""Delegations per second: the whole pipeline, beside a bare queue with workers.
+"""Delegations: the whole pipeline, and what each thing that is on costs.
 
-A delegation here is validated on both sides, journalled (four records), spanned (without an
-exporter), given an actor of its own under a supervisor, and answered with a ``Result``.
+A delegation is validated on both sides, has a deadline, a supervised actor and a context of its
+own, and is answered with a ``Result``. The baseline hands the same numbers to worker tasks through
+an asyncio.Queue, a future each, and does nothing else.
 """
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from benchmarks.measure import Contender
-from runtime import Context, mag, running, sag
-from runtime.journal import SqliteJournal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from runtime.journal import Journal
-
-TITLE = "delegations per second (a body that returns a number)"
-OPERATIONS = 5_000
-CONCURRENCY = (1, 100, 1_000)
+from benchmarks.bench import Bench
+from benchmarks.contender import Case, Contender
 
 
-@sag
-async def double(ctx: Context, n: int) -> int:
-    """Double a number."""
-    del ctx
-    return n * 2
+def _with(name: str, *, spans: bool, journal: str, policy: bool, budget: bool) -> Contender:
+    on = {"spans": spans, "journal": journal, "policy": policy, "budget": budget}
+    return Contender(name, "pipeline:delegations", "ours", options=on)
 
 
-async def bare_queue(operations: int, concurrency: int, start: Callable[[], None]) -> None:
-    """An asyncio.Queue, as many workers as operations under way, and a future per job."""
-    queue: asyncio.Queue[tuple[int, asyncio.Future[int]]] = asyncio.Queue(concurrency)
-    loop = asyncio.get_running_loop()
-
-    async def work() -> None:
-        while True:
-            number, reply = await queue.get()
-            reply.set_result(number * 2)
-
-    workers = [asyncio.create_task(work()) for _ in range(concurrency)]
-    start()
-    replies = []
-    for number in range(operations):
-        reply: asyncio.Future[int] = loop.create_future()
-        await queue.put((number, reply))
-        replies.append(reply)
-    for reply in replies:
-        await reply
-    for worker in workers:
-        worker.cancel()
-
-
-async def _pipeline(
-    operations: int, concurrency: int, start: Callable[[], None], journal: Journal | None
-) -> None:
-    @mag
-    async def main(ctx: Context) -> None:
-        start()
-        await ctx.map(double, range(operations), concurrency=concurrency)
-
-    async with running(agents=(main, double), journal=journal, environ={}) as system:
-        outcome = await system.run(main)
-        if not outcome.ok:
-            raise RuntimeError(outcome.error)
-
-
-async def in_memory(operations: int, concurrency: int, start: Callable[[], None]) -> None:
-    """Delegations with the journal in memory."""
-    await _pipeline(operations, concurrency, start, None)
-
-
-async def on_disk(operations: int, concurrency: int, start: Callable[[], None]) -> None:
-    """Delegations with the journal in SQLite, synced at every group commit."""
-    with tempfile.TemporaryDirectory() as folder:
-        journal = await SqliteJournal.open(Path(folder) / "journal.db")
-        await _pipeline(operations, concurrency, start, journal)
-
-
-CONTENDERS = (
-    Contender("asyncio.Queue and workers", bare_queue, is_baseline=True),
-    Contender("delegations, journal in memory", in_memory),
-    Contender("delegations, journal in SQLite", on_disk),
+CASE = Case(
+    "delegation",
+    (
+        Contender("bare queue and workers", "plain:jobs", "baseline"),
+        _with("nothing on", spans=False, journal="none", policy=False, budget=False),
+        _with("journal in memory", spans=False, journal="memory", policy=False, budget=False),
+        _with("journal on disk", spans=False, journal="disk", policy=False, budget=False),
+        _with("spans to the spool", spans=True, journal="none", policy=False, budget=False),
+        _with("policy and budget", spans=False, journal="none", policy=True, budget=True),
+        _with("everything on", spans=True, journal="disk", policy=True, budget=True),
+        Contender("autogen-core, a bare message", "autogen:asks", environment="autogen"),
+    ),
+    (1, 100, 1_000),
 )
+
+BENCH = Bench("delegations of one run", (CASE,))

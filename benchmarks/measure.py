@@ -1,16 +1,16 @@
-"""Measuring on a noisy machine: contenders take turns, medians count, CPU stands beside wall."""
+"""Measuring contenders of this process: they take turns, medians count, CPU stands beside wall.
+
+``rounds`` does it with processes of their own, which is what most benches want.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import platform
 import statistics
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -89,14 +89,3 @@ def _once(contender: Contender, operations: int, concurrency: int) -> tuple[floa
     gc.collect()
     wall, cpu = asyncio.run(main())
     return wall - begun[0][0], cpu - begun[0][1]
-
-
-def machine() -> dict[str, Any]:
-    """Return what the figures depend on: the machine and the versions."""
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "anyio": version("anyio"),
-        "load": round(os.getloadavg()[0], 2),
-    }

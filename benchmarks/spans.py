@@ -7,12 +7,18 @@ what is lost is measured at a rate that goes on, and for a burst that nothing in
 
 from __future__ import annotations
 
-import statistics
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from benchmarks.bench import Bench, Column
+from benchmarks.row import Row, Spread
 from benchmarks.telemetry import ended, receiver, source, spool
 
-TITLE = "spans: CPU for each, at {rate:,} a second for {seconds:.0f} s and in a burst of {burst:,}"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.contender import Role, Settings
+
 RATE = 6_000
 SECONDS = 5.0
 BURST = 10_000
@@ -23,29 +29,31 @@ CONTENDERS = {
     "SDK, queue of 65,536, batches of 128": "batch",
     "SDK as it comes: 2,048 and 512": "sdk",
 }
-HEAD = f"{'contender':39} CPU/span  lag p50      p99      max    lost    burst"
 
 
-def run(rounds: int, scale: float) -> list[dict[str, Any]]:
-    """Let the contenders take turns, print a table of medians and return it.
+@dataclass(frozen=True, slots=True)
+class Spans(Bench):
+    """The bench of spans, whose contenders are processes for each turn."""
 
-    Args:
-        rounds: how often each has its turn; 1 or more.
-        scale: the time and the spans, as a share of the usual.
-    """
-    seconds, burst = SECONDS * scale, max(100, int(BURST * scale))
-    print(f"\n{TITLE.format(rate=RATE, seconds=seconds, burst=burst)}, median of {rounds} rounds")
-    print(HEAD)
-    told: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
-    for _ in range(rounds):
-        for name, pipeline in CONTENDERS.items():
-            told[name].append(_once(pipeline, seconds, burst))
-    table = []
-    for name, turns in told.items():
-        row = {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
-        print(_row(name, row))
-        table.append({"contender": name, **row})
-    return table
+    def run(self, settings: Settings, tell: Callable[[Row], None]) -> list[Row]:
+        """Let the contenders take turns."""
+        seconds = SECONDS * settings.scale
+        burst = max(100, settings.scaled(BURST))
+        told: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
+        for _ in range(settings.rounds):
+            for name, pipeline in CONTENDERS.items():
+                told[name].append(_once(pipeline, seconds, burst))
+        case = f"{RATE:,} a second"
+        rows = []
+        for name, turns in told.items():
+            values = {key: Spread.of(turn[key] for turn in turns) for key in turns[0]}
+            rows.append(Row(case, 0, name, _role(CONTENDERS[name]), values))
+            tell(rows[-1])
+        return rows
+
+
+def _role(pipeline: str) -> Role:
+    return {"bare": "baseline", "none": "ours", "spool": "ours"}.get(pipeline, "peer")  # type: ignore[return-value]  # all are
 
 
 def _once(pipeline: str, seconds: float, burst: int) -> dict[str, float]:
@@ -72,9 +80,15 @@ def _turn(pipeline: str, wanted: dict[str, Any]) -> dict[str, Any]:
     return said
 
 
-def _row(name: str, row: dict[str, float]) -> str:
-    return (
-        f"{name:38} {row['cpu_us']:>6.1f} us {row['lag_p50_ms']:>5.1f} ms"
-        f" {row['lag_p99_ms']:>5.1f} ms {row['lag_max_ms']:>5.0f} ms"
-        f" {row['lost_share']:>6.1%} {row['lost_in_burst']:>8,.0f}"
-    )
+BENCH = Spans(
+    "spans: what one costs, how late the loop is, how many are lost at a rate and in a burst",
+    (),
+    (
+        Column("CPU us", "cpu_us"),
+        Column("lag p50 ms", "lag_p50_ms"),
+        Column("lag p99 ms", "lag_p99_ms"),
+        Column("lag max ms", "lag_max_ms", ",.0f"),
+        Column("lost", "lost_share", ".1%"),
+        Column("lost in burst", "lost_in_burst", ",.0f"),
+    ),
+)

@@ -13,7 +13,8 @@ Its parts, in reading order:
 
 Why a client of our own: a cancelled call has to close its connection, or the server goes on and
 bills it, and the pool must not cost more than the call. Compiled clients (pyreqwest 0.15) do not do
-the first, httpx does not do the second: ``python -m benchmarks http`` shows them side by side.
+the first, httpx does not do the second: ``python -m benchmarks invocations`` shows them side by
+side.
 
 A library is imported when the first account uses it.
 """

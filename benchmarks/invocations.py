@@ -1,0 +1,81 @@
+"""Invocations: model calls to a server on loopback that answers at once, or after a while.
+
+Ours is an agent that asks: policy, route, admission, budget, span, journal, all of it on. The
+baseline is a loop over the same HTTP client with nothing around it. The server is a process of its
+own on another core; what a request costs it is told below the table.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from benchmarks.bench import LATENCY, PLAIN, Bench
+from benchmarks.chat_server import served
+from benchmarks.contender import Case, Contender
+from benchmarks.rounds import measure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.contender import Settings
+    from benchmarks.row import Row
+
+AT_ONCE = (1, 10, 100, 1_000, 5_000)
+DELAYS_MS = (0, 50, 200)
+CONTENDERS = (
+    Contender("bare loop, the same client", "http:port", "baseline"),
+    Contender(
+        "agent asks, everything on", "calls:invocations", "ours", options={"everything": True}
+    ),
+    Contender("agent asks, nothing on", "calls:invocations", "ours", options={"everything": False}),
+    Contender("bare asyncio by hand", "http:by_hand"),
+    Contender("pyreqwest", "http:pyreqwest"),
+    Contender("httpx", "http:httpx", at_most=1_000),
+    Contender("openai SDK", "openai:invocations", environment="openai", at_most=1_000),
+    Contender("litellm", "litellm:invocations", environment="litellm", at_most=1_000),
+    Contender("pydantic-ai", "pydantic_ai:invocations", environment="pydantic-ai", at_most=1_000),
+    Contender("LangGraph", "langgraph:invocations", environment="langgraph", at_most=1_000),
+    Contender("agno", "agno:invocations", environment="agno", at_most=1_000),
+    Contender(
+        "agent-framework",
+        "agent_framework:invocations",
+        environment="agent-framework",
+        at_most=1_000,
+    ),
+    Contender(
+        "openai-agents", "openai_agents:invocations", environment="openai-agents", at_most=1_000
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Invocations(Bench):
+    """The bench of invocations, which needs a server."""
+
+    def run(self, settings: Settings, tell: Callable[[Row], None]) -> list[Row]:
+        """Measure with a server; tell what a request costs it."""
+        with served() as url:
+            cases = [
+                _at(case, f"{url}/{ms}/v1") for case, ms in zip(self.cases, DELAYS_MS, strict=True)
+            ]
+            rows = measure(cases, settings, tell)
+            with urllib.request.urlopen(f"{url}/cost", timeout=30) as reply:  # noqa: S310  # loopback
+                cost = json.loads(reply.read())
+        each = cost["cpu_s"] / max(1, cost["requests"]) * 1e6
+        print(f"  the server answered {cost['requests']:,} requests, {each:.1f} us of CPU each")
+        return rows
+
+
+def _at(case: Case, url: str) -> Case:
+    there = tuple(replace(c, options={**c.options, "url": url}) for c in case.contenders)
+    return replace(case, contenders=there)
+
+
+BENCH = Invocations(
+    "invocations: model calls to a server on loopback",
+    tuple(Case(f"server takes {ms} ms", CONTENDERS, AT_ONCE) for ms in DELAYS_MS),
+    (*PLAIN, *LATENCY),
+)

@@ -1,0 +1,111 @@
+"""Plots of a run: throughput and latency over what is under way at once, memory over actors.
+
+matplotlib is in the extra ``bench``; without it there is one sentence that says so.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from benchmarks.row import Row
+
+MISSING = "plots need matplotlib: pip install -e '.[bench]'"
+
+
+class Plot(NamedTuple):
+    """What a plot shows: a value of the rows of one bench over another."""
+
+    bench: str
+    file: str
+    value: str
+    label: str
+    over: str = "at_once"
+    over_label: str = "operations under way at once"
+
+
+PLOTS = (
+    Plot("messages", "messages", "per_second", "messages a second"),
+    Plot("delegations", "delegations", "per_second", "delegations a second"),
+    Plot("invocations", "invocations", "per_second", "calls a second"),
+    Plot("invocations", "latency", "p99_ms", "latency, 99th percentile, ms"),
+    Plot("workflow", "workflow", "run_ms", "CPU a run, ms"),
+    Plot("actors", "actors", "crowd_mb", "memory, MB", "operations", "actors alive"),
+)
+
+
+def cannot_draw() -> str | None:
+    """Return why plots cannot be drawn, before anything is measured; None when they can."""
+    return MISSING if find_spec("matplotlib") is None else None
+
+
+def draw(measured: Mapping[str, Sequence[Row]], folder: Path) -> list[Path]:
+    """Draw what was measured, a file for each plot and case, and return the files.
+
+    Args:
+        measured: the rows by bench.
+        folder: where the files go; it is made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for plot in PLOTS:
+        for case, rows in _cases(measured.get(plot.bench, ())):
+            lines = dict(_lines(rows, plot))
+            if lines:
+                name = f"{plot.file}-{case.replace(' ', '-').replace(',', '')}.png"
+                files.append(_draw(plot, case, lines, folder / name))
+    return files
+
+
+def _cases(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
+    for case in dict.fromkeys(row.case for row in rows):
+        yield case, [row for row in rows if row.case == case]
+
+
+def _lines(rows: Sequence[Row], plot: Plot) -> Iterator[tuple[tuple[str, str], list[Any]]]:
+    """Yield each contender's points, ``(x, low, median, high)`` in the order of x."""
+    for name in dict.fromkeys(row.contender for row in rows):
+        its = [row for row in rows if row.contender == name and plot.value in row.values]
+        points = [
+            (
+                row.at_once if plot.over == "at_once" else row.median(plot.over),
+                *row.values[plot.value],
+            )
+            for row in its
+        ]
+        if points:
+            yield (name, its[0].role), sorted(points)
+
+
+def _draw(plot: Plot, case: str, lines: Mapping[tuple[str, str], list[Any]], file: Path) -> Path:
+    import matplotlib as mpl  # noqa: PLC0415  # heavy, and an extra
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415  # likewise
+
+    figure, axes = plt.subplots(figsize=(10, 6), layout="constrained")
+    colours = iter(plt.get_cmap("tab20").colors)
+    for (name, role), points in lines.items():
+        at, low, middle, high = zip(*points, strict=True)
+        style = {
+            "ours": {"linewidth": 3.0, "marker": "o"},
+            "baseline": {"linewidth": 2.0, "linestyle": "--", "marker": "s", "color": "black"},
+        }.get(role, {"linewidth": 1.2, "marker": "."})
+        style.setdefault("color", next(colours))
+        axes.plot(at, middle, label=name, **style)
+        axes.fill_between(at, low, high, alpha=0.12, color=style["color"])
+    axes.set(xscale="log", yscale="log", xlabel=plot.over_label, ylabel=plot.label)
+    axes.set_xticks(sorted({point[0] for points in lines.values() for point in points}))
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    axes.xaxis.set_minor_locator(plt.NullLocator())
+    axes.yaxis.set_major_formatter(lambda y, _: f"{y:,g}")
+    axes.set_title(f"{plot.bench}: {case}")
+    axes.grid(which="major", alpha=0.4)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9, frameon=False)
+    figure.savefig(file, dpi=110)
+    plt.close(figure)
+    return file
