@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup run test lint format bench jaeger clean
+.PHONY: setup run test lint format bench bench-peers bench-check jaeger clean
 
 setup: $(READY)
 
@@ -38,10 +38,18 @@ format: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
 
+# The peers of the benches, each in an environment of its own below .bench; then: bench --peers.
+bench-peers: $(READY)
+	@$(BIN)/python -m benchmarks.environments
+
+# Whether a hot path has become dearer than its bound: instructions are counted, no clock is read.
+bench-check: $(READY)
+	@$(BIN)/python -m benchmarks.check
+
 # A Jaeger for traces, until Ctrl-C; it needs docker, or a program called jaeger.
 jaeger:
 	@sh otel/jaeger.sh
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist
+	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
