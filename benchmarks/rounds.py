@@ -67,6 +67,8 @@ def _turns(
             operations = planned[name]
             if operations and (turn := worker.turn(operations, at_once)) is not None:
                 told[name].append(turn | {"operations": operations})
+                # What it needs for more at once is guessed by its last turn: the first was cold.
+                rates[name] = operations / max(turn["wall_s"], 1e-9)
     return told
 
 
