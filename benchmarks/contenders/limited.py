@@ -32,6 +32,8 @@ ATTEMPTS = 5
 BACKOFF = Backoff(first=0.5, longest=8.0, jitter=1.0)
 REFUSED = 429
 CENT = 10**7
+CALL_USD = 0.15  # 15 tokens at a cent; it reserves more before it
+LEAST_USD = 1.0
 PLACES = 10
 HEAD_START_S = 0.1
 
@@ -159,16 +161,16 @@ async def budget() -> AsyncIterator[Work]:
 
     async def work(operations: int, at_once: int) -> dict[str, Any]:
         del at_once
-        limit = operations / 4  # a call costs 15 cents and reserves more
+        limit_usd = max(LEAST_USD, operations / 4 * CALL_USD)
         catalog = _catalog("http://127.0.0.1:9")
         with stubbed(here=True):
             async with running(catalog, agents=(crowd,), environ={}) as system:
-                options = RunOptions(budget_usd=limit * 0.15)
+                options = RunOptions(budget_usd=limit_usd)
                 outcome = await system.run(crowd, operations, options)
         spent = float(outcome.cost_usd or 0)
         return {
             "failed": operations - int(outcome.output or 0),
-            "overspend_usd": max(0.0, spent - limit * 0.15),
+            "overspend_usd": max(0.0, spent - limit_usd),
         }
 
     yield work
