@@ -32,8 +32,8 @@ ATTEMPTS = 5
 BACKOFF = Backoff(first=0.5, longest=8.0, jitter=1.0)
 REFUSED = 429
 CENT = 10**7
-CALL_USD = 0.15  # 15 tokens at a cent; it reserves more before it
-LEAST_USD = 1.0
+CALL_USD = 0.15  # 15 tokens at a cent; it reserves up to 3.24 before it
+LEAST_USD = 4.0
 PLACES = 10
 HEAD_START_S = 0.1
 
