@@ -10,16 +10,17 @@ import threading
 import time
 from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runtime.cli.report import Source
 from tests.chat_server import ChatServer, chat_server, completion
 from tests.cli_workspace import command, environment, make_workspace, run_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.real_time
 
@@ -171,6 +172,9 @@ def test_a_run_parks_its_process_ends_and_another_one_approves_and_goes_on(world
     assert (row["run_id"], row["agent"], row["tool"]) == ("one", "publishes", None)
     assert "waiting since" in world("runs").stdout
     assert "status    waiting since" in world("show", "one").stdout
+    root = json.loads(world("trace", "show", "one", "--json").stdout)
+    assert "waiting" in json.dumps(root)
+    assert "lost" not in json.dumps(root)
     typed = line.split("-m runtime ")[1].split()
     approved = world(*typed, "--json")
     assert approved.returncode == 0, approved.stderr
@@ -180,6 +184,12 @@ def test_a_run_parks_its_process_ends_and_another_one_approves_and_goes_on(world
     again = world(*typed)
     assert (again.returncode, again.stdout) == (1, "")
     assert "run one is over: completed; nobody waits for a decision" in again.stderr
+
+
+def test_what_to_type_names_the_journal_but_no_password() -> None:
+    assert Source("here/j.db", None).options == " --db here/j.db"
+    assert Source("postgresql://anna:secret@host/db", None).options == ""
+    assert Source(None, Path("my catalog")).options == " --catalog 'my catalog'"
 
 
 def test_a_no_reaches_the_agent_with_its_comment(world: World) -> None:

@@ -10,6 +10,7 @@ from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import duration, json_line, money, one_line, plural
 from runtime.governance.cost import NANO
 from runtime.identity import trace_id_of
+from runtime.journal.location import is_address
 from runtime.outcome import RunOutcome
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ class Source(NamedTuple):
 
     @property
     def options(self) -> str:
-        """What another command needs to find the same."""
-        named = (("--db", self.db), ("--catalog", self.catalog))
+        """What another command needs to find the same; no address, as it may have a password."""
+        db = None if self.db is None or is_address(self.db) else self.db
+        named = (("--db", db), ("--catalog", self.catalog))
         return "".join(f" {name} {quote(str(value))}" for name, value in named if value)
 
 

@@ -26,7 +26,7 @@ class JournalSpan:
         started_at: when a body of an agent was first started; of others, when they began.
         ended_at: when it was over; None while it lasts, and for ever where it is lost.
         status: ``queued``, ``running``, ``completed``, ``failed``, ``cancelled``, ``denied``,
-            ``cached`` or ``lost``.
+            ``cached``, ``lost``, ``waiting`` or ``paused``.
         attempts: bodies of an agent that were started, requests of a chat that were made.
         provider: who was asked.
         served_model: the model that answered, as its server names it.

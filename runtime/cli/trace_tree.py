@@ -16,6 +16,7 @@ from runtime.cli.liveness import LOST, status_of
 from runtime.cli.story import op_above
 from runtime.cli.trace_span import OPEN, JournalSpan, walk
 from runtime.identity import digest_of
+from runtime.journal.records import PARKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,14 +65,17 @@ class SpanTree:
             fold(event)
 
     def close(self) -> JournalSpan:
-        """Return the root, when all events are in; what can never end any more is lost."""
+        """Return the root, when all events are in.
+
+        What can never end any more is lost; what is in a parked run stands where that stands.
+        """
         row, root = self._row, self.root
         if row.ended_at is not None:
             root.end(row.ended_at, row.status, {"error": row.error, "reason": row.reason})
         if status_of(row) != "running":
             for span, _, _ in walk(root):
                 if span.status in OPEN:
-                    span.status = LOST
+                    span.status = row.status if row.status in PARKED else LOST
         return root
 
     def _add(self, event: EventRow, operation: str, name: str) -> JournalSpan:

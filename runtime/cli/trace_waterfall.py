@@ -25,6 +25,8 @@ STYLES: Mapping[str, str] = {
     "denied": "red",
     "cancelled": "yellow",
     "lost": "magenta",
+    "waiting": "yellow",
+    "paused": "yellow",
     "running": "cyan",
     "queued": "dim",
     CROWD: "blue",
