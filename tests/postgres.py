@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ _END_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+_GUARD = 'read -r _; "$0" stop -D "$1" -w -s -m immediate; rm -rf "$2"'
 _numbers = itertools.count(1)
 
 
@@ -69,6 +70,16 @@ class Server:
             file.writelines(f"{name} = '{value}'\n" for name, value in usual.items())
             file.writelines(f"{setting}\n" for setting in settings)
         self.start()
+        # It ends with us, also where we are killed: then nobody writes into its pipe any more.
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD, self._bin / "pg_ctl", self._data, self.folder],
+            user=self._user,
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us
+        )
 
     @property
     def _data(self) -> Path:
@@ -130,9 +141,7 @@ class Server:
         return name
 
     def remove(self) -> None:
-        with suppress(subprocess.CalledProcessError):
-            self.stop("immediate")
-        shutil.rmtree(self.folder)
+        self._guard.communicate(timeout=PATIENCE_S)
 
 
 def _owner() -> str | None:
