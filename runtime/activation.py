@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from runtime.dialogues import dialogue_of
+from runtime.engines import current_time
 from runtime.errors import Cancelled, RuntimeFault
 from runtime.explicit import hints_of
 from runtime.run import Totals
@@ -229,7 +230,7 @@ class Activation:
         if not isinstance(error, anyio.get_cancelled_exc_class()):
             return type(error).__name__
         deadline = self.delegation.deadline
-        late = deadline is not None and anyio.current_time() >= deadline
+        late = deadline is not None and current_time() >= deadline
         halt = self.run.conduct.halt
         return "deadline" if late else halt.status if halt is not None else "cancelled"
 

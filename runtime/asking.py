@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import anyio
-
 from runtime.chat_spans import Instead
 from runtime.described import fingerprint, request_digest
+from runtime.engines import current_time
 from runtime.invocations.case import Asker
 from runtime.invocations.denials import note_denied
 from runtime.planner import Who
@@ -103,7 +102,7 @@ def who_asks(activation: Activation) -> Who:
         routing=run.routing,
         tenant=run.tenant,
         seed=f"{run.id}/{activation.delegation.op}",
-        now=anyio.current_time(),
+        now=current_time(),
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import anyio
 
+from runtime.engines import current_time
 from runtime.errors import (
     AllTargetsFailed,
     AuthFailed,
@@ -219,7 +220,7 @@ class Cascade:
         attempts = max(1, min(here, (course.total - sum(used.values())) // left))
         deadline = request.deadline
         if deadline is not None and left > 1:
-            now = anyio.current_time()
+            now = current_time()
             deadline = max(deadline - MIN_SLICE_S * (left - 1), now + (deadline - now) / left)
         return replace(
             request,
@@ -272,7 +273,7 @@ class Cascade:
         if isinstance(error, PolicyDenied | BudgetExceeded):
             # Whoever named the first target must hear of it; the run's budget is one for all.
             return position > 0 or (self._course.is_proposed and _is_the_providers(error))
-        over = request.deadline is not None and anyio.current_time() >= request.deadline
+        over = request.deadline is not None and current_time() >= request.deadline
         if over and left > 1:
             return False
         if isinstance(error, ProviderError) and not error.fallback_ok:

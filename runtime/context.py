@@ -22,7 +22,7 @@ import anyio
 import anyio.lowlevel
 
 from runtime.agent import Agent
-from runtime.engines import any_done, first_leaf
+from runtime.engines import any_done, current_time, first_leaf
 from runtime.errors import Cancelled
 from runtime.governance.cost import usd
 from runtime.messages import Message
@@ -83,7 +83,7 @@ class Context:
     def deadline(self) -> float:
         """The seconds that are left; infinity without a deadline."""
         deadline = self._activation.delegation.deadline
-        return math.inf if deadline is None else max(0.0, deadline - anyio.current_time())
+        return math.inf if deadline is None else max(0.0, deadline - current_time())
 
     @property
     def budget(self) -> BudgetView:

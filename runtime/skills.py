@@ -13,6 +13,7 @@ from otel.conventions import EXECUTE_TOOL, TOOL_CALL_ARGUMENTS, TOOL_CALL_RESULT
 from otel.log_scope import within
 from otel.measurements import tool_ended
 from runtime.blocking import BlockingContext
+from runtime.engines import current_time
 from runtime.errors import DeadlineExceeded, Denied, InvalidInput, InvalidOutput, PolicyDenied
 from runtime.explicit import FOR_THE_RUNTIME
 from runtime.failed_before import in_doubt
@@ -136,7 +137,7 @@ class Skills:
         await run.written(always=found.has_effects)
         span = self._start_span(activation, found.name, use.call_id or op, found.description)
         activation.tool_calls += 1
-        began = anyio.current_time() if self._metrics.on else 0.0
+        began = current_time() if self._metrics.on else 0.0
         reason = None
         by_model = use.call_id is not None
         try:
@@ -160,7 +161,7 @@ class Skills:
             raise
         finally:
             if self._metrics.on:
-                seconds, agent = anyio.current_time() - began, activation.agent.name
+                seconds, agent = current_time() - began, activation.agent.name
                 tool_ended(
                     self._metrics, found.name, agent=agent, seconds=seconds, error_type=reason
                 )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import anyio
 
+from runtime.actors.callbacks import name_the_event_loop
 from runtime.actors.dead_letters import DeadLetters
 from runtime.actors.errors import StartError
 from runtime.actors.force import KILL_ATTEMPTS, KILL_INTERVAL
@@ -72,7 +73,7 @@ class ActorSystem:
         self.loop = asyncio.get_running_loop()
         # An actor's task must not inherit the context of whoever happened to wake it.
         self._context = contextvars.copy_context()
-        self._context.run(_name_the_event_loop)
+        self._context.run(name_the_event_loop)
         self._top: dict[ActorRef, None] = {}  # in start order
 
     def __repr__(self) -> str:
@@ -171,18 +172,6 @@ class ActorSystem:
             logger.error(
                 "a top-level actor crashed", exc_info=exit_.error, extra={"actor": ref.name}
             )
-
-
-def _name_the_event_loop() -> None:
-    """Say that this is asyncio's, for tasks that are started from a callback.
-
-    Where some other package has brought sniffio, anyio asks that one, which knows of tasks only.
-    """
-    try:
-        import sniffio  # noqa: PLC0415  # not ours: it is there or it is not
-    except ModuleNotFoundError:
-        return
-    sniffio.current_async_library_cvar.set("asyncio")
 
 
 @asynccontextmanager

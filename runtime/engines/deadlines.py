@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+from runtime.actors.callbacks import call_as_task
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -54,4 +56,4 @@ class Deadlines:
 
     def _ring(self, at: float) -> None:
         for work in self._due.pop(at).works:
-            self._expire(work)
+            call_as_task(self._expire, work)

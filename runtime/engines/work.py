@@ -6,6 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from runtime.actors.callbacks import call_as_task
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -70,7 +72,7 @@ class Pending(asyncio.Future[Any]):
         if is_cancelled and self.given_up is not None:
             loop = self.get_loop()
             if loop.is_running():
-                self.given_up()
+                call_as_task(self.given_up)
             else:  # the whole loop is being ended from outside
                 loop.call_soon(self.given_up)
         return is_cancelled

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
-
 from runtime.catalog import Target
 from runtime.chat_contents import input_of
 from runtime.chat_spans import start_chat_span
 from runtime.described import fingerprint, request_digest
+from runtime.engines import current_time
 from runtime.governance.cost import worst_case
 from runtime.invocations.bounds import check_bounds
 from runtime.invocations.denials import denials_noted
@@ -114,4 +113,4 @@ def _told(
 
 def _wall_time(asker: Asker, deadline: float | None) -> float | None:
     """Return a deadline of the event loop's clock in seconds since the Unix epoch."""
-    return None if deadline is None else asker.run.now + deadline - anyio.current_time()
+    return None if deadline is None else asker.run.now + deadline - current_time()

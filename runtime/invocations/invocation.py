@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import anyio
-
 from otel import NO_METRICS
 from otel.chat_attributes import chat_end
 from otel.measurements import (
@@ -27,6 +25,7 @@ from runtime.catalog import Target
 from runtime.chat_contents import output_of
 from runtime.chat_spans import chat_end_of
 from runtime.described import tokens_of
+from runtime.engines import current_time
 from runtime.errors import DeadlineExceeded, ProviderError
 from runtime.governance.cost import asked_tiers
 from runtime.invocations.endings import Failure, error_type
@@ -132,7 +131,7 @@ class Invocation:
         self._is_out = False
         self._lost = 0
         self.first_chunk_s: float | None = None
-        self._began = anyio.current_time()
+        self._began = current_time()
 
     def heard(self) -> None:
         """Note that a piece of the answer has come."""
@@ -290,7 +289,7 @@ class Invocation:
 
     @property
     def _seconds(self) -> float:
-        return anyio.current_time() - self._began
+        return current_time() - self._began
 
     @property
     def _called(self) -> Called:

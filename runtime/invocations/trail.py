@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import anyio
-
 from otel.attempt_attributes import (
     HTTP_ATTEMPT,
     LOCAL_ATTEMPT,
@@ -19,6 +17,7 @@ from otel.attempt_attributes import (
     wait_name,
     wait_start,
 )
+from runtime.engines import current_time
 from runtime.invocations.endings import Failure, end_span, error_type
 from runtime.invocations.waits import SHOWN_S, Clock
 
@@ -101,7 +100,7 @@ class Trail:
     def sent(self) -> None:
         """An attempt goes out."""
         self._attempts += 1
-        self._out_since = anyio.current_time()
+        self._out_since = current_time()
         self._tell_first()
 
     def ended(self, error: BaseException | None, status: int | None) -> None:
@@ -119,14 +118,14 @@ class Trail:
         """The call waits from now on; between two attempts, if it backs off."""
         if held_by == "backoff":
             self._tell_first()
-        self._wait = _Pending(held_by, anyio.current_time())
+        self._wait = _Pending(held_by, current_time())
 
     def went_on(self, *, cut_off: bool) -> None:
         """The wait is over; one that was cut off ends as the call will."""
         wait = self._wait
         if wait is None:
             return
-        now = anyio.current_time()
+        now = current_time()
         if cut_off:
             self._wait = wait._replace(ended=now)
         else:
@@ -143,7 +142,7 @@ class Trail:
         """The call is over, and so is what is still under way; after it nothing is told."""
         wait, over = self._wait, self._cut_off
         if wait is not None:
-            now = anyio.current_time() if wait.ended is None else wait.ended
+            now = current_time() if wait.ended is None else wait.ended
             self._add_wait(wait, now, failure)
         if self._out_since is not None:
             over = self._past(failure, None)
@@ -163,7 +162,7 @@ class Trail:
     # --- attempts --------------------------------------------------------------------------------
 
     def _past(self, failure: Failure | None, status: int | None) -> _Past:
-        now = anyio.current_time()
+        now = current_time()
         began = now if self._out_since is None else self._out_since
         self._out_since = None
         return _Past(self._attempts, began, now, failure, status)

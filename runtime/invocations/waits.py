@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from otel.attempt_attributes import wait_name, wait_start
+from runtime.engines import current_time
 from runtime.invocations.endings import Failure, end_span
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Clock:
     __slots__ = ("_zero",)
 
     def __init__(self) -> None:
-        self._zero = time.time_ns() - round(anyio.current_time() * 1e9)
+        self._zero = time.time_ns() - round(current_time() * 1e9)
 
     def ns(self, instant: float) -> int:
         """Return an instant on the calendar."""
@@ -48,12 +49,12 @@ class BudgetWait:
         self._since = 0.0
 
     def __enter__(self) -> None:
-        self._since = anyio.current_time()
+        self._since = current_time()
         if not self.seconds:
             self.began = self._since
 
     def __exit__(self, *_exception: object) -> None:
-        self.ended = anyio.current_time()
+        self.ended = current_time()
         self.seconds += self.ended - self._since
 
     @property
@@ -86,7 +87,7 @@ async def sleep_until_circuit(
         reason_of: the short word for what cuts it off.
         instant: an instant of the event loop's clock.
     """
-    clock, began = Clock(), anyio.current_time()
+    clock, began = Clock(), current_time()
     failure: Failure | None = None
     try:
         await anyio.sleep_until(instant)
@@ -94,7 +95,7 @@ async def sleep_until_circuit(
         failure = Failure(reason_of(error), str(error))
         raise
     finally:
-        now = anyio.current_time()
+        now = current_time()
         if now - began >= SHOWN_S and tracing.is_recording:
             span = tracing.start(
                 wait_name("rate_limit"),
