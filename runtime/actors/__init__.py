@@ -10,8 +10,8 @@ In reading order:
 - ``supervisor``: when children are started and ended;  ``parent``, ``child``: how;
   ``supervisor_ref``, ``administration``, ``report``: what one may ask it, and what it says
 - ``system``, ``watchdog``: what holds all of it, and who blocks the event loop
-- ``visit``: how a thread looks at what only the event loop may touch;  ``callbacks``: how what runs in
-  no task may still ask anyio
+- ``visit``: how a thread looks at what only the event loop may touch
+- ``callbacks``: how what runs in no task may ask anyio
 
 It knows no model, no YAML, no HTTP. Its futures and tasks are asyncio's: those cost a seventh of
 anyio's streams, these a quarter of a task group's.

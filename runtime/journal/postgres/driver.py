@@ -7,6 +7,7 @@ the event loop waits for neither. Its errors leave here as ``DatabaseFault``, wi
 from __future__ import annotations
 
 import itertools
+import logging
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
     from runtime.journal.connection import Cursor
     from runtime.journal.location import Address
+
+# It warns of what it drops behind a statement that was refused; the journal tells of that itself.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 SCHEMA = "magsag"
 _PAGE = 1_000  # rows
