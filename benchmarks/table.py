@@ -60,7 +60,7 @@ def cell(row: Row, column: Column) -> str:
 
 
 def _width(column: Column) -> int:
-    return 34 if column.spread else 11
+    return 34 if column.spread else max(11, len(column.head) + 2)
 
 
 def _ratio(ratio: float | None) -> str:
