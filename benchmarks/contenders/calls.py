@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.contenders.driving import in_turns
 from benchmarks.contenders.ground import options, server_entry, system_with
 from benchmarks.contenders.stub import stubbed
+from benchmarks.telemetry import receiver
 from benchmarks.worker import MEBIBYTE, open_files, rss_bytes
 from runtime import Context, mag, sag, skill
 from runtime.messages import Price
@@ -91,8 +92,13 @@ async def stubbed_calls() -> AsyncIterator[Work]:
 
 
 @asynccontextmanager
-async def workflow(everything: bool, url: str | None = None) -> AsyncIterator[Work]:
-    """Whole runs: two model calls and a tool; of a stub in this process, or of a server."""
+async def workflow(
+    everything: bool, url: str | None = None, endpoint: str | None = None
+) -> AsyncIterator[Work]:
+    """Whole runs: two model calls and a tool; of a stub in this process, or of a server.
+
+    Spans stay in the spool, or are sent to a collector where there is an endpoint.
+    """
     with stubbed(here=url is None):
         async with system_with(
             (worker,),
@@ -100,6 +106,7 @@ async def workflow(everything: bool, url: str | None = None) -> AsyncIterator[Wo
             journal="disk" if everything else "none",
             policy=everything,
             catalog=_catalog(url or "http://127.0.0.1:9", "asyncio"),
+            endpoint=endpoint,
         ) as system:
 
             async def run(_: int) -> None:
@@ -117,41 +124,49 @@ async def workflow(everything: bool, url: str | None = None) -> AsyncIterator[Wo
 
 @asynccontextmanager
 async def memory_of_runs() -> AsyncIterator[Work]:
-    """Whole runs, and what each of them leaves in memory."""
-    async with workflow(everything=True) as runs:
+    """Whole runs, and what each of them leaves in memory; a collector takes the spans."""
+    with receiver() as to:
+        async with workflow(everything=True, endpoint=to.url) as runs:
+            yield _remembering(runs)
 
-        async def work(operations: int, at_once: int) -> dict[str, Any]:
-            await runs(operations, at_once)  # what the first ones make is kept, and used again
-            before = _settled_bytes()
-            told = dict(await runs(operations, at_once))
-            return told | {"run_kb": (_settled_bytes() - before) / operations / KIBIBYTE}
 
-        yield work
+def _remembering(runs: Work) -> Work:
+    async def work(operations: int, at_once: int) -> dict[str, Any]:
+        await runs(operations, at_once)  # what the first ones make is kept, and used again
+        before = _settled_bytes()
+        told = dict(await runs(operations, at_once))
+        return told | {"run_kb": (_settled_bytes() - before) / operations / KIBIBYTE}
+
+    return work
 
 
 @asynccontextmanager
 async def soak(seconds: float) -> AsyncIterator[Work]:
     """Whole runs for so many seconds; how the last tenth of them stands beside the first."""
-    async with workflow(everything=True) as runs:
+    with receiver() as to:
+        async with workflow(everything=True, endpoint=to.url) as runs:
+            yield _soaking(runs, seconds)
 
-        async def work(operations: int, at_once: int) -> dict[str, Any]:
-            del operations
-            looks: list[tuple[int, int]] = []
-            began, done = time.perf_counter(), 0
-            while (passed := time.perf_counter() - began) < seconds or len(looks) < TENTHS:
-                if passed >= seconds * len(looks) / TENTHS:
-                    looks.append((_settled_bytes(), open_files()))
-                await runs(10 * at_once, at_once)
-                done += 10 * at_once
-            first, last = looks[1], looks[-1]  # the first tenth fills caches and pools
-            return {
-                "wall_s": (time.perf_counter() - began) / done,  # of one operation, as is asked
-                "cpu_s": 0.0,
-                "grown_mb": (last[0] - first[0]) / MEBIBYTE,
-                "grown_files": last[1] - first[1],
-            }
 
-        yield work
+def _soaking(runs: Work, seconds: float) -> Work:
+    async def work(operations: int, at_once: int) -> dict[str, Any]:
+        del operations
+        looks: list[tuple[int, int]] = []
+        began, done = time.perf_counter(), 0
+        while (passed := time.perf_counter() - began) < seconds or len(looks) < TENTHS:
+            if passed >= seconds * len(looks) / TENTHS:
+                looks.append((_settled_bytes(), open_files()))
+            await runs(10 * at_once, at_once)
+            done += 10 * at_once
+        first, last = looks[1], looks[-1]  # the first tenth fills caches and pools
+        return {
+            "wall_s": (time.perf_counter() - began) / done,  # of one operation, as is asked
+            "cpu_s": 0.0,
+            "grown_mb": (last[0] - first[0]) / MEBIBYTE,
+            "grown_files": last[1] - first[1],
+        }
+
+    return work
 
 
 def _settled_bytes() -> int:
