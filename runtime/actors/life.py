@@ -50,12 +50,13 @@ class Life(Mortal):
         task = self._task = current_task()
         exit_: Exit | None = KILLED
         try:
-            if self._kill is None:
-                exit_ = await self._drain(self._actor or await self._begin())
-        except asyncio.CancelledError:
-            exit_ = self._killed()
-        except Exception as error:  # noqa: BLE001  # a crash is data: the supervisor decides
-            exit_ = await self._failed(error)
+            try:
+                if self._kill is None:
+                    exit_ = await self._drain(self._actor or await self._begin())
+            except asyncio.CancelledError:
+                exit_ = self._killed()
+            except Exception as error:  # noqa: BLE001  # a crash is data: the supervisor decides
+                exit_ = await self._failed(error)
         except BaseException as error:  # noqa: BLE001  # the system's: it raises what it cannot hold
             self._on_exit = None  # KeyboardInterrupt and SystemExit end the process: no restart
             self._end(KILLED)

@@ -201,8 +201,7 @@ class ActorRef(Life):
     def notice(self, message: Any) -> None:
         """Place a message of the kernel's own, as a ``Down``, behind those that are there."""
         self.mailbox.put_notice(message)
-        if self._state == "running":
-            self._activate()
+        self._activate()
 
     def refuse(self, message: Any) -> HandedOff:
         """Make the current message a dead letter and an error for its asker."""

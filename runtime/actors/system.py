@@ -11,8 +11,9 @@ import contextvars
 import logging
 from collections import deque
 from contextlib import asynccontextmanager
+from inspect import CORO_CREATED, getcoroutinestate
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import anyio
 
@@ -151,7 +152,8 @@ class ActorSystem:
                 if not self.tasks:
                     return
                 for task in tuple(self.tasks):
-                    task.cancel()
+                    if _has_begun(task):
+                        task.cancel()
                 await asyncio.wait(self.tasks, timeout=KILL_INTERVAL)
                 self.tasks.difference_update([task for task in self.tasks if task.done()])
         logger.error("leaked tasks", extra={"count": len(self.tasks)})
@@ -172,6 +174,12 @@ class ActorSystem:
             logger.error(
                 "a top-level actor crashed", exc_info=exit_.error, extra={"actor": ref.name}
             )
+
+
+def _has_begun(task: asyncio.Task[Any]) -> bool:
+    """Whether a task has taken a step; cancelled before, it would end and have told nobody."""
+    work = cast("Coroutine[Any, Any, None]", task.get_coro())
+    return getcoroutinestate(work) != CORO_CREATED
 
 
 @asynccontextmanager
