@@ -32,6 +32,8 @@ from runtime.wishes import ApprovalWish, BudgetView, Question, Sending
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+    from anyio.abc import TaskGroup
+
     from runtime.activation import Activation, Waiting
     from runtime.agent import Skill
     from runtime.approval import Decision
@@ -352,21 +354,12 @@ class Context:
         if concurrency < 1:
             raise ValueError(f"concurrency is at least 1, not {concurrency}")
         how = Sending(deadline, context or {})
-        numbered = enumerate(payloads)
+        wishes = enumerate((agent, payload, how) for payload in payloads)
         results: dict[int, Result[Any]] = {}
-
-        async def work(others: int) -> None:
-            for number, payload in numbered:
-                future = await self._send(agent, payload, how)
-                if others:  # one worker a payload, not one for each that there might be
-                    tasks.start_soon(work, others - 1)
-                    others = 0
-                results[number] = await self._await(future)
-
         async with self.waiting():
             try:
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(work, concurrency - 1)
+                    tasks.start_soon(self._work_off, wishes, results, tasks, concurrency - 1)
             except ExceptionGroup as group:
                 raise first_leaf(group) from None
         return [results[number] for number in range(len(results))]
@@ -462,6 +455,21 @@ class Context:
             self._activation.call_off(pending)
             raise
         return pending
+
+    async def _work_off(
+        self,
+        wishes: Iterable[tuple[int, tuple[Agent | str, Any, Sending]]],
+        results: dict[int, Result[Any]],
+        tasks: TaskGroup,
+        others: int,
+    ) -> None:
+        """Delegate one after another, beside ``others`` who do the same."""
+        for number, wish in wishes:
+            future = await self._send(*wish)
+            if others:  # one worker a payload, not one for each that there might be
+                tasks.start_soon(self._work_off, wishes, results, tasks, others - 1)
+                others = 0
+            results[number] = await self._await(future)
 
     async def _gather(self, pending: list[Pending]) -> list[Result[Any]]:
         """Wait for all of them; when that is cancelled, all end."""

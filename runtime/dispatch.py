@@ -298,6 +298,7 @@ class Dispatcher:
             answer = note_outcome(sent, answer, metrics)
         except RuntimeFault as fault:  # the journal's: who waits must hear of it all the same
             answer = Answer(None, {}, totals, fault.reason, str(fault))
+        sent.pending.given_up = None  # else each delegation would be a cycle, for the collector
         if not sent.pending.done():
             sent.pending.set_result(result_of(delegation.task_id, answer, metrics))
 

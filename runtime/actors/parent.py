@@ -244,7 +244,8 @@ class Parent(Actor, ABC):
             ref.bury(exit_)
 
     def forget(self, child: Child) -> None:
-        """Take a child out of the table."""
+        """Take a child out of the table; it is never started again."""
+        child.args = ()
         if self.children.get(child.id) is child:
             del self.children[child.id]
 
