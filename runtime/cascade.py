@@ -222,8 +222,7 @@ class Cascade:
         if deadline is not None and left > 1:
             now = current_time()
             deadline = max(deadline - MIN_SLICE_S * (left - 1), now + (deadline - now) / left)
-        return replace(
-            request,
+        return request.changed(
             provider=target.provider,
             model=target.model,
             max_attempts=attempts,

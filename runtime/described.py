@@ -20,8 +20,8 @@ NOTHING_SAID = Usage()
 
 
 def fingerprint(request: ModelRequest) -> dict[str, Any]:
-    """Return what a person wants to know of a request, as JSON data."""
-    said = {
+    """Return what a person wants to know of a request, as JSON data, without what is unsaid."""
+    asked = {
         "messages": [_turn(message) for message in request.messages],
         "system": request.system,
         "schema": request.schema,
@@ -35,6 +35,7 @@ def fingerprint(request: ModelRequest) -> dict[str, Any]:
         "stop": list(request.stop),
         "json_object": request.json_object,
     }
+    said = {name: value for name, value in asked.items() if value is not None}
     return said | {name: value for name, value in usual.items() if value}
 
 
@@ -69,10 +70,11 @@ def calls_of(reply: ModelReply) -> list[list[str]]:
     return [[call.id, call.name, call.arguments_raw] for call in reply.tool_calls]
 
 
-def tokens_of(usage: Usage | None) -> dict[str, int | None]:
-    """Return the counts of a call's tokens; of nothing known all are as nobody said them."""
+def tokens_of(usage: Usage | None) -> dict[str, int]:
+    """Return the counts of a call's tokens, without those that nobody said."""
     counts = NOTHING_SAID if usage is None else usage
-    return {name: getattr(counts, name) for name in TOKEN_COUNTS}
+    said = ((name, getattr(counts, name)) for name in TOKEN_COUNTS)
+    return {name: count for name, count in said if count is not None}
 
 
 def _turn(message: Message) -> list[Any]:

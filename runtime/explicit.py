@@ -105,8 +105,10 @@ class Hints:
     def first(self, name: str) -> Any:
         """Return what is said of one thing, ``model_config`` before ``llm_overrides``."""
         silence = getattr(NOTHING, name)
-        said = (getattr(each, name) for each in (self.config, self.overrides))
-        return next((value for value in said if value != silence), silence)
+        for each in (self.config, self.overrides):
+            if each is not NOTHING and (value := getattr(each, name)) != silence:
+                return value
+        return silence
 
     def within(self, payload: Any) -> Hints:
         """Return them with what the payload of a skill says.

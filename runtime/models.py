@@ -150,7 +150,7 @@ class Models:
             activation.turns += 1
             answer = answer_type(str)
             asking = self._prepare(activation, question, answer, activation.span)
-            request = replace(asking.prepared.request, stream=True)
+            request = asking.prepared.request.changed(stream=True)
             while True:
                 asking = self._as_before(asking, request)
                 try:
@@ -207,7 +207,7 @@ class Models:
     ) -> Asking:
         deadline = activation.delegation.deadline
         run_id, task_id = asker.run.id, asker.task_id
-        request = replace(prepared.request, deadline=deadline, run_id=run_id, task_id=task_id)
+        request = prepared.request.changed(deadline=deadline, run_id=run_id, task_id=task_id)
         denied = [one for one in prepared.plan.passed_over if one.denied]
         prepared = prepared._replace(request=request)
         return Asking(activation, who, asker, prepared, denied, {}, overridden)
@@ -275,7 +275,7 @@ class Models:
         """Return a request to a target, at the address that its payload names, if any."""
         base_url = asking.prepared.base_url
         account = "" if base_url is None else self._elsewhere.account(target.provider, base_url)
-        return replace(request, provider=target.provider, model=target.model, account=account)
+        return request.changed(provider=target.provider, model=target.model, account=account)
 
     async def _call(
         self, asking: Asking, request: ModelRequest, fallen: Fallen | None

@@ -6,7 +6,6 @@ come to without asking it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -271,14 +270,14 @@ def _with_route(
     if strict is None and route is not None and route.structured_output:
         strict = True
     if strict is not None and request.schema is not None:
-        request = replace(request, schema_strict=strict)
+        request = request.changed(schema_strict=strict)
     if route is None:
         return request
     if request.temperature is None:
-        request = replace(request, temperature=route.temperature)
+        request = request.changed(temperature=route.temperature)
     if route.max_output_tokens is not None and _wished_output(question) is None:
         allowed = min(route.max_output_tokens, request.max_output_tokens or MOST)
-        request = replace(request, max_output_tokens=allowed)
+        request = request.changed(max_output_tokens=allowed)
     return request
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -114,7 +113,7 @@ async def converse(
         ProviderError: a model call failed.
     """
     ours = tuple(offer.tool for offer in offers.values())
-    request = replace(request, tools=(*ours, *others))
+    request = request.changed(tools=(*ours, *others))
     theirs = {tool.name for tool in others}
     for _ in range(turns + 1):
         reply = await ask(request)
@@ -123,8 +122,7 @@ async def converse(
         results = await _use_all(reply.tool_calls, offers, use, note)
         said = Message("assistant", reply.text, tool_calls=reply.tool_calls, state=reply.state)
         # Who must call a tool has done so; to insist again would never end.
-        request = replace(
-            request,
+        request = request.changed(
             messages=(*request.messages, said, *results),
             tool_choice=None if request.tool_choice == "required" else request.tool_choice,
             forced_tool=None,

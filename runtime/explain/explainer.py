@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runtime.answers import answer_type
@@ -192,7 +191,7 @@ class Explainer:
         entry = self._catalog.agents.get(who.agent)
         if entry is None or entry.prompt is None:
             return prepared.request
-        return replace(prepared.request, schema=agent.signature.output_schema)
+        return prepared.request.changed(schema=agent.signature.output_schema)
 
     def _budget(self, start: Start, amount: int | None) -> Reason | None:
         """Return what the run may cost, and who says so; the tightest counts."""

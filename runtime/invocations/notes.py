@@ -59,11 +59,14 @@ def asked_note(asker: Asker, target: Target, case: Case) -> dict[str, Any]:
 def answered_note(
     asker: Asker, reply: ModelReply, case: Case, *, unpriced: bool, cut: Cut
 ) -> dict[str, Any]:
-    """Return what an answer was, with its words only where the journal may have them."""
+    """Return what an answer was, with its words only where the journal may have them.
+
+    What nobody said is left out.
+    """
     said: dict[str, Any] = {"text": reply.text, "tool_calls": calls_of(reply), **cut.as_note()}
     if reply.state is not None:
         said["state"] = asdict(reply.state)
-    return {
+    note = {
         "task": asker.task_id,
         "model": reply.model,
         **(said if case.terms.contents.in_journal else {}),
@@ -79,6 +82,7 @@ def answered_note(
         **({"cut_off": True} if cut.is_early else {}),
         **({"has_state": True} if reply.state is not None else {}),
     }
+    return {name: value for name, value in note.items() if value is not None}
 
 
 def failed_note(asker: Asker, error: BaseException, fate: Fate, attempts: int) -> dict[str, Any]:
