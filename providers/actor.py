@@ -13,7 +13,7 @@ import anyio
 
 from otel.log_scope import Scope, scoped
 from providers.call import Call
-from runtime.actors import Actor
+from runtime.actors import Actor, current_time
 from runtime.errors import ProviderError
 from runtime.messages import LocalRequest, ModelRequest
 
@@ -46,7 +46,7 @@ class ProviderActor(Actor):
 
     async def on_start(self) -> None:
         """Open the backend; what a former incarnation had under way is over."""
-        self._account.after_crash(anyio.current_time())
+        self._account.after_crash(current_time())
         await self._account.backend.open()
 
     async def on_stop(self, exit_: Exit) -> None:
@@ -67,7 +67,7 @@ class ProviderActor(Actor):
 
     def statistics(self) -> AccountStatistics:
         """Return a snapshot of this account."""
-        return self._account.statistics(anyio.current_time())
+        return self._account.statistics(current_time())
 
     async def _call(self, local: LocalRequest) -> ModelReply:
         account = self._account

@@ -18,6 +18,7 @@ from providers.backend import Attempt
 from providers.retry import ambiguous, effect_of, retry_delay
 from providers.settlement import settle_cancelled, settle_failure, settle_success
 from providers.turn import Turn
+from runtime.actors import current_time
 from runtime.errors import (
     CircuitOpen,
     DeadlineExceeded,
@@ -74,7 +75,7 @@ class Call:
         self._pieces = local.pieces
         self._payer = local.payer
         self._ward = account.ward(request.model)
-        self._began = anyio.current_time()
+        self._began = current_time()
         patience_s = account.profile.timeouts.total
         self._turn = Turn(self._ward, request, self._began, patience_s, local.payer)
         self._tries = 0
@@ -174,7 +175,7 @@ class Call:
         """Make one attempt: wait for its turn, send it, settle it."""
         account, ward, request = self._account, self._ward, self._request
         ticket = self._ticket = await self._turn.wait(retry=self._tries > 0)
-        began = anyio.current_time()
+        began = current_time()
         self._is_out = True
         self._tries += 1
         account.attempts += 1
@@ -186,17 +187,17 @@ class Call:
         except ProviderError as error:
             self._is_out = False
             self._tell(error)
-            settle_failure(ward, ticket, attempt, error, began=began, now=anyio.current_time())
+            settle_failure(ward, ticket, attempt, error, began=began, now=current_time())
             raise
         except BaseException as error:
             self._tell(error)
-            settle_cancelled(ward, ticket, began=began, now=anyio.current_time())
+            settle_cancelled(ward, ticket, began=began, now=current_time())
             raise
         finally:
             self._turn.release()
         self._tell(None)
         account.retry_tokens.earn()
-        settle_success(ward, ticket, attempt, reply, began=began, now=anyio.current_time())
+        settle_success(ward, ticket, attempt, reply, began=began, now=current_time())
         return reply
 
     def _tell(self, error: BaseException | None) -> None:
@@ -220,7 +221,7 @@ class Call:
         effect, profile = effect_of(error), self._account.profile
         if not effect.retry or self._tries == 0 or self._attempt.committed:
             return None
-        now = anyio.current_time()
+        now = current_time()
         if self._was_the_last(effect, now):
             return None
         if ambiguous(error) and not profile.retry_ambiguous:
@@ -254,7 +255,7 @@ class Call:
         error.provider = error.provider or self._request.provider
         error.model = error.model or self._request.model
         error.attempts = self._tries
-        error.elapsed_s = anyio.current_time() - self._began
+        error.elapsed_s = current_time() - self._began
         error.lost_usage = self._lost
         if isinstance(error, StreamInterrupted) and error.usage and not _is_sane(error.usage):
             error.usage = None

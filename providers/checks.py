@@ -10,6 +10,7 @@ import anyio.to_thread
 from providers import IN_PROCESS, adapter_of
 from providers.adapter import SUCCESS
 from providers.redaction import Redaction
+from runtime.actors import current_time
 from runtime.errors import (
     AuthFailed,
     ConnectionFailed,
@@ -125,7 +126,7 @@ async def _look(
     profile: ProviderProfile, adapter: Adapter, port: Port, timeout_s: float
 ) -> CheckReport:
     limits: Mapping[str, str] = {}
-    started = anyio.current_time()
+    started = current_time()
     try:
         answer = await _answer(profile, adapter, port, timeout_s)
         response = Redaction(profile.api_key).response(answer)
@@ -199,4 +200,4 @@ def _key_advice(profile: ProviderProfile) -> str:
 
 
 def _since(started: float) -> float:
-    return round((anyio.current_time() - started) * 1000.0, 1)
+    return round((current_time() - started) * 1000.0, 1)

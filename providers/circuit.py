@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from runtime.actors import current_time
 from runtime.errors import QueueFull
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Circuit:
         Raises:
             QueueFull: too many wait already.
         """
-        now = anyio.current_time()
+        now = current_time()
         if not self._waiting and self.lets_in(call, now):
             return True
         if len(self._waiting) >= self._most:
@@ -112,7 +113,7 @@ class Circuit:
                 if now >= give_up or self._in_vain(min(latest, give_up), now):
                     return False
                 await self._rest(call, now, give_up)
-                now = anyio.current_time()
+                now = current_time()
             return True
         finally:
             if self._waiting.pop(call, None) is not None:

@@ -19,6 +19,7 @@ from providers.base_url import check_base_url
 from providers.downgrade import Downgrades, is_unsupported, warning
 from providers.http_stream import hand_on_whole, is_whole, read_stream
 from providers.redaction import Redaction
+from runtime.actors import current_time
 from runtime.errors import (
     AuthFailed,
     ConfigurationError,
@@ -85,7 +86,7 @@ class HttpBackend:
         Raises:
             ProviderError: the attempt failed; see ``runtime.errors``.
         """
-        request, now = attempt.request, anyio.current_time()
+        request, now = attempt.request, current_time()
         fallback = self._fallback
         if fallback is None:
             return await self._exchange(attempt, self._adapter)
@@ -110,7 +111,7 @@ class HttpBackend:
         request = attempt.request
         try:
             sent = adapter.to_request(request, self._profile.api_key)
-            over_by = anyio.current_time() + self._profile.timeouts.total
+            over_by = current_time() + self._profile.timeouts.total
             if request.stream:
                 return await self._stream(self._port, sent, attempt, adapter, over_by)
             with anyio.CancelScope(deadline=over_by):
@@ -132,7 +133,7 @@ class HttpBackend:
     ) -> ModelReply:
         """Read an answer in pieces; its head has to come in the time that its first byte has."""
         timeouts = self._profile.timeouts
-        patience = anyio.CancelScope(deadline=anyio.current_time() + timeouts.first_byte)
+        patience = anyio.CancelScope(deadline=current_time() + timeouts.first_byte)
         async with AsyncExitStack() as stack:
             with anyio.CancelScope(deadline=over_by) as total, patience:
                 answer = await stack.enter_async_context(port.stream(sent))

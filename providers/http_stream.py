@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from runtime.actors import current_time
 from runtime.errors import (
     ConnectionFailed,
     ProviderError,
@@ -118,15 +119,15 @@ async def _read_all(
             async for chunk in chunks:
                 if stage == "first_byte":
                     stage, patience = "idle", timeouts.idle
-                    clock.deadline = anyio.current_time() + patience
+                    clock.deadline = current_time() + patience
                 for event in reader.feed(chunk):
                     if not attempt.hand_on(event):
                         clock.deadline = math.inf
                         await attempt.hand_on_when_room(event)
-                    clock.deadline = anyio.current_time() + patience
+                    clock.deadline = current_time() + patience
                 if reader.complete and not lingers:
                     lingers, patience = True, LINGER_S
-                    clock.deadline = anyio.current_time() + patience
+                    clock.deadline = current_time() + patience
     if clock.cancelled_caught and not reader.complete:
         raise Timeout(f"the server said nothing for {patience:g} s", stage=stage)
 

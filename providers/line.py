@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from runtime.actors import current_time
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -46,7 +48,7 @@ class Line:
             RequestTooLarge: it is larger than the group's limit.
             QueueFull: too many wait already.
         """
-        now = anyio.current_time()
+        now = current_time()
         self._group.enqueue(ticket, now)
         self._waiting[ticket] = anyio.Event()
         self.serve(now)
@@ -94,13 +96,13 @@ class Line:
             await event.wait()
             self._renew(ticket, event)
             return
-        now = anyio.current_time()
+        now = current_time()
         self._wakes_at = self._next(now)
         with anyio.CancelScope(deadline=self._wakes_at):
             await event.wait()
         self._wakes_at = -math.inf
         self._renew(ticket, event)
-        self.serve(anyio.current_time())
+        self.serve(current_time())
 
     def _renew(self, ticket: Ticket, event: anyio.Event) -> None:
         if event.is_set() and ticket in self._waiting:
@@ -120,7 +122,7 @@ class Line:
             self._call_watch(self._watch)
 
     def _leave(self, ticket: Ticket) -> None:
-        now = anyio.current_time()
+        now = current_time()
         if self._waiting.pop(ticket, None) is not None:
             self._group.withdraw(ticket, now)
         else:  # it was started in the very moment in which it gave up

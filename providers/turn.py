@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import anyio
-
 from providers.admission import Ticket
+from runtime.actors import current_time
 from runtime.errors import CircuitOpen, DeadlineExceeded, RateLimitError
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Turn:
             self._refuse_what_cannot_start()
             ticket = self._new_ticket(retry=retry)
             started = await self._queue(ticket)
-            now = anyio.current_time()
+            now = current_time()
             if started and self._ward.circuit.attempt(now):
                 return ticket
             self._ward.group.unsent(ticket, now)
@@ -89,16 +88,16 @@ class Turn:
             CircuitOpen: it will not be in time.
             QueueFull: too many wait for it already.
         """
-        circuit, began = self._ward.circuit, anyio.current_time()
+        circuit, began = self._ward.circuit, current_time()
         circuit.release(self)
         if self._request.wait_for_circuit:
             entering = circuit.enter(self, self.latest, began + self._patience_s)
             passes = await self._told("circuit", entering)
-            self._patience_s -= anyio.current_time() - began
+            self._patience_s -= current_time() - began
         else:
             passes = circuit.lets_in(self, began)
         if not passes:
-            raise self._circuit_open(anyio.current_time())
+            raise self._circuit_open(current_time())
 
     def _refuse_what_cannot_start(self) -> None:
         """Fail now what would only fail later.
@@ -107,7 +106,7 @@ class Turn:
             RateLimitError: the server asked to wait longer than anybody waits.
             DeadlineExceeded: it could not start in time.
         """
-        now, group = anyio.current_time(), self._ward.group
+        now, group = current_time(), self._ward.group
         if group.unavailable_until > now:
             wait = group.unavailable_until - now
             raise RateLimitError(
@@ -135,7 +134,7 @@ class Turn:
     async def _queue(self, ticket: Ticket) -> bool:
         """Return whether the line started the ticket; False when it was sent away."""
         ward = self._ward
-        held_by = ward.group.held_by(ticket, anyio.current_time())
+        held_by = ward.group.held_by(ticket, current_time())
         ward.circuit.queued.add(ticket)
         try:
             return await self._told(held_by, ward.line.enter(ticket))

@@ -87,6 +87,8 @@ class Asking(NamedTuple):
 
     def from_target(self, target: Target) -> Asking:
         """Return it with a target asked first."""
+        if target == self.prepared.course.targets[0]:
+            return self
         course = self.prepared.course.from_target(target)
         return self._replace(prepared=self.prepared._replace(course=course))
 

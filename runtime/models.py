@@ -131,6 +131,8 @@ class Models:
                 except NotInherited:
                     asking = self._override(asking, question, answer, tools)
             asking = asking.from_target(walked.target)
+            if not walked.failures:
+                return walked.answer
             return replace(walked.answer, fallen_from=walked.failures)
 
         request, turns = asking.prepared.request, question.max_turns

@@ -11,7 +11,7 @@ In reading order:
   ``supervisor_ref``, ``administration``, ``report``: what one may ask it, and what it says
 - ``system``, ``watchdog``: what holds all of it, and who blocks the event loop
 - ``visit``: how a thread looks at what only the event loop may touch
-- ``callbacks``: how what runs in no task may ask anyio
+- ``callbacks``: the clock, and how what runs in no task may ask anyio
 
 It knows no model, no YAML, no HTTP. Its futures and tasks are asyncio's: those cost a seventh of
 anyio's streams, these a quarter of a task group's.
@@ -23,6 +23,7 @@ never handled again; every waiting asker is answered; a watcher gets exactly one
 """
 
 from runtime.actors.actor import Actor, HandedOff
+from runtime.actors.callbacks import current_time
 from runtime.actors.child import ChildInfo, Counts, SupervisorStatistics
 from runtime.actors.dead_letters import DeadLetter, DeadLetters
 from runtime.actors.errors import (
@@ -97,4 +98,5 @@ __all__ = [
     "Visits",
     "Watchdog",
     "actor_system",
+    "current_time",
 ]

@@ -1,4 +1,4 @@
-"""Callbacks of the event loop, which run in no task, for code that asks anyio for the time.
+"""The event loop's clock; and its callbacks, which run in no task, for code that asks anyio.
 
 Where some other package has brought sniffio, anyio asks that one, which knows of tasks only.
 """
@@ -32,3 +32,12 @@ def name_the_event_loop() -> None:
     except ModuleNotFoundError:
         return
     sniffio.current_async_library_cvar.set("asyncio")
+
+
+def current_time() -> float:
+    """Return the seconds of the event loop's clock; ``anyio.current_time`` at a fifth of its price.
+
+    Raises:
+        RuntimeError: no event loop is running.
+    """
+    return asyncio.get_running_loop().time()

@@ -6,6 +6,7 @@ at once), ``work`` (one Delegation on its way), ``deadlines``, ``actors`` (who c
 process: what is handed over and answered is data.
 """
 
+from runtime.actors import current_time
 from runtime.engines.engine import Capacity, Engine
 from runtime.engines.gate import Gate
 from runtime.engines.local import EngineStatistics, LocalEngine
@@ -16,7 +17,6 @@ from runtime.engines.work import (
     Work,
     WorkFailed,
     any_done,
-    current_time,
     first_leaf,
 )
 

@@ -8,7 +8,6 @@ and a body that is being ended can still settle.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otel import NO_METRICS
@@ -250,8 +249,7 @@ class Invocation:
     def _describe(self, reply: ModelReply, cost: int | None) -> None:
         """Say what came of the call, and its words where they may be said."""
         price, usage = self._case.price, reply.usage
-        asked = None if usage is None else replace(usage, output_tokens=0, reasoning_tokens=None)
-        of_input = total(price, asked, reply.service_tier)
+        of_input = total(price, usage and usage.of_input(), reply.service_tier)
         self.span.set(chat_end_of(reply, cost, self.first_chunk_s, of_input))
         contents = self._doors.tracing.options.contents
         if contents is not None and self._case.terms.contents.in_journal:
