@@ -171,7 +171,9 @@ def test_a_run_parks_its_process_ends_and_another_one_approves_and_goes_on(world
     (row,) = json.loads(world("approvals", "--json").stdout)
     assert (row["run_id"], row["agent"], row["tool"]) == ("one", "publishes", None)
     assert "waiting since" in world("runs").stdout
-    assert "status    waiting since" in world("show", "one").stdout
+    shown = world("show", "one").stdout
+    assert "status    waiting since" in shown
+    assert "running" not in shown
     root = json.loads(world("trace", "show", "one", "--json").stdout)
     assert "waiting" in json.dumps(root)
     assert "lost" not in json.dumps(root)

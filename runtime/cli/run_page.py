@@ -62,6 +62,7 @@ async def _read(history: History, name: str, *, steps: bool, events: bool) -> _R
             read.steps.take(event)
         if events:
             read.events.append(event)
+    read.story.close(status_of(row))
     return read
 
 

@@ -9,14 +9,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runtime.cli.crowds import counted, crowds
+from runtime.cli.liveness import LOST
 from runtime.cli.text import TIMES, duration, money, one_line, plural
 from runtime.governance.cost import NANO
 from runtime.journal import known_cost
+from runtime.journal.records import PARKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from runtime.journal import EventRow
+
+
+UNDER_WAY = ("queued", "running")
 
 
 @dataclass(slots=True)
@@ -27,7 +32,8 @@ class Task:
         agent: the slug of the agent that got it.
         task: its name in the run.
         sent_at: when, in seconds since the Unix epoch.
-        status: ``queued``, ``running``, ``completed`` or ``failed``.
+        status: ``queued``, ``running``, ``completed`` or ``failed``; of a run that nobody is at
+            work on, where that stands.
         attempts: how many times a body was started.
         duration_s: from being sent to its outcome; None until then.
         calls: its own model calls with an outcome, those of tasks below not counted.
@@ -124,6 +130,13 @@ class Story:
             self._folds[event.kind](event, task)
         elif event.kind in self._steps and above is not None:
             self._steps[event.kind](event, above)
+
+    def close(self, status: str) -> None:
+        """Say of what has not ended where its run stands, when nobody is at work on it."""
+        if status != "running":
+            for task in self._tasks.values():
+                if task.status in UNDER_WAY:
+                    task.status = status if status in PARKED else LOST
 
 
 def _started(event: EventRow, task: Task) -> None:
