@@ -280,7 +280,14 @@ def _ended(record: Record, status: CallStatus) -> Ended:
 
 
 def _texts(body: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
-    return {name: text for name in names if (text := field_in(body, name, str))}
+    said = {}
+    for name in names:
+        value = body.get(name)
+        if value is None or value == "":
+            continue
+        usual = type(value) is str and value.isascii()
+        said[name] = value if usual else field_in(body, name, str)
+    return said
 
 
 def day_of(at: float) -> str:
