@@ -22,7 +22,7 @@ stop does not interrupt the message being handled, kill does; a message that cra
 never handled again; every waiting asker is answered; a watcher gets exactly one ``Down``.
 """
 
-from runtime.actors.actor import Actor, HandedOff
+from runtime.actors.actor import Actor, Errand, HandedOff
 from runtime.actors.callbacks import current_time
 from runtime.actors.child import ChildInfo, Counts, SupervisorStatistics
 from runtime.actors.dead_letters import DeadLetter, DeadLetters
@@ -74,6 +74,7 @@ __all__ = [
     "DeadLetter",
     "DeadLetters",
     "Down",
+    "Errand",
     "Exit",
     "HandedOff",
     "Ignore",

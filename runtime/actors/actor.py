@@ -84,3 +84,14 @@ class Actor:
         """
         self.ref.hand_off(function, args)
         return HANDED_OFF
+
+
+class Errand(Actor):
+    """The base of actors that do one thing, at once, and end: no message has to tell them.
+
+    What comes in the meantime is left behind; a stop waits for the end of the errand.
+    """
+
+    async def run(self) -> None:
+        """Do it, in the actor's task; an exception is a crash."""
+        raise NotImplementedError

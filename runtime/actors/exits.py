@@ -13,7 +13,7 @@ An actor whose ``on_stop`` raises has crashed as well; no hook runs after that.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from runtime.actors.ref import ActorRef
@@ -46,8 +46,7 @@ KILLED = Exit("killed")
 LEAKED = Exit("killed", "leaked: it swallows every cancellation")
 
 
-@dataclass(frozen=True, slots=True)
-class Down:
+class Down(NamedTuple):
     """The message of a death watch: exactly one per monitor, after the actor's last message."""
 
     ref: ActorRef

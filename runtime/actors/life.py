@@ -13,10 +13,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runtime.actors.actor import HANDED_OFF, Actor
+from runtime.actors.actor import HANDED_OFF, Actor, Errand
 from runtime.actors.death import Mortal
 from runtime.actors.errors import ActorGone, Ignore
-from runtime.actors.exits import KILLED, Exit
+from runtime.actors.exits import KILLED, NORMAL, Exit
 from runtime.actors.force import current_task
 from runtime.actors.futures import settle
 from runtime.actors.hooks import run_hook
@@ -52,7 +52,11 @@ class Life(Mortal):
         try:
             try:
                 if self._kill is None:
-                    exit_ = await self._drain(self._actor or await self._begin())
+                    actor = self._actor or await self._begin()
+                    if isinstance(actor, Errand):
+                        exit_ = await self._do(actor)
+                    else:
+                        exit_ = await self._drain(actor)
             except asyncio.CancelledError:
                 exit_ = self._killed()
             except Exception as error:  # noqa: BLE001  # a crash is data: the supervisor decides
@@ -76,7 +80,8 @@ class Life(Mortal):
         actor = self._made()
         self.incarnation += 1
         self._actor = actor
-        self.info = await actor.on_start()
+        if type(actor).on_start is not Actor.on_start:
+            self.info = await actor.on_start()
         if self._kill is not None or self._actor is not actor:
             raise asyncio.CancelledError  # on_start swallowed its kill, or outlived being leaked
         self._state = "running"
@@ -94,6 +99,17 @@ class Life(Mortal):
             self._factory = None  # what it was started with must not outlive its use
         actor.ref = self  # type: ignore[assignment]  # every Life is an ActorRef
         return actor
+
+    # --- an errand -------------------------------------------------------------------------------
+
+    async def _do(self, errand: Errand) -> Exit:
+        """Do all that there is to do."""
+        await errand.run()
+        if self._kill is not None:
+            raise asyncio.CancelledError  # it swallowed its kill
+        self._handled += 1
+        told = self.mailbox.take_control()
+        return await self._stopped(errand, NORMAL if told is None else told.exit)
 
     # --- messages --------------------------------------------------------------------------------
 

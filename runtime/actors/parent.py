@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from runtime.actors.actor import Actor
+from runtime.actors.actor import Actor, Errand
 from runtime.actors.child import Child
 from runtime.actors.errors import ActorGone, Ignore, TooManyChildren
 from runtime.actors.exits import LEAKED, NORMAL, SHUTDOWN, Exit
@@ -236,7 +236,8 @@ class Parent(Actor, ABC):
 
     def settle(self, child: Child, exit_: Exit) -> None:
         """Leave a child without an actor; forget those whose spec is not kept."""
-        child.cancel_timer()
+        if child.timer is not None:
+            child.cancel_timer()
         ref, child.ref, child.state = child.ref, None, "stopped"
         if child.spec.restart == "temporary" or self.template is not None:
             self.forget(child)
@@ -269,7 +270,9 @@ class Parent(Actor, ABC):
 
 
 def _is_lazy(start: Callable[..., Actor]) -> bool:
-    """Whether what makes an actor is a class that has nothing to do at its start."""
+    """Whether what makes an actor is a class that has nothing to do until a message comes."""
     while isinstance(start, partial):
         start = start.func
-    return isinstance(start, type) and getattr(start, "on_start", None) is Actor.on_start
+    if not isinstance(start, type) or issubclass(start, Errand):
+        return False
+    return getattr(start, "on_start", None) is Actor.on_start

@@ -149,7 +149,8 @@ class Supervisor(Parent):
             if exit_.kind == "normal" and isinstance(exit_.error, Ignore):
                 self.settle(child, exit_)
             elif self.template is not None and self._ends_quietly(child, exit_):
-                self._gone(child, exit_)  # the common case of a template's child: no hop, no event
+                self._report_unexpected("child_terminated", child, exit_)
+                self.settle(child, exit_)  # the common case of a template's child: no hop, no event
             else:
                 self.ref.control(ChildExited(child, ref, exit_))
 

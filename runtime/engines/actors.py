@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from runtime.actors import Actor
+from runtime.actors import Actor, Errand
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -16,22 +16,18 @@ if TYPE_CHECKING:
 PATIENCE_S = 1.0  # a stateful actor that does not let go of cancelled work by then is killed
 
 
-class Worker(Actor):
+class Worker(Errand):
     """The actor of one Delegation: does it, and ends. Its supervisor starts it again on a crash."""
 
     def __init__(self, perform: Callable[[Work], Awaitable[Any]], work: Work) -> None:
         self._perform = perform
         self._work = work
 
-    async def on_start(self) -> None:
-        """Begin with the work."""
-        self._work.attempts += 1
-        self.ref.tell(self._work)
-
-    async def receive(self, message: Work) -> None:
+    async def run(self) -> None:
         """Do the work."""
-        message.answer(await self._perform(message))
-        self.stop()
+        work = self._work
+        work.attempts += 1
+        work.answer(await self._perform(work))
 
 
 class Resident(Actor):
