@@ -15,7 +15,6 @@ from runtime.journal import Fenced, Record, SqliteJournal
 from runtime.journal.liveness import owner_note, this_process
 from runtime.journal.ownership import ProcessIdentity
 from runtime.journal.reader import Reader
-from runtime.journal.schema import VERSION
 from tests.interrupted import dead_pid
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real_time
 
 LEASE_S = 0.3
+LEASES = 5  # the version of the schema that has them
 ELSEWHERE = ProcessIdentity("elsewhere", 7, 100, "pid:[1]", "another boot", "another machine")
 
 
@@ -176,13 +176,13 @@ async def test_a_file_of_the_version_before_leases_is_read_as_it_is_and_then_upg
     for statement in (
         "DROP TABLE lease",
         "UPDATE run SET owner = NULL, host = 'elsewhere'",
-        f"PRAGMA user_version = {VERSION - 1}",
+        f"PRAGMA user_version = {LEASES - 1}",
     ):
         execute(path, statement)
     row = await Reader.of(path).run("run")
     assert row is not None
     assert (row.owner, row.held_until) == (None, None)
-    assert execute(path, "PRAGMA user_version") == [(VERSION - 1,)]
+    assert execute(path, "PRAGMA user_version") == [(LEASES - 1,)]
     async with opened(path) as journal:
         body = {**owner_note(), "epoch": 2}
         assert await journal.take_over(Record("run", "run_resumed", "resumed:2", body, 2, epoch=2))

@@ -21,8 +21,9 @@ import anyio.lowlevel
 import pytest
 
 from runtime.journal import JournalFailed, JournalUnusable, Record, SqliteJournal
+from runtime.journal.group import INSERT, JOURNAL_COLUMNS
 from runtime.journal.lock import FileLock
-from runtime.journal.schema import VERSION, connect
+from runtime.journal.schema import IS_REQUEST, VERSION, connect
 from runtime.journal.store import FileStore
 
 if TYPE_CHECKING:
@@ -305,6 +306,33 @@ async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     with pytest.raises(JournalUnusable, match=rf"schema {VERSION + 7}.* up to {VERSION};.*--db"):
         await SqliteJournal.open(path)
     assert content(path) == before
+
+
+async def test_a_record_is_written_without_a_table_of_what_requests_there_are(path: Path) -> None:
+    """The index of the requests finds them, and asks only a comparison or two of every record.
+
+    A file of the version before has another condition there, and gets this one.
+    """
+    async with opened(path) as journal:
+        journal.append(Record("run-1", "cancel_requested", "cancel:1", {"by": "me"}, 1.0))
+    for statement in (
+        "DROP INDEX journal_requests",
+        "CREATE INDEX journal_requests ON journal (kind, run_id, seq) WHERE kind IN ('a', 'b')",
+        f"PRAGMA user_version = {VERSION - 1}",
+    ):
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(statement)
+    async with opened(path):
+        pass
+    with closing(sqlite3.connect(path)) as connection:
+        none = (None,) * len(JOURNAL_COLUMNS)
+        steps = [row[1] for row in connection.execute(f"EXPLAIN {INSERT}", none)]
+        query = f"SELECT run_id FROM journal WHERE {IS_REQUEST}"  # noqa: S608  # our own words
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+        found = connection.execute(query).fetchall()
+    assert "OpenEphemeral" not in steps
+    assert [step for step in plan if "journal_requests" in step]
+    assert found == [("run-1",)]
 
 
 async def test_the_database_of_another_program_is_refused_and_left_alone(path: Path) -> None:

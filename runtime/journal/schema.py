@@ -25,8 +25,12 @@ Synchronous = Literal["full", "normal"]
 
 BUSY_TIMEOUT_MS = 1000  # our own writers queue at a lock; this is for readers and foreign tools
 
-# Word for word in every query, or the index of these records cannot be used.
-IS_REQUEST = f"kind IN ({', '.join(map(repr, REQUESTS))})"
+# Word for word in every query, or the index of these records cannot be used. Not as ``IN``: SQLite
+# makes a table of its list for every record that is written: half as much work as all the rest.
+IS_REQUEST = f"({' OR '.join(f'kind = {kind!r}' for kind in REQUESTS)})"
+_INDEX_OF_REQUESTS = (
+    f"CREATE INDEX journal_requests ON journal (kind, run_id, seq) WHERE {IS_REQUEST}"
+)
 
 # Of no use: lease_until, as a lease is a process's and not a run's; attempt is for a later version.
 STEPS: tuple[tuple[str | Callable[[Connection], None], ...], ...] = (
@@ -146,7 +150,7 @@ STEPS: tuple[tuple[str | Callable[[Connection], None], ...], ...] = (
         "ALTER TABLE run ADD COLUMN parked_at REAL",
         "ALTER TABLE run ADD COLUMN parked_seq INTEGER",
         "ALTER TABLE run ADD COLUMN asked_seq INTEGER",
-        f"CREATE INDEX journal_requests ON journal (kind, run_id, seq) WHERE {IS_REQUEST}",
+        _INDEX_OF_REQUESTS,
     ),
     (
         """
@@ -156,6 +160,7 @@ STEPS: tuple[tuple[str | Callable[[Connection], None], ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    ("DROP INDEX journal_requests", _INDEX_OF_REQUESTS),  # of another condition before
 )
 VERSION = len(STEPS)
 
