@@ -7,6 +7,7 @@ most, are in ``chat_attributes``.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from otel import conventions as names
@@ -16,6 +17,37 @@ if TYPE_CHECKING:
 
 AttributeValue: TypeAlias = "str | bool | int | float | Sequence[str]"
 Attributes: TypeAlias = "dict[str, AttributeValue]"
+
+
+class Alike(dict[str, "AttributeValue"]):
+    """Attributes that many spans have alike, so that whoever writes them need do so only once.
+
+    Attributes:
+        written: as the spool writes them; empty before.
+    """
+
+    __slots__ = ("written",)
+
+    def __init__(self, attributes: Attributes) -> None:
+        super().__init__(attributes)
+        self.written = b""
+
+
+class Joined(dict[str, "AttributeValue"]):
+    """Attributes that a span has like others, and its own; none is in both.
+
+    Attributes:
+        alike: the former.
+        own: the latter.
+    """
+
+    __slots__ = ("alike", "own")
+
+    def __init__(self, alike: Alike, own: Attributes) -> None:
+        super().__init__(alike)
+        self.update(own)
+        self.alike = alike
+        self.own = own
 
 
 def span_name(operation: str, subject: str) -> str:
@@ -101,23 +133,46 @@ def invoke_agent_start(
         conversation_id: the user's conversation, if there is one.
         session_id: the user's session, if there is one.
     """
-    return present(
-        {
-            names.OPERATION_NAME: names.INVOKE_AGENT,
-            names.AGENT_NAME: name,
-            names.AGENT_DESCRIPTION: description,
-            names.CONVERSATION_ID: conversation_id,
-            names.SESSION_ID: session_id,
-            names.RUN_ID: run_id,
-            names.TASK_ID: task_id,
-            names.ACTOR_ID: actor_id,
-            names.MESSAGE_ID: message_id,
-            names.DELEGATION_FROM: delegated_by,
-            names.DELEGATION_TO: name,
-            names.DELEGATION_DEPTH: depth,
-            names.DELEGATION_MODE: mode,
-            names.MAILBOX_WAIT_MS: mailbox_wait_ms,
-        }
+    alike = _invoke_agent(
+        name, description, run_id, delegated_by, depth, mode, conversation_id, session_id
+    )
+    own: Attributes = {names.TASK_ID: task_id}
+    if actor_id is not None:
+        own[names.ACTOR_ID] = actor_id
+    if message_id is not None:
+        own[names.MESSAGE_ID] = message_id
+    if mailbox_wait_ms is not None:
+        own[names.MAILBOX_WAIT_MS] = mailbox_wait_ms
+    return Joined(alike, own)
+
+
+@lru_cache(maxsize=256)
+def _invoke_agent(  # noqa: PLR0917  # called by position, which costs less here
+    name: str,
+    description: str | None,
+    run_id: str,
+    delegated_by: str | None,
+    depth: int | None,
+    mode: str,
+    conversation_id: str | None,
+    session_id: str | None,
+) -> Alike:
+    """Return what all spans of a fan-out say alike."""
+    return Alike(
+        present(
+            {
+                names.OPERATION_NAME: names.INVOKE_AGENT,
+                names.AGENT_NAME: name,
+                names.AGENT_DESCRIPTION: description,
+                names.CONVERSATION_ID: conversation_id,
+                names.SESSION_ID: session_id,
+                names.RUN_ID: run_id,
+                names.DELEGATION_FROM: delegated_by,
+                names.DELEGATION_TO: name,
+                names.DELEGATION_DEPTH: depth,
+                names.DELEGATION_MODE: mode,
+            }
+        )
     )
 
 
@@ -150,6 +205,7 @@ def plan_start(
     )
 
 
+@lru_cache(maxsize=256)  # most agents ask nothing, or once
 def invoke_agent_end(
     *,
     turns: int | None = None,
@@ -157,7 +213,7 @@ def invoke_agent_end(
     input_tokens: int | None = None,
     output_tokens: int | None = None,
     cost_nano_usd: int | None = None,
-) -> Attributes:
+) -> Alike:
     """Describe what an agent took, those it delegated to included.
 
     These are totals under our own names: as ``gen_ai.usage.*`` they would be counted twice.
@@ -170,7 +226,7 @@ def invoke_agent_end(
         cost_nano_usd: money spent below this span.
     """
     totals = _totals(calls, input_tokens, output_tokens, cost_nano_usd)
-    return present({names.TURNS: turns}) | totals
+    return Alike(present({names.TURNS: turns}) | totals)
 
 
 def execute_tool_start(

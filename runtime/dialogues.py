@@ -25,6 +25,10 @@ class Dialogue(NamedTuple):
 
     def or_else(self, other: Dialogue) -> Dialogue:
         """Return it with what another one says where this one says nothing."""
+        if self is NOBODYS:
+            return other
+        if other is NOBODYS:
+            return self
         return Dialogue(
             self.conversation_id or other.conversation_id, self.session_id or other.session_id
         )

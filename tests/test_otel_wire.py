@@ -13,6 +13,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Status
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SentSpan
 
+from otel.attributes import Alike, Joined
 from otel.span import Link, Span
 from otel.spool import encoding
 from otel.spool.wire import Torn, fields, read_varint, varint
@@ -197,3 +198,15 @@ def test_bytes_that_are_no_message_are_torn_and_nothing_else(data: bytes) -> Non
 def test_a_key_value_is_what_the_library_writes() -> None:
     library = KeyValue(key="name", value=AnyValue(string_value="x" * 300)).SerializeToString()
     assert encoding.attributes({"name": "x" * 300}).endswith(library)
+
+
+@given(ATTRIBUTES, ATTRIBUTES)
+def test_what_spans_say_alike_is_written_as_if_each_had_said_it(
+    common: dict[str, Any], own: dict[str, Any]
+) -> None:
+    alike = Alike({name: value for name, value in common.items() if name not in own})
+    for _ in range(2):
+        joined = Joined(alike, own)
+        assert joined == {**alike, **own}
+        span = SentSpan.FromString(encoding.attributes(joined))
+        assert said(span.attributes) == sent(dict(joined))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from otel.attributes import Alike, Joined
 from otel.sendable import sendable_name, sendable_text
 from otel.spool.wire import (
     BYTES,
@@ -122,7 +123,18 @@ def start_of(span: bytes) -> int:
     return next((field.number_value for field in fields(span) if field.number == _START_NUMBER), 0)
 
 
-def attributes(values: Mapping[str, object], start: bytes = _ATTRIBUTES) -> bytes:
+def attributes(values: Mapping[str, object]) -> bytes:
+    """Return the attributes of a span; what many have alike is written once."""
+    if type(values) is Joined:
+        return attributes(values.alike) + _attributes(values.own)
+    if type(values) is Alike:
+        if not values.written:
+            values.written = _attributes(values)
+        return values.written
+    return _attributes(values)
+
+
+def _attributes(values: Mapping[str, object], start: bytes = _ATTRIBUTES) -> bytes:
     """Return attributes, each as a field that begins with ``start``."""
     out = []
     for name, value in values.items():
@@ -141,7 +153,7 @@ def attributes(values: Mapping[str, object], start: bytes = _ATTRIBUTES) -> byte
 def event(name: str, at_ns: int, values: Mapping[str, object]) -> bytes:
     """Return one event of a span."""
     said = delimited(_EVENT_NAME, sendable_name(name).encode())
-    content = _EVENT_TIME + pack_fixed64(at_ns) + said + attributes(values, _EVENT_ATTRIBUTES)
+    content = _EVENT_TIME + pack_fixed64(at_ns) + said + _attributes(values, _EVENT_ATTRIBUTES)
     return delimited(_EVENTS, content)
 
 
@@ -154,7 +166,7 @@ def links(to: Sequence[Link]) -> bytes:
             + each.to.trace_id.to_bytes(16, "big")
             + _SPAN_ID
             + each.to.span_id.to_bytes(8, "big")
-            + attributes(each.attributes, _LINK_ATTRIBUTES)
+            + _attributes(each.attributes, _LINK_ATTRIBUTES)
             + _LINK_FLAGS
             + pack_fixed32(each.to.flags),
         )
@@ -185,7 +197,7 @@ def scope(name: str, version: str) -> bytes:
 
 def resource(values: Mapping[str, object]) -> bytes:
     """Return a ``Resource``."""
-    return attributes(values, tag(1, BYTES))
+    return _attributes(values, tag(1, BYTES))
 
 
 def request(resource_bytes: bytes, scope_bytes: bytes, frames: bytes) -> bytes:

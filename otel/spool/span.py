@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otel import conventions as names
+from otel.attributes import Alike
 from otel.sendable import sendable_name
 from otel.span import Span
 from otel.spool import encoding
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from otel.spool.open_spans import OpenSpans
     from otel.spool.span_limits import SpanLimits
     from otel.spool.spool import Lane
+
+_NOTHING: Final[Mapping[str, object]] = {}
 
 
 class SpooledSpan(Span):
@@ -44,7 +47,7 @@ class SpooledSpan(Span):
         self._head = head
         self._known = known
         self._attributes = attributes
-        self._later: dict[str, object] = {}
+        self._later: Mapping[str, object] = _NOTHING
         self._name = b""
         self._events: list[bytes] = []
         self._ended = False
@@ -56,9 +59,11 @@ class SpooledSpan(Span):
 
     def set(self, attributes: Mapping[str, AttributeValue]) -> None:  # noqa: D102  # as in Span
         if not self._ended:
-            said = self._place.said(attributes)
-            already = len(self._attributes) + len(self._later)
-            self._later.update(self._place.limits.cut(said, already))
+            later = self._later
+            already = len(self._attributes) + len(later)
+            said = self._place.limits.cut(self._place.said(attributes), already)
+            # What is written already is kept as it is; all else is its owner's, who may change it.
+            self._later = said if not later and type(said) is Alike else {**later, **said}
 
     def event(  # noqa: D102  # as in Span
         self,
@@ -90,7 +95,7 @@ class SpooledSpan(Span):
         place = self._place
         failed = b""
         if error_type is not None:
-            self._later[names.ERROR_TYPE] = sendable_name(error_type)
+            self._later = {**self._later, names.ERROR_TYPE: sendable_name(error_type)}
             failed = encoding.status(encoding.ERROR, place.redact(message or ""))
         known, later = self._known, self._later
         if not later.keys().isdisjoint(self._attributes):
