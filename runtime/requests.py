@@ -215,7 +215,8 @@ def _named(run_id: str, tickets: Sequence[Ticket], name: str, now: float) -> Tic
         UnknownName: there is none, or there are several.
         ConfigurationError: it is open no more.
     """
-    found = [each for each in tickets if each.request.ticket.startswith(name.lower())]
+    # An empty name is a script's unset variable, and begins them all: it shall decide nothing.
+    found = [each for each in tickets if name and each.request.ticket.startswith(name.lower())]
     if len(found) != 1:
         names = ", ".join(each.request.ticket for each in tickets if each.is_open(now)) or "none"
         what = "several questions" if found else "no question"

@@ -223,6 +223,8 @@ async def test_a_question_is_decided_once_and_a_second_decision_hears_by_whom(
         (asked,) = (await system.run(alone, None, RunOptions(run_id="one"))).waits_for
         with pytest.raises(UnknownName, match=f"no question 'zzz'; open are: {asked.ticket}"):
             await system.approve("one", "zzz")
+        with pytest.raises(UnknownName, match=f"no question ''; open are: {asked.ticket}"):
+            await system.approve("one", "")
         with pytest.raises(UnknownName, match="no run 'two'"):
             await system.approve("two", asked.ticket)
         await system.deny("one", asked.ticket, "never", by="anna@here")

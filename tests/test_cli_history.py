@@ -96,6 +96,7 @@ def test_a_run_that_is_not_there_or_not_clear_is_said(workspace: Path) -> None:
         ("mag-", "2 runs begin with 'mag-'"),
         ("mag-tee", "did you mean 'mag-tree'?"),
         ("zzz", "python -m runtime runs lists them"),
+        ("", "no run ''"),
     ):
         ended = run_process(workspace, "show", name)
         assert (ended.returncode, ended.stdout) == (1, "")

@@ -76,7 +76,7 @@ class History:
         newest = await self._reader.runs(SEARCHED, None)
         if name == LAST and newest:
             return newest[0]
-        found = [row for row in newest if row.run_id.startswith(name)]
+        found = [row for row in newest if name and row.run_id.startswith(name)]
         if len(found) != 1:
             raise UnknownName(_unclear(name, found, newest))
         return found[0]
