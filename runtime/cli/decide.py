@@ -25,7 +25,7 @@ gone on with by `resume RUN_ID`.
 \b
 Examples:
   python -m runtime approvals
-  python -m runtime approve last k7f3qa2b --comment "for this once"
+  python -m runtime {name} last k7f3qa2b --comment "for this once"
 
 --json prints what came of the run as `run --json` does, or, where it was not gone on with, one
 object: run_id, ticket, approved, by, at, comment.
@@ -56,7 +56,9 @@ def _command(name: str, *, approved: bool, what: str) -> click.Command:
         )
     ):
         made = add(made)
-    command: click.Command = debug_option(click.command(name=name, help=what + HOW)(made))
+    command: click.Command = debug_option(
+        click.command(name=name, help=what + HOW.replace("{name}", name))(made)
+    )
     return command
 
 
