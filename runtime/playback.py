@@ -106,6 +106,11 @@ class Playback(Recorded):
             return None
         return self._denied.get(op) or super().found(op)
 
+    def is_in_doubt(self, op: str) -> bool:
+        """Whether people were asked if a skill may be used again, and said no: so it ended."""
+        asked = super().found(f"{op}/again:{self.begun(op)}")
+        return asked is not None and not asked.body["approved"]
+
     def delegated(self, op: str) -> EventRow | None:
         """Return the outcome of a delegation whose body never ran: there was no room for it."""
         self._came_to.add(op)

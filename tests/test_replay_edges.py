@@ -278,6 +278,35 @@ async def test_approvals_are_as_they_were_and_nobody_is_asked_again(*, is_approv
     assert found.difference is None
 
 
+@skill(inline=True, side_effects=True)
+def pays(amount: int) -> str:
+    """Pay."""
+    return f"receipt {amount}"
+
+
+@mag
+async def payer(ctx: Context) -> str:
+    """Pay."""
+    return await ctx.use(pays, 2)
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("approved", [True, False])
+async def test_what_people_said_of_a_use_in_doubt_is_said_again(*, approved: bool) -> None:
+    records = await recorded_until(payer, ends("skill_started", "/pays:"))
+    run_id = records[0].run_id
+    async with running(agents=(payer,), environ={}, journal=journal_of(records)) as system:
+        (asked,) = (await system.resume(run_id)).waits_for
+        await (system.approve if approved else system.deny)(run_id, asked.ticket)
+        outcome = await system.resume(run_id)
+        with anyio.fail_after(5):
+            found = await system.replay(run_id)
+    assert (outcome.status, outcome.reason) == (
+        ("completed", None) if approved else ("failed", "in_doubt")
+    )
+    assert found.difference is None
+
+
 @mag
 async def by_route(ctx: Context) -> str:
     """Ask whomever the route prefers."""
