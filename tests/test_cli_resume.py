@@ -153,6 +153,40 @@ def test_ctrl_c_ends_a_run_that_is_gone_on_with_as_it_does_any_other(workspace: 
     assert "is over: cancelled" in run_process(workspace, "resume", "one").stderr
 
 
+BUSY = """\
+import os
+import time
+
+open("loads.txt", "a").close()
+while not os.path.exists("go.txt"):
+    time.sleep(0.005)
+
+"""
+
+
+@pytest.mark.parametrize("which", ["one", "--all"])
+def test_ctrl_c_before_a_run_is_gone_on_with_leaves_it_as_it_was(
+    workspace: Path, which: str
+) -> None:
+    killed_run(workspace, "one")
+    environ = environment(MAGSAG_DB=str(workspace / "journal.db"))
+    (workspace / "agents" / "naps.py").write_text(BUSY + SLOW)
+    with subprocess.Popen(
+        command("resume", which), cwd=workspace, env=environ,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        while not (workspace / "loads.txt").exists():
+            time.sleep(0.005)  # noqa: TID251  # a process of its own takes its time
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        (workspace / "go.txt").touch()
+        out, err = process.communicate()
+    assert (process.returncode, out) == (130, ""), err
+    assert "no run was gone on with: they are as they were" in err
+    assert "internal error" not in err
+    assert run_process(workspace, "resume", "one").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("argv", "code", "words"),
     [

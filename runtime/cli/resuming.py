@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 
 from runtime.approval import approval_of
+from runtime.cli.failures import CANCELLED, FAILED
 from runtime.cli.history import History
 from runtime.cli.interrupts import Interrupts
 from runtime.cli.liveness import LOST
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 1_000_000  # of --all
 AT_ONCE = 16  # of them
-FAILED = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,10 @@ def go_on(wanted: Continuation) -> int:
         RuntimeFault: it could not begin, or the journal could not be written.
     """
     with prints_to_stderr():
-        outcomes, refused = anyio.run(_carry_out, wanted)
+        outcomes, refused, interrupted = anyio.run(_carry_out, wanted)
+    if interrupted and not outcomes:
+        say("no run was gone on with: they are as they were")
+        return CANCELLED
     if wanted.name is not None:
         (outcome,) = outcomes
         source = Source(wanted.db, wanted.catalog)
@@ -100,16 +103,18 @@ def go_on(wanted: Continuation) -> int:
         emit("\n".join(map(summary, outcomes)))
     elif not wanted.quiet and not refused:
         say("no run has died or was decided about that could be gone on with")
+    if interrupted:
+        return CANCELLED
     went_well = all(outcome.ok or outcome.is_parked for outcome in outcomes)
     return FAILED if refused or not went_well else 0
 
 
-async def _carry_out(wanted: Continuation) -> tuple[list[RunOutcome], int]:
-    """Return what came of the runs, and how many could not go on here."""
+async def _carry_out(wanted: Continuation) -> tuple[list[RunOutcome], int, bool]:
+    """Return what came of the runs, how many could not go on, and whether a signal ended it."""
     history, interrupts = History(wanted.db), Interrupts()
     rows = await _rows(history, wanted.name)
     if not rows:
-        return [], 0
+        return [], 0, False
     screen = _screen(rows[0]) if wanted.live and wanted.name is not None else None
     stream = None if screen is None else screen.log
     log_to(stream, wanted.session, verbose=wanted.verbose, quiet=wanted.quiet)
@@ -132,7 +137,9 @@ async def _carry_out(wanted: Continuation) -> tuple[list[RunOutcome], int]:
         running(open_catalog(folder), journal=journal) as system,
         screen.shown() if screen is not None else nullcontext(),
     ):
-        return await _resumed(system, rows, options, interrupts, one=wanted.name is not None)
+        one = wanted.name is not None
+        outcomes, refused = await _resumed(system, rows, options, interrupts, one=one)
+        return outcomes, refused, interrupts.scope.cancelled_caught
 
 
 async def _rows(history: History, name: str | None) -> list[RunRow]:
