@@ -11,19 +11,19 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import orjson
 
 from runtime.journal.body import check_count
 from runtime.journal.calls import call_facts
 from runtime.journal.fold import Facts, facts_of
-from runtime.journal.records import KINDS
+from runtime.journal.records import KINDS, Record
 
 if TYPE_CHECKING:
     from runtime.journal.calls import CallFacts
     from runtime.journal.ledger import Claim, Shortfall
-    from runtime.journal.records import Record
+    from runtime.journal.records import Kind
 
 Verdict: TypeAlias = (
     "Literal['admitted', 'taken', 'not_taken', 'noted', 'not_noted', 'fenced'] | Shortfall | None"
@@ -100,7 +100,12 @@ def encode(
     if by_anyone and not rule.by_anyone:
         raise ValueError(f"{record.kind} is no request; only the owner of a run may write it")
     try:
-        facts, call = _checked(record), call_facts(record)
+        _check(record)
+        facts: Facts = None
+        call: CallFacts = None
+        if record.kind in _SUMMED_UP:
+            facts = facts_of(record.kind, record.body, record.cost_nano_usd)
+            call = call_facts(record)
     except ValueError as error:
         raise ValueError(f"{record.kind} of {record.op!r}: {error}") from error
     except TypeError as error:
@@ -141,20 +146,29 @@ def withdrawal(begun: Record) -> Entry:
     return entry
 
 
-def _checked(record: Record) -> Facts:
+def _check(record: Record) -> None:
     if type(record.body) is not dict and not isinstance(record.body, Mapping):
         raise TypeError(f"the body must be a mapping, got {type(record.body).__name__}")
     if not record.run_id:
         raise ValueError("a record needs a run_id")
     if not math.isfinite(record.at):
         raise ValueError(f"at must be a time, got {record.at}")
-    for name in (record.run_id, record.op):
-        if not isinstance(name, str):
-            raise TypeError(f"run_id and op must be str, got {type(name).__name__}")
-        if not name.isascii():
-            name.encode()  # half a surrogate pair: refuse it here, where the database cannot yet
+    run_id, op = record.run_id, record.op
+    if not (isinstance(run_id, str) and isinstance(op, str)):
+        types = f"{type(run_id).__name__} and {type(op).__name__}"
+        raise TypeError(f"run_id and op must be str, got {types}")
+    if not (run_id.isascii() and op.isascii()):
+        f"{run_id}{op}".encode()  # half a surrogate pair: the database could not refuse it yet
     check_count("cost_nano_usd", record.cost_nano_usd)
-    return facts_of(record.kind, record.body, record.cost_nano_usd)
+
+
+def _is_summed_up(kind: str) -> bool:
+    """Whether a record of a kind changes the row of its run, or that of a call; few do."""
+    empty = Record("", cast("Kind", kind), "", {}, 0.0)
+    return facts_of(kind, {}, 0) is not None or call_facts(empty) is not None
+
+
+_SUMMED_UP = frozenset(kind for kind in KINDS if _is_summed_up(kind))
 
 
 def _plain(value: object) -> object:

@@ -115,7 +115,7 @@ class StoredJournal:
 
     def append(self, record: Record) -> None:
         """Take a record; see ``Journal``."""
-        self.check_owner(record.run_id, record.epoch)
+        self._tenure.check(record.run_id, record.epoch)
         self._backlog.put(encode(record))
 
     def check_owner(self, run_id: str, epoch: int) -> None:
