@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigurationError
-from runtime.journal.location import Address, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +27,11 @@ def journal_location(given: str | None, environ: Mapping[str, str], here: Path) 
     Raises:
         ConfigurationError: nothing is given, and there is no home directory to fall back on.
     """
+    from runtime.journal.location import (  # noqa: PLC0415  # with all of the journal: not for --help
+        Address,
+        is_address,
+    )
+
     if given == MEMORY:
         return None
     if given and is_address(given):
