@@ -21,7 +21,10 @@ import anyio.lowlevel
 import pytest
 
 from runtime.journal import JournalFailed, JournalUnusable, Record, SqliteJournal
-from runtime.journal.group import INSERT, JOURNAL_COLUMNS
+from runtime.journal.books import Books
+from runtime.journal.entry import encode
+from runtime.journal.fold import RunState
+from runtime.journal.group import INSERT, JOURNAL_COLUMNS, decide
 from runtime.journal.lock import FileLock
 from runtime.journal.schema import IS_REQUEST, VERSION, connect
 from runtime.journal.store import FileStore
@@ -333,6 +336,21 @@ async def test_a_record_is_written_without_a_table_of_what_requests_there_are(pa
     assert "OpenEphemeral" not in steps
     assert [step for step in plan if "journal_requests" in step]
     assert found == [("run-1",)]
+
+
+def test_no_value_of_a_usual_row_is_one_that_sqlite3_asks_for_an_adapter() -> None:
+    """It looks for one of None and of bools, too, which takes longer than the rest of a row."""
+    records = (log(1), Record("run-1", "skill_completed", "op", {"output": "x"}, 2))
+    connection = sqlite3.connect(":memory:")
+    outcome = decide(
+        [encode(record) for record in records],
+        lambda entry: RunState.first(entry.run_id, entry.at),
+        Books(connection, {}),
+        lambda state: False,
+    )
+    connection.close()
+    assert len(outcome.rows) == len(records)
+    assert {type(value) for row in outcome.rows for value in row} == {str, int, float}
 
 
 async def test_the_database_of_another_program_is_refused_and_left_alone(path: Path) -> None:

@@ -189,8 +189,9 @@ def _json(record: Record) -> tuple[str, int]:
     body = record.body
     try:
         fast = orjson.dumps(body, _plain, _ONLY_JSON)
-        if b"null" not in fast:
-            return fast.decode(), len(fast)
+        text = fast.decode()
+        if "null" not in text:
+            return text, len(fast)
     except TypeError:
         pass  # what only Python takes for JSON, or nobody: the slow one decides
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from runtime.journal.fold import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from runtime.journal.books import Books
     from runtime.journal.entry import Entry, Verdict
@@ -24,16 +24,23 @@ _LARGEST_INLINE = 64 * 1024  # bytes; longer bodies are kept once, by their hash
 _KEPT_ONCE = frozenset(("run_code",))  # of any size: many runs have the same
 
 Verdicts: TypeAlias = "list[tuple[Entry, Verdict]]"
-JournalRow = tuple[str, int, int, float, str, str, bool, int, str | None, bytes | None]
+JournalRow = tuple[str, int, int, float, str, str, int, int, str]
+FiledRow = tuple[str, int, int, float, str, str, int, int, bytes]
 
-JOURNAL_COLUMNS = (
-    *("run_id", "seq", "epoch", "at", "kind", "op"),
-    *("terminal", "cost_nano_usd", "body", "sha256"),
-)
-INSERT = (
-    f"INSERT INTO journal ({', '.join(JOURNAL_COLUMNS)}) "  # noqa: S608  # our own columns
-    f"VALUES ({', '.join('?' * len(JOURNAL_COLUMNS))})"
-)
+# Nothing in them is None or a bool: sqlite3 asks for adapters of these, which takes longer than
+# all the rest of a row.
+_KEY = ("run_id", "seq", "epoch", "at", "kind", "op", "terminal", "cost_nano_usd")
+JOURNAL_COLUMNS = (*_KEY, "body")
+FILED_COLUMNS = (*_KEY, "sha256")
+
+
+def _insert(columns: Sequence[str]) -> str:
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO journal ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608  # our own columns
+
+
+INSERT = _insert(JOURNAL_COLUMNS)
+INSERT_FILED = _insert(FILED_COLUMNS)
 KEEP = "INSERT INTO blob (sha256, data) VALUES (?, ?) ON CONFLICT DO NOTHING"
 SAVE = (
     f"INSERT INTO run ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608  # our own columns
@@ -47,13 +54,15 @@ class Outcome:
 
     Attributes:
         rows: of the table ``journal``, as ``INSERT`` takes them.
-        large: large bodies by their digests, as ``KEEP`` takes them.
+        filed: those whose bodies are elsewhere, as ``INSERT_FILED`` takes them.
+        large: these bodies by their digests, as ``KEEP`` takes them.
         changed: the runs that the records have changed; only these: what is known of others may
             be old.
         verdicts: what became of those records of which something was in question.
     """
 
     rows: list[JournalRow] = field(default_factory=list)
+    filed: list[FiledRow] = field(default_factory=list)
     large: dict[bytes, str] = field(default_factory=dict)
     changed: dict[str, RunState] = field(default_factory=dict)
     verdicts: Verdicts = field(default_factory=list)
@@ -92,7 +101,7 @@ def decide(
             continue
         books.take(entry)
         outcome.changed[entry.run_id] = state
-        outcome.rows.append(_row(entry, state.take(entry.at, entry.facts), outcome.large))
+        _write(entry, state.take(entry.at, entry.facts), outcome)
     return outcome
 
 
@@ -117,21 +126,20 @@ def _standing(entry: Entry, state: RunState, is_lost: Callable[[RunState], bool]
     return "noted" if state.may_park(entry.seen) else "not_noted"
 
 
-def _row(entry: Entry, seq: int, large: dict[bytes, str]) -> JournalRow:
-    body: str | None = entry.text
-    digest: bytes | None = None
-    if entry.size > _LARGEST_INLINE or entry.kind in _KEPT_ONCE:
-        body, digest = None, hashlib.sha256(entry.text.encode()).digest()
-        large[digest] = entry.text
-    return (
+def _write(entry: Entry, seq: int, outcome: Outcome) -> None:
+    key = (
         entry.run_id,
         seq,
         entry.epoch,
         entry.at,
         entry.kind,
         entry.op,
-        entry.terminal,
+        int(entry.terminal),
         entry.cost_nano_usd,
-        body,
-        digest,
     )
+    if entry.size <= _LARGEST_INLINE and entry.kind not in _KEPT_ONCE:
+        outcome.rows.append((*key, entry.text))
+        return
+    digest = hashlib.sha256(entry.text.encode()).digest()
+    outcome.large[digest] = entry.text
+    outcome.filed.append((*key, digest))

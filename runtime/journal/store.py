@@ -18,7 +18,7 @@ from runtime.journal.backlog import in_turns
 from runtime.journal.books import Books
 from runtime.journal.faults import JournalUnusable, describe
 from runtime.journal.fold import COLUMNS, RunState, values_of
-from runtime.journal.group import INSERT, KEEP, SAVE, decide, settle
+from runtime.journal.group import INSERT, INSERT_FILED, KEEP, SAVE, decide, settle
 from runtime.journal.leases import Leases
 from runtime.journal.liveness import steady_clock
 from runtime.journal.lock import FileLock
@@ -132,8 +132,9 @@ class FileStore:
         books = Books(self._connection, self._calls)
         outcome = decide(in_turns(entries), self._state, books, self._leases.is_lost)
         self._connection.executemany(INSERT, outcome.rows)
-        if outcome.large:
+        if outcome.filed:
             self._connection.executemany(KEEP, outcome.large.items())
+            self._connection.executemany(INSERT_FILED, outcome.filed)
         self._connection.executemany(SAVE, map(values_of, outcome.changed.values()))
         books.save()
         return outcome.verdicts

@@ -21,7 +21,7 @@ from runtime.journal.backlog import in_turns
 from runtime.journal.books import Books
 from runtime.journal.faults import DatabaseFault, JournalUnusable, describe
 from runtime.journal.fold import RunState, values_of
-from runtime.journal.group import INSERT, JOURNAL_COLUMNS, KEEP, SAVE, decide, settle
+from runtime.journal.group import INSERT, INSERT_FILED, JOURNAL_COLUMNS, KEEP, SAVE, decide, settle
 from runtime.journal.leases import Leases
 from runtime.journal.liveness import steady_clock
 from runtime.journal.postgres.driver import RecordFault, ServerConnection
@@ -181,8 +181,9 @@ class ServerStore:
         is_many = len(outcome.rows) >= _MANY
         with connection.pipeline():
             saved = connection.executemany(_SAVE, map(values_of, outcome.changed.values()))
-            if outcome.large:
+            if outcome.filed:
                 connection.executemany(KEEP, sorted(outcome.large.items()))
+                connection.executemany(INSERT_FILED, outcome.filed)
             if not is_many:
                 connection.executemany(INSERT, outcome.rows)
             books.save()
