@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +103,23 @@ def test_a_run_that_is_not_there_or_not_clear_is_said(workspace: Path) -> None:
         ended = run_process(workspace, "show", name)
         assert (ended.returncode, ended.stdout) == (1, "")
         assert words in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "argv", [("runs",), ("show", "last"), ("approvals",), ("replay", "last"), ("data", "query")]
+)
+def test_a_journal_of_a_newer_version_is_not_read_either(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]
+) -> None:
+    database = str(tmp_path / "newer.db")
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE run (run_id TEXT, other TEXT)")
+        connection.execute("PRAGMA user_version = 9999")
+    assert main([*argv, "--db", database]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert f"{database} has schema 9999" in err
+    assert "install a newer version" in err
 
 
 def test_without_a_journal_there_are_no_runs_and_none_is_made(

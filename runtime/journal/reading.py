@@ -11,6 +11,7 @@ import aiosqlite
 
 from runtime.journal.faults import JournalFailed, describe
 from runtime.journal.readonly import ReadOnly, address_to_read, opened_to_read
+from runtime.journal.schema import VERSION, from_the_future
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,6 +114,8 @@ def _schema_of_file(path: Path) -> int:
             version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.Error:
         return 0
+    if version > VERSION:
+        raise JournalFailed(from_the_future(path, version))
     return version
 
 

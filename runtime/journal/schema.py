@@ -209,13 +209,18 @@ def _use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def from_the_future(path: Path, version: int) -> str:
+    """Return what is said of a file whose tables a newer version of the runtime has made."""
+    return (
+        f"journal {path} has schema {version}, this version of the runtime knows schemas up "
+        f"to {VERSION}; install a newer version, or choose another file with --db"
+    )
+
+
 def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
-        raise JournalUnusable(
-            f"journal {path} has schema {version}, this version of the runtime knows schemas up "
-            f"to {VERSION}; install a newer version, or choose another file with --db"
-        )
+        raise JournalUnusable(from_the_future(path, version))
     if version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
         raise JournalUnusable(
             f"journal {path} is the database of another program; choose another file with --db"
