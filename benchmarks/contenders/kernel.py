@@ -123,7 +123,6 @@ async def crowd(with_message: bool) -> AsyncIterator[Work]:
 @asynccontextmanager
 async def restarts() -> AsyncIterator[Work]:
     """Actors that crash all at once, each restarted by their supervisor without a delay."""
-    logging.disable(logging.CRITICAL)  # a crash is an error in the log; its reader is not measured
     gate = Gate()
     async with actor_system() as system:
 
@@ -153,4 +152,8 @@ async def restarts() -> AsyncIterator[Work]:
             await end_all((root,), 0.0)
             return told
 
-        yield work
+        logging.disable()  # a crash is an error in the log; its reader is not measured
+        try:
+            yield work
+        finally:
+            logging.disable(logging.NOTSET)
