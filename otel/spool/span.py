@@ -109,9 +109,7 @@ class SpooledSpan(Span):
             place.open.closed(self._slot)
 
     def attached(self) -> AbstractContextManager[None]:  # noqa: D102  # as in Span
-        from otel.spool.api_provider import Attached  # noqa: PLC0415  # imports OpenTelemetry
-
-        return Attached(self, self._place.redact)
+        return self._place.attached(self, self._place.redact)
 
 
 class Place:
@@ -123,9 +121,10 @@ class Place:
         limits: how much a span may carry.
         redact: takes secrets out of messages.
         said: adds what else attributes are to say.
+        attached: makes a span the current one of OpenTelemetry.
     """
 
-    __slots__ = ("lane", "limits", "open", "redact", "said")
+    __slots__ = ("attached", "lane", "limits", "open", "redact", "said")
 
     def __init__(
         self,
@@ -135,6 +134,9 @@ class Place:
         redact: Callable[[str], str],
         said: Callable[[Mapping[str, AttributeValue]], Mapping[str, AttributeValue]],
     ) -> None:
+        from otel.spool.api_provider import Attached  # noqa: PLC0415  # it imports this module
+
+        self.attached = Attached  # here, as an import takes as long as the rest of attaching
         self.lane = lane
         self.open = open_
         self.limits = limits
