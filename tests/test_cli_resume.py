@@ -107,6 +107,23 @@ def test_all_that_were_killed_are_gone_on_with(workspace: Path) -> None:
     assert "no run has died" in again.stderr
 
 
+def test_two_that_go_on_with_all_share_the_runs_and_none_of_them_fails(workspace: Path) -> None:
+    for name in ("one", "two", "three"):
+        killed_run(workspace, name)
+    environ = environment(MAGSAG_DB="journal.db")
+    both = [
+        subprocess.Popen(
+            command("resume", "--all"), cwd=workspace, env=environ, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    for process in both:
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    rows = json.loads(run_process(workspace, "runs", "--json").stdout)
+    assert [row["status"] for row in rows] == ["completed"] * 3
+
+
 def test_runs_of_another_workspace_are_left_alone_and_told(workspace: Path) -> None:
     killed_run(workspace, "one")
     entry = workspace / "catalog" / "agents" / "naps.yaml"

@@ -109,6 +109,7 @@ def _go_on(verdict: Verdict, row: RunRow) -> int:
     except ConfigurationError:
         now = anyio.run(History(verdict.db).find, row.run_id)
         if now.epoch == row.epoch:
+            say(f"the decision is noted; resume {row.run_id} goes on when this is put right:")
             raise
         say(f"run {row.run_id} is gone on with by another process")
         return 0

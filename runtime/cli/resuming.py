@@ -189,6 +189,9 @@ async def _resumed(
             except RuntimeFault as error:
                 if one:
                     raise
+                if await _is_somebody_elses(system.journal, row):
+                    say(f"run {row.run_id} ({row.target}) is gone on with by another process")
+                    return
                 refused += 1
                 say(f"error: run {row.run_id} ({row.target}): {error}")
 
@@ -202,6 +205,12 @@ async def _resumed(
     if interrupts.scope.cancelled_caught:
         await _fill_in(system.journal, rows, found)
     return [found[row.run_id] for row in rows if row.run_id in found], refused
+
+
+async def _is_somebody_elses(journal: Journal, row: RunRow) -> bool:
+    """Whether another process has taken a run over since it was listed: all is well then."""
+    now = await journal.run(row.run_id)
+    return now is not None and now.epoch > row.epoch
 
 
 async def _fill_in(journal: Journal, rows: list[RunRow], found: dict[str, RunOutcome]) -> None:
