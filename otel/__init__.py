@@ -18,6 +18,7 @@ Read it in this order:
   to a collector, or to the page that Prometheus reads.
 - ``secret_shapes``, ``redaction``: what people read, without secrets.
 - ``log_scope``, ``log_fields``: what stands on a log line, and whose work it is; ``bind``.
+- ``structlog_lines``, ``late_structlog``: how a line is made, from the first one on.
 - ``line_writer``, ``line_handler``: lines that nobody waits for; ``logs``: ``configure_logging``.
 
 Importing this package imports neither OpenTelemetry nor structlog.

@@ -18,15 +18,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from otel.late_structlog import LateFormatter, lead_structlog
 from otel.line_handler import FileLineHandler, LineHandler
-from otel.log_fields import bound_fields, extra_fields, ordered, printable, trace_ids
 from otel.redaction import Redactor
 from otel.secret_shapes import secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from structlog.types import EventDict, Processor, WrappedLogger
 
 _CHATTY = ("httpx",)  # a line at INFO for each request
 
@@ -44,7 +42,7 @@ def configure_logging(
     Whoever logs does not wait for the stream: what it does not take in time is dropped, and counted
     in a line of its own. At the end of the process two seconds are left for what still waits.
 
-    It imports structlog, 0.2 s, so only commands that run something should call it.
+    structlog is imported with the first line, which takes 0.1 s.
 
     Args:
         stream: where the lines go; None for standard error.
@@ -65,7 +63,7 @@ def configure_logging(
     redactor = Redactor(secrets_in(os.environ) if secrets is None else secrets)
     root = logging.getLogger()
     root.setLevel(level.upper() if isinstance(level, str) else level)
-    made = [LineHandler(target, _formatter(redactor, target, as_json=as_json))]
+    made = [LineHandler(target, LateFormatter(redactor, target, as_json=as_json))]
     if file is not None:
         made.append(_file_handler(file, redactor))
     remove_handlers()
@@ -74,7 +72,7 @@ def configure_logging(
     for name in _CHATTY:
         quiet = root.level > logging.DEBUG
         logging.getLogger(name).setLevel(logging.WARNING if quiet else logging.NOTSET)
-    _lead_structlog_here()
+    lead_structlog()
 
 
 def flush_handlers() -> None:
@@ -96,53 +94,4 @@ def _handlers() -> list[LineHandler]:
 
 def _file_handler(file: str | os.PathLike[str], redactor: Redactor) -> FileLineHandler:
     stream = Path(file).open("a", encoding="utf-8")  # noqa: SIM115 - the handler closes it
-    return FileLineHandler(stream, _formatter(redactor, stream, as_json=True))
-
-
-def _formatter(redactor: Redactor, stream: TextIO, *, as_json: bool) -> logging.Formatter:
-    import structlog  # noqa: PLC0415 - 0.2 s
-
-    def redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        plain = redactor.plain(ordered(event))
-        return plain if isinstance(plain, dict) else {"event": plain}
-
-    renderer: list[Processor] = [structlog.processors.JSONRenderer()]
-    if not as_json:
-        colors = stream.isatty() and "NO_COLOR" not in os.environ
-        renderer = [
-            printable,
-            structlog.dev.ConsoleRenderer(
-                colors=colors, exception_formatter=structlog.dev.plain_traceback
-            ),
-        ]
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[extra_fields],
-        processors=[
-            bound_fields,
-            trace_ids,
-            structlog.contextvars.merge_contextvars,  # below ours: an actor may have old ones
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.add_logger_name,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            redacted,
-            *renderer,
-        ],
-    )
-
-
-def _lead_structlog_here() -> None:
-    import structlog  # noqa: PLC0415 - imported already by the formatter
-
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.processors.StackInfoRenderer(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
+    return FileLineHandler(stream, LateFormatter(redactor, stream, as_json=True))

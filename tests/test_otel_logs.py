@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
@@ -298,6 +300,29 @@ def test_an_author_s_own_structlog_logger_leads_to_the_same_place(stream: io.Str
     assert line["event"] == "found 3"
     assert (line["logger"], line["level"], line["source"]) == ("author", "warning", "web")
     assert (line["run_id"], line["theirs"]) == ("r", 1)
+
+
+IMPORTED_LATE = """
+import logging, sys
+from otel import configure_logging
+configure_logging(json=True)
+imported = "structlog" in sys.modules
+if "line" in sys.argv:
+    logging.getLogger("a").warning("stdlib")
+import structlog
+structlog.get_logger("author").warning("found %d", 3, imported=imported)
+"""
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("first", ["import", "line"])
+def test_structlog_is_imported_late_and_its_loggers_lead_to_the_same_place(first: str) -> None:
+    done = subprocess.run(  # our own interpreter
+        [sys.executable, "-c", IMPORTED_LATE, first], capture_output=True, text=True, check=True
+    )
+    line = json.loads(done.stderr.splitlines()[-1])
+    assert (done.stdout, line["event"], line["imported"]) == ("", "found 3", False)
+    assert line["logger"] == "author"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
