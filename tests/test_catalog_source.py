@@ -188,3 +188,17 @@ def test_no_bytes_at_all_make_the_reader_raise(file: Path, content: bytes) -> No
         assert 1 <= fault.line <= len(lines) + 1
         assert fault.column >= 1
         assert "\n" not in str(fault)
+
+
+@example("a: [b?c]")
+@example("a: !")
+@example("a: |#\n  b")
+@example("a: ? b")
+@given(TEXT.map(lambda text: f"a: {text}"))
+def test_a_file_says_the_same_whichever_parser_reads_it(file: Path, text: str) -> None:
+    """What libyaml may read otherwise is left to PyYAML's own parser, as here by ``!``."""
+    quick, other = read(file, f"{text}\n# ."), read(file, f"{text}\n# !")
+    assert [document and document.data for document in (quick[0], other[0])].count(None) != 1
+    if quick[0] is not None and other[0] is not None:
+        assert repr(quick[0].data) == repr(other[0].data)
+    assert [fault.what for fault in quick[1]] == [fault.what for fault in other[1]]

@@ -6,7 +6,8 @@ its depth and the number of its values are limited, and whatever is wrong become
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST_FILE = 1024 * 1024  # bytes
+_Quickest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may be without libyaml
+_DIFFERENT = re.compile("[\t\ufeff!?]|[|>][-+0-9]*#")  # what libyaml may read otherwise
 _LONGEST_PROBLEM = 200  # characters; PyYAML repeats a name of any length
 _QUOTE = "correct the YAML here, or put the text in quotes"
 _ADVICE = (  # what PyYAML says begins with or contains -> what to do
@@ -96,13 +99,11 @@ def _decode(raw: bytes) -> str:
         raise Misread(what, "save the file as UTF-8", position) from error
 
 
-class _BoundedLoader(yaml.SafeLoader):
-    """PyYAML's safe loader, which stops where its recursion or memory would have no bound."""
+class _Bounds(yaml.composer.Composer):
+    """Stops composing where recursion or memory would have no bound."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self._depth = 0
-        self._nodes = 0
+    _depth = 0
+    _nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Compose one node, counted.
@@ -121,14 +122,50 @@ class _BoundedLoader(yaml.SafeLoader):
         return node
 
     def _stop(self, problem: str) -> None:
+        raise yaml.composer.ComposerError(problem=problem)
+
+
+class _Loader(_Bounds, yaml.SafeLoader):
+    """PyYAML's own, whose errors say what is wrong and where."""
+
+    def __init__(self, text: str) -> None:
+        yaml.SafeLoader.__init__(self, text)
+
+    def _stop(self, problem: str) -> None:
         raise yaml.composer.ComposerError(problem=problem, problem_mark=self.get_mark())
+
+
+class _QuickLoader(_Bounds, _Quickest):  # type: ignore[misc]  # which it is shows at run time
+    """The same in a sixth of the time: libyaml parses, and PyYAML composes."""
+
+    def __init__(self, text: str) -> None:
+        _Quickest.__init__(self, text)
+        _Bounds.__init__(self)
 
 
 def _compose(text: str, lines: Lines) -> yaml.Node:
     """Return the root node of a text that is one YAML document."""
-    loader: _BoundedLoader | None = None
+    return _composed_quickly(text) or _composed(text, lines)
+
+
+def _composed_quickly(text: str) -> yaml.Node | None:
+    """Return the root node; None where PyYAML's own loader has to look.
+
+    That is where something is wrong, and where libyaml may take what PyYAML does not: a catalog
+    is the same on every machine.
+    """
+    if _DIFFERENT.search(text):
+        return None
     try:
-        loader = _BoundedLoader(text)
+        return _QuickLoader(text).get_single_node()
+    except (yaml.YAMLError, ValueError, OverflowError):
+        return None
+
+
+def _composed(text: str, lines: Lines) -> yaml.Node:
+    loader: _Loader | None = None
+    try:
+        loader = _Loader(text)
         node = loader.get_single_node()
     except yaml.reader.ReaderError as error:
         problem = f"unacceptable character #x{error.character:04x}"
