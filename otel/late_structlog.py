@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from importlib.abc import Loader, MetaPathFinder
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -70,7 +69,7 @@ def _lead() -> None:
     )
 
 
-class _Watch(MetaPathFinder):
+class _Watch:
     """Finds structlog as others do, once, and leads its loggers when it is loaded."""
 
     def find_spec(
@@ -82,19 +81,11 @@ class _Watch(MetaPathFinder):
         sys.meta_path.remove(self)
         spec = find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Leading(spec.loader)
+            load = spec.loader.exec_module
+
+            def load_and_lead(module: ModuleType) -> None:
+                load(module)
+                _lead()
+
+            spec.loader.exec_module = load_and_lead  # type: ignore[method-assign]  # ours alone
         return spec
-
-
-class _Leading(Loader):
-    """Loads a module as another loader does, and then leads structlog's loggers."""
-
-    def __init__(self, inner: Loader) -> None:
-        self._inner = inner
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._inner.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._inner.exec_module(module)
-        _lead()

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import anyio
 
 from otel import configure_metrics, configure_tracing
-from otel.measurements import child_restarted
 from otel.trace_options import trace_options
 from runtime.accounts import Accounts, accounts_spec
 from runtime.actors import Supervisor, actor_system
@@ -35,8 +34,6 @@ from runtime.elsewhere import Elsewhere
 from runtime.engines import LocalEngine
 from runtime.errors import UnknownName
 from runtime.experience import learn_from
-from runtime.fork_plan import plan_fork
-from runtime.gauges import Gauges, Snapshot
 from runtime.governance.lifecycle import in_short, warnings_of
 from runtime.identity import wall_clock, whoami
 from runtime.invocations.invocation import Doors
@@ -47,9 +44,7 @@ from runtime.outcome import ForkOptions, ResumeOptions, RunOptions, RunOutcome
 from runtime.planner import Planner
 from runtime.pricing import Pricing
 from runtime.recorded import events_of
-from runtime.replay import Stage, replay
 from runtime.requests import decide, halt, tickets_of
-from runtime.resume_rules import check_again
 from runtime.routing import Learned
 from runtime.rules import Rules
 from runtime.skills import Skills
@@ -66,6 +61,7 @@ if TYPE_CHECKING:
     from runtime.agent import Agent
     from runtime.directory import Directory
     from runtime.engines import EngineStatistics
+    from runtime.gauges import Snapshot
     from runtime.invocations.invocation import Observed
     from runtime.journal import EventRow, Journal, JournalStatistics, RunRow
     from runtime.messages import ProviderProfile
@@ -176,6 +172,8 @@ class System:
             CodeChanged: its code has changed, and it is told to refuse that.
             LimitReached: its time or money is used up, and the options give it no more.
         """
+        from runtime.resume_rules import check_again  # noqa: PLC0415  # for runs that are resumed
+
         options = options or ResumeOptions()
         check = partial(
             check_again,
@@ -203,6 +201,8 @@ class System:
             ConfigurationError: it was not begun by ``run``, or skills with side effects would be
                 used again, and the options do not say to do that.
         """
+        from runtime.fork_plan import plan_fork  # noqa: PLC0415  # for runs that are forked
+
         options = options or ForkOptions()
         row, events = await self._records_of(run_id)
         plan = plan_fork(row, events, at, options, catalog=self.catalog, directory=self.directory)
@@ -229,6 +229,8 @@ class System:
             ConfigurationError: it is not over, or its records do not have what is needed.
             DeadlineExceeded: the replay did not come to an end in an hour.
         """
+        from runtime.replay import Stage, replay  # noqa: PLC0415  # for runs that are replayed
+
         row, events = await self._records_of(run_id)
         return await replay(Stage(self.catalog, self.directory, self._environ), row, events)
 
@@ -298,6 +300,8 @@ class System:
 
     def snapshot(self) -> Snapshot:
         """Return what the gauges of its metrics show."""
+        from runtime.gauges import Snapshot  # noqa: PLC0415  # for metrics that somebody collects
+
         now, spans = self.statistics(), self.tracing.statistics()
         return Snapshot(
             now=anyio.current_time(),
@@ -438,14 +442,21 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
         reservations=reservations,
     )
     if metrics.on:
-        actors.on_report = partial(_count_restart, metrics)
-        Gauges(system.snapshot, frozenset(catalog.providers)).show(metrics)
+        _measure(system)
     return system
 
 
-def _count_restart(metrics: Metrics, report: SupervisorReport) -> None:
-    if report.context == "restart":
-        child_restarted(metrics, report.supervisor)
+def _measure(system: System) -> None:
+    """Show what can be read off a system, and count its restarts."""
+    from otel.measurements import child_restarted  # noqa: PLC0415  # as below
+    from runtime.gauges import Gauges  # noqa: PLC0415  # for metrics that somebody collects
+
+    def count_restart(report: SupervisorReport) -> None:
+        if report.context == "restart":
+            child_restarted(system.metrics, report.supervisor)
+
+    system.actors.on_report = count_restart
+    Gauges(system.snapshot, frozenset(system.catalog.providers)).show(system.metrics)
 
 
 def _teach(learned: Learned, seen: Observed) -> None:

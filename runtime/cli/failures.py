@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from otel.settings import TelemetryMisconfigured
 from runtime.cli.text import one_line
 from runtime.errors import RuntimeFault
 
@@ -51,6 +50,8 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _explain(error: BaseException) -> Failure:
+    from otel.settings import TelemetryMisconfigured  # noqa: PLC0415  # not for --help
+
     match error:
         case click.UsageError():
             return Failure((f"error: {_usage(error)}",), USAGE)

@@ -6,7 +6,6 @@ a short timeout needs no more. No key, no header and no word of a run is sent.
 
 from __future__ import annotations
 
-import http.client
 from enum import Enum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -93,6 +92,8 @@ def find_jaeger(ui: str, timeout_s: float = TIMEOUT_S) -> Found:
 
 
 def _ask(ui: str, path: str, timeout_s: float) -> Found:
+    import http.client  # noqa: PLC0415  # where an UI is asked for
+
     parts = urlsplit(ui)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:

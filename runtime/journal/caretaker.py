@@ -24,7 +24,6 @@ from runtime.errors import ConfigurationError
 from runtime.journal.broom import size_of
 from runtime.journal.faults import STORE_FAULTS, JournalFailed
 from runtime.journal.over import Selection, free_pages, used_bytes
-from runtime.journal.vacuum import move
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +107,8 @@ class Caretaker:
             yield connection
 
     def _reduce(self, most: int) -> None:
+        from runtime.journal.vacuum import move  # noqa: PLC0415  # for a journal that has a bound
+
         selection = Selection(max_bytes=int(most * _TARGET))
         freed = move(self._path, selection, datetime.now(UTC), self._bound.archive, self._go_on)
         _log.info(
