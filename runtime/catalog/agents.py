@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from runtime.backoff import Backoff
 from runtime.catalog.fields import Fields
 from runtime.catalog.values import (
+    Entry,
     EntryPoint,
     Given,
     Limit,
@@ -35,7 +36,7 @@ _ONE_BODY = [  # the JSON Schema of what `rules.py` says in sentences
 ]
 
 
-class BackoffEntry(BaseModel, extra="forbid", strict=True, frozen=True):
+class BackoffEntry(Entry):
     """How long to wait before a crashed agent starts again; see ``runtime.backoff``.
 
     Attributes:
@@ -53,9 +54,7 @@ class BackoffEntry(BaseModel, extra="forbid", strict=True, frozen=True):
         return Backoff(first=self.first_s, longest=self.longest_s, jitter=self.jitter)
 
 
-class AgentEntry(
-    BaseModel, extra="forbid", strict=True, frozen=True, json_schema_extra={"oneOf": _ONE_BODY}
-):
+class AgentEntry(Entry, json_schema_extra={"oneOf": _ONE_BODY}):
     """One agent: Python behind an ``entrypoint``, or a ``prompt`` without any Python.
 
     Attributes:
@@ -95,14 +94,14 @@ class AgentEntry(
     concurrency: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     deadline_s: Given[Seconds] = None
     max_restarts: Annotated[int, Field(ge=0, le=10)] = 1
-    backoff: BackoffEntry = BackoffEntry()
+    backoff: BackoffEntry = BackoffEntry.model_construct()
     mailbox: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
     task_type: Given[Name] = None
     data_class: Given[Name] = None
     max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000)] = 4_096
 
 
-class SkillEntry(BaseModel, extra="forbid", strict=True, frozen=True):
+class SkillEntry(Entry):
     """One skill: a checked function.
 
     Attributes:
@@ -118,7 +117,7 @@ class SkillEntry(BaseModel, extra="forbid", strict=True, frozen=True):
     timeout_s: Given[Seconds] = None
 
 
-class WorkflowEntry(BaseModel, extra="forbid", strict=True, frozen=True):
+class WorkflowEntry(Entry):
     """One workflow: an agent at the top of a run, and the run's limits.
 
     Attributes:

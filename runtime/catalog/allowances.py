@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, Field, GetJsonSchemaHandler
 
-from runtime.catalog.values import Given, Seconds, refusal
+from runtime.catalog.values import Entry, Given, Seconds, refusal
 from runtime.messages import Limits, Timeouts
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Calls: TypeAlias = Annotated[int, Field(ge=1, le=MOST_CALLS)]
 Places: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
-class ConcurrencyEntry(BaseModel, extra="forbid", strict=True, frozen=True):
+class ConcurrencyEntry(Entry):
     """How many calls may be in flight.
 
     Attributes:
@@ -63,7 +63,7 @@ class _OrANumber:
 Concurrency: TypeAlias = Annotated[ConcurrencyEntry, BeforeValidator(_long_form), _OrANumber()]
 
 
-class LimitsEntry(BaseModel, extra="forbid", strict=True, frozen=True):
+class LimitsEntry(Entry):
     """What one limit group of an account may do; what is not given is learnt from the server.
 
     Attributes:
@@ -114,7 +114,7 @@ class LimitsEntry(BaseModel, extra="forbid", strict=True, frozen=True):
         return Limits(**given, concurrency=concurrency.max, concurrency_start=start)
 
 
-class TimeoutsEntry(BaseModel, extra="forbid", strict=True, frozen=True):
+class TimeoutsEntry(Entry):
     """How long to wait for a server, in seconds.
 
     Attributes:

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from runtime.catalog.faults import shown, suggestion
-from runtime.catalog.values import Given, Identifier, Text, refusal
+from runtime.catalog.values import Entry, Given, Identifier, Text, refusal
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
@@ -75,9 +75,7 @@ _DEFAULT_FITS = [  # for editors: the default is of the type that stands beside 
 ]
 
 
-class FieldEntry(
-    BaseModel, extra="forbid", strict=True, frozen=True, json_schema_extra={"allOf": _DEFAULT_FITS}
-):
+class FieldEntry(Entry, json_schema_extra={"allOf": _DEFAULT_FITS}):
     """One field of a prompt-only agent's input or output.
 
     Attributes:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from runtime.catalog.policies import PolicyEntry
-from runtime.catalog.values import Given, Pattern, Text, Unique
+from runtime.catalog.values import Entry, Given, Pattern, Text, Unique
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[float, Field(ge=0, le=1e12)]
 FOR_ALL = "default"  # the step whose rules hold for those that are not named
 
 
-class StepRules(BaseModel, extra="forbid", strict=True, frozen=True):
+class StepRules(Entry):
     """Rules for the work of one agent.
 
     Attributes:
@@ -29,7 +29,7 @@ class StepRules(BaseModel, extra="forbid", strict=True, frozen=True):
     max_mcp_error_rate: Given[Share] = None
 
 
-class ToolRules(BaseModel, extra="forbid", strict=True, frozen=True):
+class ToolRules(Entry):
     """Rules for all uses of skills.
 
     Attributes:
@@ -39,7 +39,7 @@ class ToolRules(BaseModel, extra="forbid", strict=True, frozen=True):
     max_error_rate: Given[Share] = None
 
 
-class ModelRules(BaseModel, extra="forbid", strict=True, frozen=True):
+class ModelRules(Entry):
     """Which models may have been asked: names or patterns of ``model`` or ``provider/model``.
 
     Attributes:
@@ -51,7 +51,7 @@ class ModelRules(BaseModel, extra="forbid", strict=True, frozen=True):
     allowlist: Given[Unique[Pattern]] = None
 
 
-class GateFile(BaseModel, extra="forbid", strict=True, frozen=True):
+class GateFile(Entry):
     """A policy of ``flow gate``.
 
     Attributes:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
 
 from runtime.catalog.values import (
     Amount,
+    Entry,
     Given,
     Name,
     Pattern,
@@ -71,10 +72,7 @@ _PRICE_IS_DECIDED = {  # the JSON Schema of what `rules.py` says in sentences
 
 
 class ThresholdsEntry(
-    BaseModel,
-    extra="forbid",
-    strict=True,
-    frozen=True,
+    Entry,
     json_schema_extra={"minProperties": 1, "not": _PRICE_IS_DECIDED},
 ):
     """What may be spent, in US dollars. Days and months are those of UTC.
@@ -104,7 +102,7 @@ class ThresholdsEntry(
     unknown_price_usd_per_mtok: Given[Amount] = None
 
 
-class ToolsEntry(BaseModel, extra="forbid", strict=True, frozen=True):
+class ToolsEntry(Entry):
     """What holds for tools: in every environment, or in one of them.
 
     Attributes:
@@ -116,7 +114,7 @@ class ToolsEntry(BaseModel, extra="forbid", strict=True, frozen=True):
     tools: Annotated[Mapping[Pattern, Permission], Field(max_length=MOST_PATTERNS)] = {}
 
 
-class ToolRuleEntry(BaseModel, extra="forbid", strict=True, frozen=True):
+class ToolRuleEntry(Entry):
     """What holds for some uses of a tool.
 
     Attributes:
@@ -146,10 +144,7 @@ class ToolPermissionsEntry(ToolsEntry):
 
 
 class PolicyEntry(
-    BaseModel,
-    extra="forbid",
-    strict=True,
-    frozen=True,
+    Entry,
     json_schema_extra={"oneOf": [{"required": [kind]} for kind in sorted(POLICY_KINDS)]},
 ):
     """One rule, of exactly one kind.
@@ -186,7 +181,7 @@ class PolicyEntry(
     contents: Given[Annotated[Mapping[Pattern, Keeping], Field(min_length=1)]] = None
 
 
-class PolicyFile(BaseModel, extra="forbid", strict=True, frozen=True):
+class PolicyFile(Entry):
     """The policies of one file."""
 
     policies: Annotated[tuple[PolicyEntry, ...], Field(strict=False, min_length=1)]

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from runtime.catalog.values import Amount, Day, Given, Name, TargetName, day_of, nano_usd
+from runtime.catalog.values import Amount, Day, Entry, Given, Name, TargetName, day_of, nano_usd
 from runtime.messages import LongPrompt, Price
 
 
-class RatesEntry(BaseModel, extra="forbid", strict=True, frozen=True):
+class RatesEntry(Entry):
     """What a million tokens cost, in US dollars.
 
     Attributes:
@@ -108,7 +108,7 @@ class PriceEntry(TierEntry):
         )
 
 
-class PricesFile(BaseModel, extra="forbid", strict=True, frozen=True):
+class PricesFile(Entry):
     """Prices by ``provider/model``; they go before the ones that the runtime brings along."""
 
     prices: Annotated[Mapping[TargetName, PriceEntry], Field(min_length=1)]

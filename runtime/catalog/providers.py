@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from runtime.catalog.allowances import LOCAL_CONCURRENCY, LimitsEntry, TimeoutsEntry
 from runtime.catalog.patterns import fits
 from runtime.catalog.values import (
     BaseUrl,
+    Entry,
     Given,
     ModelName,
     Name,
@@ -76,7 +77,7 @@ _RULES = [  # the JSON Schema of what `rules.py` says in sentences
 ]
 
 
-class ModelEntry(BaseModel, extra="forbid", strict=True, frozen=True):
+class ModelEntry(Entry):
     """One model of a provider. What it does not say is not known.
 
     Attributes:
@@ -97,9 +98,7 @@ class ModelEntry(BaseModel, extra="forbid", strict=True, frozen=True):
     base_model: Given[ModelName] = None
 
 
-class ProviderEntry(
-    BaseModel, extra="forbid", strict=True, frozen=True, json_schema_extra={"allOf": _RULES}
-):
+class ProviderEntry(Entry, json_schema_extra={"allOf": _RULES}):
     """One account at one provider.
 
     Attributes:
@@ -142,10 +141,10 @@ class ProviderEntry(
     models: Mapping[ModelName, ModelEntry] = {}
     model_names: Annotated[Unique[Pattern], Field(max_length=MOST_PATTERNS)] = ()
     any_model: bool = False
-    limits: LimitsEntry = LimitsEntry()
+    limits: LimitsEntry = LimitsEntry.model_construct()
     model_limits: Annotated[Mapping[Pattern, LimitsEntry], Field(max_length=MOST_PATTERNS)] = {}
     group_by: Literal["model", "pattern", "account"] = "model"
-    timeouts: TimeoutsEntry = TimeoutsEntry()
+    timeouts: TimeoutsEntry = TimeoutsEntry.model_construct()
     max_pause_s: Seconds = 60.0
     retry_ambiguous: bool = True
     http: Literal["asyncio", "httpx"] = "asyncio"
@@ -182,7 +181,7 @@ class ProviderEntry(
 _FIXED = {IN_PROCESS: ECHO_CONCURRENCY, LOCAL: LOCAL_CONCURRENCY}
 
 
-class ProvidersFile(BaseModel, extra="forbid", strict=True, frozen=True):
+class ProvidersFile(Entry):
     """All providers, by name."""
 
     providers: Annotated[Mapping[Name, ProviderEntry], Field(min_length=1)]

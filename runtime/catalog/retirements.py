@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from runtime.catalog.values import Day, ModelName, Name
+from runtime.catalog.values import Day, Entry, ModelName, Name
 
 
-class RetirementsFile(BaseModel, extra="forbid", strict=True, frozen=True):
+class RetirementsFile(Entry):
     """The days by vendor and model.
 
     Attributes:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, GetJsonSchemaHandler, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, Strict
 
 from runtime.catalog.patterns import is_pattern
 from runtime.catalog.values import (
+    Entry,
     Given,
     ModelName,
     Name,
@@ -56,7 +57,7 @@ FALLBACK_ON: tuple[FallbackWord, ...] = (
 """What another target may mend; to ask it what a filter stopped is a decision of its own."""
 
 
-class AttemptsEntry(BaseModel, extra="forbid", strict=True, frozen=True):
+class AttemptsEntry(Entry):
     """How often one question is asked.
 
     Attributes:
@@ -104,7 +105,7 @@ _ONE_WAY = [
 ]
 
 
-class WeighedEntry(BaseModel, extra="forbid", strict=True, frozen=True):
+class WeighedEntry(Entry):
     """One target of a route.
 
     Attributes:
@@ -143,7 +144,7 @@ def _each_once(targets: tuple[WeighedEntry, ...]) -> tuple[WeighedEntry, ...]:
     return targets
 
 
-class NeedsEntry(BaseModel, extra="forbid", strict=True, frozen=True):
+class NeedsEntry(Entry):
     """What a model must be able to do. A target that is known not to is passed over.
 
     Attributes:
@@ -159,9 +160,7 @@ class NeedsEntry(BaseModel, extra="forbid", strict=True, frozen=True):
     context_tokens: Annotated[int, Field(ge=0, le=100_000_000)] = 0
 
 
-class RouteEntry(
-    BaseModel, extra="forbid", strict=True, frozen=True, json_schema_extra={"allOf": _ONE_WAY}
-):
+class RouteEntry(Entry, json_schema_extra={"allOf": _ONE_WAY}):
     """Who is asked for tasks of one type, and how.
 
     Attributes:
@@ -200,7 +199,7 @@ class RouteEntry(
     provider: Given[Name] = None
     model: Given[ModelName] = None
     prefer: Literal["order", "cost", "latency"] = "order"
-    needs: NeedsEntry = NeedsEntry()
+    needs: NeedsEntry = NeedsEntry.model_construct()
     fallback_on: Given[Unique[FallbackWord]] = None
     on_content_filter: Given[OnFilter] = None
     attempts: Given[AttemptsEntry] = None

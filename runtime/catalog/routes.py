@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, GetJsonSchemaHandler, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, Strict
 
 from runtime.catalog.patterns import fits
 from runtime.catalog.providers import LOCAL
@@ -20,6 +20,7 @@ from runtime.catalog.route import (
     words,
 )
 from runtime.catalog.values import (
+    Entry,
     Given,
     ModelName,
     Name,
@@ -77,10 +78,7 @@ Alike: TypeAlias = Annotated[
 
 
 class RoutingFile(
-    BaseModel,
-    extra="forbid",
-    strict=True,
-    frozen=True,
+    Entry,
     json_schema_extra={"allOf": [FILTER_IS_DECIDED]},
 ):
     """Which model stands behind each tier, at each provider.
@@ -118,7 +116,7 @@ class RoutingFile(
     fallback: Annotated[Mapping[Pattern, Fallbacks], Field(max_length=MOST_LISTS)] = {}
     fallback_on: Unique[FallbackWord] = FALLBACK_ON
     on_content_filter: OnFilter = "fail"
-    attempts: AttemptsEntry = AttemptsEntry()
+    attempts: AttemptsEntry = AttemptsEntry.model_construct()
 
     @property
     def falls_through(self) -> frozenset[FallbackWord]:
