@@ -16,13 +16,31 @@ from tests.cli_workspace import command, environment, make_workspace, run_proces
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAVY = ("pydantic", "structlog", "httpx", "opentelemetry.sdk", "rich", "anyio", "asyncio", "yaml")
+HEAVY = (
+    *("pydantic", "structlog", "httpx", "opentelemetry.sdk", "rich", "anyio", "asyncio", "yaml"),
+    *("otel", "runtime.catalog", "runtime.journal", "sqlite3"),
+)
 WITHOUT_HEAVY = f"""
 import sys
 from runtime.cli.main import main
 code = main(sys.argv[1:])
 loaded = [name for name in {HEAVY!r} if name in sys.modules]
 sys.exit(f"loaded: {{loaded}}" if loaded or code else 0)
+"""
+# What no run needs that neither logs nor exports anything. A module is 1 ms, a library up to 100.
+FOREIGN_TO_A_RUN = (
+    *("structlog", "rich", "pygments", "attr", "httpx", "http.client", "opentelemetry", "grpc"),
+    *("otel.spool.spool", "otel.recording", "runtime.gauges", "runtime.journal.postgres"),
+    *("runtime.replay", "runtime.fork_plan", "runtime.resume_rules", "runtime.journal.vacuum"),
+)
+MOST_MODULES = 650  # of a run of hello, those of Python, pydantic and all else included; it has 590
+HELLO = f"""
+import sys
+from runtime.cli.main import main
+code = main(["run", "hello", "--quiet"])
+loaded = [name for name in {FOREIGN_TO_A_RUN!r} if name in sys.modules]
+many = len(sys.modules) if len(sys.modules) > {MOST_MODULES} else 0
+sys.exit(f"loaded: {{loaded}}, {{many}} modules" if loaded or many or code else 0)
 """
 
 
@@ -39,6 +57,7 @@ def workspace(tmp_path: Path) -> Path:
         ("list", "--help"),
         ("runs", "--help"),
         ("show", "--help"),
+        ("resume", "--help"),
         ("init", "--help"),
         ("catalog", "--help"),
         ("catalog", "validate", "--help"),
@@ -56,6 +75,19 @@ def test_help_imports_nothing_heavy(tmp_path: Path, argv: tuple[str, ...]) -> No
     )
     assert ended.stderr == ""
     assert ended.stdout.startswith("Usage: python -m runtime")
+
+
+def test_a_run_imports_only_what_runs_need(tmp_path: Path) -> None:
+    ended = subprocess.run(  # our own interpreter
+        [sys.executable, "-c", HELLO],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.stderr, ended.stdout) == ("", "Hello, world!\n")
 
 
 def test_help_names_every_command_the_exit_codes_and_where_the_journal_is(tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from otel.settings import TelemetryMisconfigured, one_of
-from otel.spool.spool import DEFAULT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Export: TypeAlias = Literal["spool", "batch"]
 
+DEFAULT_BYTES: Final = 1 << 30  # of all files in the folder
 FOLDER: Final = "MAGSAG_SPOOL"
 MOST_MEGABYTES: Final = "MAGSAG_SPOOL_MAX_MB"
 EXPORT: Final = "MAGSAG_TRACE_EXPORT"

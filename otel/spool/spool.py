@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel.spool import segment
 from otel.spool.folder import SpoolFolder
 from otel.spool.segment import Origin, Segment
+from otel.spool.settings import DEFAULT_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from otel.spool.open_spans import OpenSpans
     from otel.spool.segment import Mark
 
-DEFAULT_BYTES: Final = 1 << 30  # of all files in the folder
 
 _log = logging.getLogger("otel.spool")
 
