@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from runtime.catalog.patterns import fits
+from runtime.patterns import fits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

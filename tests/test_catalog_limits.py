@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.catalog import ProviderEntry, profile_of
-from runtime.catalog.patterns import covers, fits
 from runtime.messages import Limits, ProviderProfile
+from runtime.patterns import covers, fits
 
 
 def limits(**values: Any) -> dict[str, Limits]:

@@ -7,7 +7,7 @@ In reading order:
 - ``values``, ``fields``: the types that entries are made of.
 - ``agents``, ``providers`` with its ``allowances``, ``routes`` with each ``route``, ``policies``,
   ``prices``, ``retirements``: the entries. ``policy``: a policy as plain data.
-- ``patterns``, ``fallback``: who is asked when a target fails.
+- ``fallback``: who is asked when a target fails.
 - ``breach``, ``provider_rules``, ``routing_rules``, ``rules``, ``explain``, ``check``: one file
   against its type, in plain sentences.
 - ``discover``, ``contents``, ``entrypoints``, ``route_references``, ``references``: the files

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from runtime.catalog.patterns import fits, is_pattern
 from runtime.catalog.routes import Target
+from runtime.patterns import fits, is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

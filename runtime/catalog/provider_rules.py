@@ -8,9 +8,9 @@ from itertools import islice
 from runtime.catalog.allowances import ConcurrencyEntry
 from runtime.catalog.breach import Breach, Data, Rule, out_of_order
 from runtime.catalog.faults import shown
-from runtime.catalog.patterns import covers
 from runtime.catalog.providers import MOST_PATTERNS, SERVER_KEYS
 from runtime.messages import Limits, Timeouts
+from runtime.patterns import covers
 
 
 def _each_provider(rule: Rule) -> Rule:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import Field
 
 from runtime.catalog.allowances import LOCAL_CONCURRENCY, LimitsEntry, TimeoutsEntry
-from runtime.catalog.patterns import fits
 from runtime.catalog.values import (
     BaseUrl,
     Entry,
@@ -22,6 +21,7 @@ from runtime.catalog.values import (
     UrlSuffix,
     Variable,
 )
+from runtime.patterns import fits
 
 if TYPE_CHECKING:
     from runtime.messages import Limits, Timeouts

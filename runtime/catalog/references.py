@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.catalog.entrypoints import entrypoint_problem
 from runtime.catalog.faults import suggestion
-from runtime.catalog.patterns import is_pattern
 from runtime.catalog.providers import LOCAL
 from runtime.catalog.route_references import DEFAULT_ROUTING, price_faults, route_faults
 from runtime.catalog.routes import find_targets
+from runtime.patterns import is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

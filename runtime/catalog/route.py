@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, Strict
 
-from runtime.catalog.patterns import is_pattern
 from runtime.catalog.values import (
     Entry,
     Given,
@@ -20,6 +19,7 @@ from runtime.catalog.values import (
     Unique,
     refusal,
 )
+from runtime.patterns import is_pattern
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from runtime.catalog.fallback import circles
 from runtime.catalog.faults import shown, suggestion
-from runtime.catalog.patterns import covers, fits, is_pattern
 from runtime.catalog.routes import Target, find_targets, owner_of
+from runtime.patterns import covers, fits, is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, Strict
 
-from runtime.catalog.patterns import fits
 from runtime.catalog.providers import LOCAL
 from runtime.catalog.route import (
     FALLBACK_ON,
@@ -30,6 +29,7 @@ from runtime.catalog.values import (
     Unique,
     unique,
 )
+from runtime.patterns import fits
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue

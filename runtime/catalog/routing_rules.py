@@ -7,8 +7,8 @@ from typing import Any
 
 from runtime.catalog.breach import Breach, Data, Rule, out_of_order
 from runtime.catalog.faults import shown, suggestion
-from runtime.catalog.patterns import covers, is_pattern
 from runtime.catalog.route import WAYS, AttemptsEntry
+from runtime.patterns import covers, is_pattern
 
 
 def _each_route(rule: Rule) -> Rule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runtime.catalog.patterns import is_pattern
+from runtime.patterns import is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

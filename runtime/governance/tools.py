@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runtime.catalog.patterns import fits
+from runtime.patterns import fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runtime.catalog.patterns import fits, is_pattern
+from runtime.patterns import fits, is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runtime.catalog.patterns import fits
+from runtime.patterns import fits
 
 if TYPE_CHECKING:
     from runtime.catalog import RouteEntry, RoutingFile
