@@ -1,9 +1,9 @@
 """Start-up: what a person waits for before anything happens, and what has to be installed.
 
 ``--help`` and ``run hello`` (a whole run of one agent, its journal on disk) and each import are
-processes from their start to their end, Python's own start included; the baseline is Python that
-does nothing. Footprints are of each peer's own environment without what installed it, and of ours
-without extras.
+processes from their start to their end, Python's own start included and all code compiled before;
+the baseline is Python that does nothing. Footprints are of each peer's own environment without what
+installed it, and of ours without extras.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ class StartUp(Bench):
 def _once(start: Start, state: str) -> dict[str, float]:
     environ = clean_environ()
     environ["XDG_STATE_HOME"] = state
+    environ["PYTHONPYCACHEPREFIX"] = state  # whatever is forbidden elsewhere: a user compiles once
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if start.peer is None:
         environ["PYTHONPATH"] = str(ROOT)
     before, began = _children_cpu(), time.perf_counter()
