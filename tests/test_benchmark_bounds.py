@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks import check
-from benchmarks.instructions import by_function, by_layer, per_operation
+from benchmarks.instructions import Tracer, by_function, by_layer, per_operation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,3 +83,19 @@ def test_instructions_are_told_by_layer_and_by_function() -> None:
 def test_every_hot_path_has_a_bound() -> None:
     bounds = json.loads(check.BOUNDS.read_text())
     assert set(bounds["instructions"]) == set(check.HOT)
+
+
+def ignored(frame: object, event: str, argument: object) -> None:
+    """Trace nothing."""
+
+
+def test_whoever_has_traced_before_traces_on() -> None:
+    before = sys.gettrace()
+    sys.settrace(ignored)
+    try:
+        with Tracer() as tracer:
+            ignored(None, "", None)
+        assert sys.gettrace() is ignored
+    finally:
+        sys.settrace(before)
+    assert sum(tracer.counts.values()) > 0
