@@ -178,15 +178,13 @@ def note_outcome(sent: Sent, answer: Answer, metrics: Mapping[str, Any]) -> Answ
     op = sent.delegation.op
     note: dict[str, Any] = {"task": sent.delegation.task_id, "metrics": metrics}
     if answer.reason is None:
-        note["output"] = answer.output
         try:
-            sent.run.record("delegation_completed", op, note)
+            sent.run.record("delegation_completed", op, note | {"output": answer.output})
         except (TypeError, ValueError) as error:
             text = f"output of {sent.delegation.sag_id} is no JSON: {error}"
             answer = Answer(None, {}, answer.totals, InvalidOutput.reason, text)
         else:
             return answer
-    note.pop("output", None)
     note |= {"error": answer.error, "reason": answer.reason}
     if sent.pending.cancelled():  # nobody has seen how it ended: whoever asks again goes on with it
         sent.run.record("delegation_failed", op, note | {"unfinished": True}, terminal=False)
