@@ -44,6 +44,17 @@ many = len(sys.modules) if len(sys.modules) > {MOST_MODULES} else 0
 sys.exit(f"loaded: {{loaded}}, {{many}} modules" if loaded or many or code else 0)
 """
 
+MOST_COLLECTIONS = 60  # of garbage, half of them before this program begins; Python has 150
+COLLECTED = f"""
+import atexit, gc, runpy, sys
+def tell():
+    times = sum(each["collections"] for each in gc.get_stats())
+    if times > {MOST_COLLECTIONS}:
+        print(f"garbage was collected {{times}} times", file=sys.stderr)
+atexit.register(tell)
+runpy.run_module("runtime", run_name="__main__")
+"""
+
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
@@ -98,6 +109,19 @@ def test_a_command_imports_only_what_it_needs(
         timeout=60,
     )
     assert (ended.stderr, ended.stdout) == ("", said)
+
+
+def test_a_run_begins_with_hardly_a_look_for_garbage(tmp_path: Path) -> None:
+    ended = subprocess.run(  # our own interpreter
+        [sys.executable, "-c", COLLECTED, "run", "hello", "--quiet"],
+        cwd=tmp_path,
+        env=environment(MAGSAG_DB=str(tmp_path / "journal.db")),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.stderr, ended.stdout) == ("", "Hello, world!\n")
 
 
 def test_help_names_every_command_the_exit_codes_and_where_the_journal_is(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -161,6 +162,7 @@ def leave(code: int) -> NoReturn:
             silence(stream)
     if any(not thread.daemon and thread.is_alive() for thread in _others()):
         os._exit(code)
+    gc.freeze()  # what ends with the process need not be looked through for garbage before
     sys.exit(code)
 
 
