@@ -52,6 +52,8 @@ from runtime.signature import to_json
 from runtime.wishes import Sending
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel import Metrics, Tracing
     from runtime.agent import Agent, Skill
     from runtime.approval import Decision
@@ -120,7 +122,8 @@ class Dispatcher:
         self._runs[run.id] = run
         try:
             entry = await self._serve(delegation.sag_id)
-            answered: Result[Any] = await self._submit(run, None, entry, delegation)
+            submit = self._engine.submit_here
+            answered: Result[Any] = await self._submit(run, None, entry, delegation, submit)
             return answered
         finally:
             with anyio.move_on_after(END_S, shield=True):
@@ -209,7 +212,8 @@ class Dispatcher:
         activation.check()
         slug, deadline_s = entry.agent.name, entry.limits.deadline_s
         delegation = addressed(activation, slug, deadline_s, payload, how)
-        pending = self._submit(activation.run, activation, entry, delegation)
+        submit = self._engine.submit
+        pending = self._submit(activation.run, activation, entry, delegation, submit)
         activation.children.add(pending)
         return pending
 
@@ -243,7 +247,12 @@ class Dispatcher:
         return entry
 
     def _submit(
-        self, run: Run, activation: Activation | None, entry: Entry, delegation: Delegation
+        self,
+        run: Run,
+        activation: Activation | None,
+        entry: Entry,
+        delegation: Delegation,
+        submit: Callable[[Delegation, Callable[[Work], None]], Work],
     ) -> Pending:
         """Check, note and hand over; whatever is wrong becomes a failed Result."""
         sent = Sent(run, activation, delegation, current_time(), Pending())
@@ -259,8 +268,8 @@ class Dispatcher:
         if is_counted:
             run.conduct.began()
         settled = partial(self._answered, sent, is_counted=is_counted)
-        work = self._engine.submit(delegation, settled)
-        work.arguments = arguments
+        work = submit(delegation, settled)
+        work.arguments, work.run = arguments, run
         sent.pending.given_up = partial(self._give_up, work)
         return sent.pending
 
@@ -306,7 +315,7 @@ class Dispatcher:
 
     async def _perform(self, work: Work) -> Answer:
         delegation = work.delegation
-        run = self._runs[delegation.run_id]
+        run: Run = work.run
         entry = self._directory.agents[delegation.sag_id]
         span = self._telling.begin(run, entry.agent, work)
         activation = Activation(

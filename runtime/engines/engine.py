@@ -59,7 +59,14 @@ class Engine(Protocol):
         Args:
             delegation: what is to be done.
             settled: called once, in the event loop, with what became of it.
+
+        Returns:
+            The work. Its ``arguments`` and ``run`` are filled in before anything else is awaited.
         """
+        ...
+
+    def submit_here(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
+        """Hand a Delegation over whose body has to run in this process; see ``submit``."""
         ...
 
     def room(self, agent: str) -> Coroutine[Any, Any, None] | None:

@@ -155,6 +155,10 @@ class LocalEngine:
             self._ask_resident(served, work)
         return work
 
+    def submit_here(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
+        """Start the Delegation's actor, or stand it in line: every body runs here."""
+        return self.submit(delegation, settled)
+
     def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
         """Return None when the agent's line has room, else a wait for that."""
         served = self._find(agent)

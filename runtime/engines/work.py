@@ -95,6 +95,7 @@ class Work:
         state: the object that keeps the state of a stateful agent.
         since: when it was handed over, in seconds of the event loop's clock.
         body: the body at work on it; None before there is one.
+        run: the run that it is of, as whoever handed it over knows it.
     """
 
     __slots__ = (
@@ -108,6 +109,7 @@ class Work:
         "place",
         "ref",
         "result",
+        "run",
         "settled",
         "since",
         "state",
@@ -127,6 +129,7 @@ class Work:
         self.place: Place | None = None
         self.state: Any = None
         self.body: Body | None = None
+        self.run: Any = None
 
     def __repr__(self) -> str:
         state = "done" if self.is_settled else "running" if self.ref else "waiting"
