@@ -71,6 +71,7 @@ class SlidingLog:
         self.tokens_in = 0
         self.tokens_out = 0
         self._charges: OrderedDict[Charge, None] = OrderedDict()
+        self._quiet_until = inf  # nothing leaves before: all ask for that, again and again
 
     def __len__(self) -> int:
         return len(self._charges)
@@ -81,6 +82,7 @@ class SlidingLog:
         if last is None or now - last.first >= self.grain_s:
             last = Charge(now)
             self._charges[last] = None
+            self._quiet_until = min(self._quiet_until, now + self.span_s)
         last.at = now
         self.adjust(last, 1, tokens_in, tokens_out)
         return last
@@ -104,8 +106,11 @@ class SlidingLog:
 
     def expire(self, now: float) -> None:
         """Let go of every charge whose span is over."""
+        if now < self._quiet_until:
+            return
         while (oldest := next(iter(self._charges), None)) and oldest.at + self.span_s <= now:
             self.adjust(oldest, -oldest.requests, -oldest.tokens_in, -oldest.tokens_out)
+        self._quiet_until = inf if oldest is None else oldest.at + self.span_s
 
     def frees_at(self, amount_of: Callable[[Amounts], float], amount: float) -> float:
         """Return when ``amount`` of what is in the log now will have left it.
