@@ -191,7 +191,7 @@ class Account:
 
     def _outcome(self, ward: Ward, now: float) -> None:
         """Tell those who wait for a model; for all of them, if it concerns the account."""
-        is_closed = self._breaker.state(now) == "closed"
+        is_closed = self._breaker.is_closed
         concerned = [ward] if is_closed and self._was_closed else list(self._wards.values())
         self._was_closed = is_closed
         for each in concerned:

@@ -37,31 +37,47 @@ PROBE_AFTER_S = 600.0
 
 
 class _Results:
-    """Successes and failures of the last half minute, in a few buckets."""
+    """Successes and failures of the last half minute, in a few buckets, and their sums."""
 
     def __init__(self) -> None:
-        self._buckets: deque[list[int]] = deque(maxlen=BUCKETS)
+        self._buckets: deque[list[int]] = deque()
+        self._newest = -inf
+        self._total = 0
+        self._failed = 0
         self._in_a_row = 0
 
     def add(self, now: float, *, failed: bool) -> None:
         number = int(now // BUCKET_S)
-        if not self._buckets or self._buckets[-1][0] < number:
-            self._buckets.append([number, 0, 0])
-        while self._buckets[0][0] <= number - BUCKETS:
-            self._buckets.popleft()
-        self._buckets[-1][1] += 1
-        self._buckets[-1][2] += failed
-        self._in_a_row = self._in_a_row + 1 if failed else 0
+        if number > self._newest:
+            self._begin_bucket(number)
+        bucket = self._buckets[-1]
+        bucket[1] += 1
+        self._total += 1
+        if failed:
+            bucket[2] += 1
+            self._failed += 1
+            self._in_a_row += 1
+        else:
+            self._in_a_row = 0
 
     def verdict(self) -> str | None:
         """Return why the target is not worth asking; None when it is."""
-        total = sum(bucket[1] for bucket in self._buckets)
-        failed = sum(bucket[2] for bucket in self._buckets)
+        if not self._failed:
+            return None
         if self._in_a_row >= FAILURES_IN_A_ROW:
             return f"the last {self._in_a_row} calls failed"
+        total, failed = self._total, self._failed
         if total >= FEWEST_RESULTS and failed >= FAILED_SHARE * total:
             return f"{failed} of {total} calls failed within {BUCKETS * BUCKET_S:.0f} s"
         return None
+
+    def _begin_bucket(self, number: int) -> None:
+        self._newest = number
+        self._buckets.append([number, 0, 0])
+        while self._buckets[0][0] <= number - BUCKETS:
+            _, total, failed = self._buckets.popleft()
+            self._total -= total
+            self._failed -= failed
 
 
 class Breaker:
@@ -94,6 +110,11 @@ class Breaker:
     def __repr__(self) -> str:
         word = "closed" if self._shut is None else f"{self._shut} until {self._until:.3f}"
         return f"<Breaker {word}{', a probe is out' if self._probe_is_out else ''}>"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its state is ``closed``, which no time changes."""
+        return self._shut is None
 
     def state(self, now: float) -> State:
         """Return its state; ``half_open`` once a probe may go out or is out."""

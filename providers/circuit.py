@@ -62,6 +62,11 @@ class Circuit:
         self._shut_until: float | None = None
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nothing keeps calls back: the state ``closed``, without a clock."""
+        return self._account.is_closed and self._model.is_closed
+
+    @property
     def waiting(self) -> int:
         """How many calls wait at the door."""
         return len(self._waiting)
@@ -82,11 +87,13 @@ class Circuit:
 
     def lets_in(self, call: object, now: float) -> bool:
         """Return whether ``call`` may go on to the line now; half open it then holds the door."""
-        state = self.state(now)
-        if state == "half_open" and self._holder in (None, call) and not self._probe_is_out:
+        if self.is_closed:
+            return True
+        is_free = self._holder in (None, call) and not self._probe_is_out
+        if is_free and self.state(now) == "half_open":
             self._holder = call
             return True
-        return state == "closed"
+        return False
 
     async def enter(self, call: object, latest: float, give_up: float) -> bool:
         """Wait until ``call`` is let in.
@@ -103,8 +110,6 @@ class Circuit:
             QueueFull: too many wait already.
         """
         now = current_time()
-        if not self._waiting and self.lets_in(call, now):
-            return True
         if len(self._waiting) >= self._most:
             raise QueueFull(f"{self._most} model calls wait for an open circuit; no more may")
         self._waiting[call] = anyio.Event()
@@ -158,7 +163,7 @@ class Circuit:
 
     def look(self, now: float) -> None:
         """Tell those who wait what has changed; to be called after every outcome."""
-        until = self.until(now)
+        until = None if self.is_closed else self.until(now)
         if until is not None and until != self._shut_until:
             self._tell(until - now, now)
             self._line.send_away(tuple(self.queued), now)
