@@ -64,6 +64,8 @@ class Line:
 
     def serve(self, now: float) -> None:
         """Start whoever may start at this instant; to be called after every settlement."""
+        if not self._waiting:
+            return
         for started in self._group.start(now):
             event = self._waiting.pop(started, None)
             if event is not None:

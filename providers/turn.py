@@ -68,10 +68,13 @@ class Turn:
         """
         while True:
             await self._pass_circuit()
-            self._refuse_what_cannot_start()
             ticket = self._new_ticket(retry=retry)
-            started = await self._queue(ticket)
             now = current_time()
+            started = now <= ticket.latest and self._ward.group.start_at_once(ticket, now)
+            if not started:
+                self._refuse_what_cannot_start()
+                started = await self._queue(ticket)
+                now = current_time()
             if started and self._ward.circuit.attempt(now):
                 return ticket
             self._ward.group.unsent(ticket, now)
@@ -90,12 +93,14 @@ class Turn:
         """
         circuit, began = self._ward.circuit, current_time()
         circuit.release(self)
-        if self._request.wait_for_circuit:
+        waits = self._request.wait_for_circuit
+        if not (waits and circuit.waiting) and circuit.lets_in(self, began):
+            return
+        passes = False
+        if waits:
             entering = circuit.enter(self, self.latest, began + self._patience_s)
             passes = await self._told("circuit", entering)
             self._patience_s -= current_time() - began
-        else:
-            passes = circuit.lets_in(self, began)
         if not passes:
             raise self._circuit_open(current_time())
 

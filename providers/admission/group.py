@@ -84,6 +84,22 @@ class LimitGroup:
 
     # --- before a call -------------------------------------------------------------------------
 
+    def start_at_once(self, ticket: Ticket, now: float) -> bool:
+        """Let a call out that comes now, if nobody waits before it and it may go out.
+
+        It is what ``enqueue`` and ``start`` come to then, without a queue.
+
+        Returns:
+            Whether it is in flight; else it has still to be queued.
+        """
+        if self._queue or ticket in self._in_flight:
+            return False
+        now = self._move_to(now)
+        if self._reservations.too_small(ticket) is not None or self._opens(ticket, now) > now:
+            return False
+        self._go(ticket, now)
+        return True
+
     def enqueue(self, ticket: Ticket, now: float) -> None:
         """Let a call wait for its turn.
 
@@ -109,7 +125,8 @@ class LimitGroup:
         now = self._move_to(now)
         started: list[Ticket] = []
         while (ticket := self._queue.head()) is not None and self._opens(ticket, now) <= now:
-            self._commit(ticket, now)
+            self._queue.take(ticket)
+            self._go(ticket, now)
             started.append(ticket)
         return started
 
@@ -246,8 +263,7 @@ class LimitGroup:
             self._adaptation.opens(len(self._in_flight)), self._reservations.opens(ticket, now)
         )
 
-    def _commit(self, ticket: Ticket, now: float) -> None:
-        self._queue.take(ticket)
+    def _go(self, ticket: Ticket, now: float) -> None:
         self._in_flight.add(ticket)
         self._orders += 1
         ticket.order = self._orders

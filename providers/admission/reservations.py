@@ -65,7 +65,10 @@ class Reservations:
 
     def too_small(self, ticket: Ticket) -> Window | None:
         """Return a limit that a call could never keep to; None when there is none."""
-        return next((window for window in self._known if not window.fits(ticket)), None)
+        for window in self._known:
+            if not window.fits(ticket):
+                return window
+        return None
 
     def opens(self, ticket: Ticket, now: float) -> float:
         """Return when all limits may have room for a call."""
