@@ -16,7 +16,7 @@ runtime's, and an error where they are wrong.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import InvalidInput
@@ -26,8 +26,6 @@ from runtime.shapes.fields import Faults, Fields
 from runtime.shapes.tool_shape import Choice, Form, choice_of, form_of, reasoning_of, tools_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runtime.messages import Reasoning, Tool
 
 CONFIG = "model_config"
@@ -71,6 +69,11 @@ class ModelConfig:
     use_cache: bool | None = None
     structured_output: bool | None = None
 
+    def said(self) -> dict[str, Any]:
+        """Return what is said, by its name."""
+        given = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: value for name, value in given if value != getattr(NOTHING, name)}
+
 
 NOTHING = ModelConfig()
 
@@ -95,20 +98,23 @@ class Hints:
     task_type: str | None = None
     data_classes: frozenset[str] = frozenset()
 
-    def wishes(self) -> Iterator[Wish]:
-        """Yield whom code wants asked, strongest first."""
-        yield Wish(self.config.model, self.config.provider, "model_config")
-        yield Wish(self.overrides.model, self.overrides.provider, "llm_overrides")
-        yield self.preferred
-        yield Wish(self.cost_tier, None, "cost_tier")
+    def wishes(self) -> tuple[Wish, ...]:
+        """Return whom code wants asked, strongest first."""
+        if self is NO_HINTS:
+            return ()
+        return (
+            Wish(self.config.model, self.config.provider, "model_config"),
+            Wish(self.overrides.model, self.overrides.provider, "llm_overrides"),
+            self.preferred,
+            Wish(self.cost_tier, None, "cost_tier"),
+        )
 
-    def first(self, name: str) -> Any:
-        """Return what is said of one thing, ``model_config`` before ``llm_overrides``."""
-        silence = getattr(NOTHING, name)
-        for each in (self.config, self.overrides):
-            if each is not NOTHING and (value := getattr(each, name)) != silence:
-                return value
-        return silence
+    @property
+    def said(self) -> ModelConfig:
+        """What is said of each thing, ``model_config`` before ``llm_overrides``."""
+        if self.overrides is NOTHING or self.config is NOTHING:
+            return self.config if self.overrides is NOTHING else self.overrides
+        return replace(self.overrides, **self.config.said())
 
     def within(self, payload: Any) -> Hints:
         """Return them with what the payload of a skill says.

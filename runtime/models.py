@@ -115,7 +115,7 @@ class Models:
         whole = question.returns is ModelReply
         answer = answer_type(str if whole else question.returns)
         offers = offers_of(question.tools)
-        named: tuple[Tool, ...] = question.hints.first("tools")
+        named = question.hints.said.tools
         offers |= offers_named({tool.name for tool in named}, skills)
         others = tuple(tool for tool in named if tool.name not in offers)
         tools = (*(offer.tool for offer in offers.values()), *others)

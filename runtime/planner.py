@@ -6,32 +6,31 @@ come to without asking it.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.cascade import Course
 from runtime.elsewhere import target_at
 from runtime.errors import PolicyDenied
 from runtime.estimate import estimate_input
 from runtime.invocations.case import Case
-from runtime.messages import Image, ModelRequest
-from runtime.routing import Needs, Task, Wish, World, plan
-from runtime.shapes.tool_shape import SCHEMA_NAME, Choice
+from runtime.messages import Image
+from runtime.posing import cache_ttl_s, request_of, with_route
+from runtime.routing import Needs, Task, Wish, World, plan, route_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import date
 
     from runtime.agent import Limits
     from runtime.answers import AnswerType
-    from runtime.catalog import Catalog, RouteEntry, RoutingFile, Target
-    from runtime.messages import Price, Tool
+    from runtime.catalog import Catalog, RoutingFile, Target
+    from runtime.messages import Message, ModelRequest, Price, Tool
     from runtime.routing import Learned, Plan
     from runtime.rules import Rules
-    from runtime.shapes.tool_shape import Form
     from runtime.wishes import Question
 
-USUAL_TTL_S = 86_400.0  # of an answer that may be given again
-MOST = 2**31  # tokens; more than any model generates
+MOST_KEPT = 4_096
 
 
 class Who(NamedTuple):
@@ -80,8 +79,37 @@ class Prepared(NamedTuple):
     base_url: str | None = None
 
 
+class Sought(NamedTuple):
+    """All that the way of a question depends on.
+
+    Attributes:
+        strong: wishes down to the level ``workflow``, strongest first.
+        weak: wishes of the levels ``agent`` and ``proposal``, strongest first.
+        task: what routing must know of it.
+        routing: the routing file of its run; None for the catalog's default.
+        data_classes: the kinds of data in it.
+        base_url: where it is asked, if not at its provider's own address.
+        today: the day, on which a model may be retired.
+    """
+
+    strong: tuple[Wish, ...]
+    weak: tuple[Wish, ...]
+    task: Task
+    routing: str | None
+    data_classes: frozenset[str]
+    base_url: str | None
+    today: date
+
+
+class Way(NamedTuple):
+    """Whom a question goes to, and how from one to the next."""
+
+    plan: Plan
+    course: Course
+
+
 class Planner:
-    """Prepares questions.
+    """Prepares questions. What does not change from call to call is worked out once.
 
     Args:
         catalog: routing, providers and policies.
@@ -101,6 +129,8 @@ class Planner:
         self._rules = rules
         self._price_of = price_of
         self._learned = learned
+        self._kept_way = lru_cache(MOST_KEPT)(self._way)
+        self._lists_targets = lru_cache(MOST_KEPT)(self._find_list)
 
     def prepare(
         self, who: Who, question: Question, answer: AnswerType, tools: tuple[Tool, ...] = ()
@@ -117,23 +147,19 @@ class Planner:
             UnknownName: there is no such model.
             PolicyDenied: a rule forbids asking all that would be asked.
         """
-        hints = question.hints
         classes = data_classes_of(who, question)
         self._rules.check_classes(classes)
-        base_url = hints.first("base_url")
+        base_url = question.hints.said.base_url
         if base_url is not None:
             self._rules.check_address(base_url)
         request = request_of(who.limits, question, answer, tools)
-        forbids = partial(self._forbids, data_classes=classes, base_url=base_url)
-        found = self._plan(who, question, request, forbids)
-        if base_url is not None:
-            found = self._at(found, base_url)
+        found, course = self._way_of(who, question, request, classes)
         return Prepared(
-            request=_with_route(request, found.route, question),
+            request=with_route(request, found.route, question),
             plan=found,
-            course=self._course(found, self._catalog.routing_of(who.routing)),
+            course=course,
             data_classes=classes,
-            cache_ttl_s=_cache_ttl(question, found.route),
+            cache_ttl_s=cache_ttl_s(question, found.route),
             base_url=base_url,
         )
 
@@ -144,7 +170,9 @@ class Planner:
             UnknownName: there is no such model.
         """
         request = request_of(who.limits, question, answer)
-        return self._plan(who, question, request, lambda _: None)
+        task = self._task(who, question, request)
+        world = self._world(who.routing, lambda _: None)
+        return plan(_strong(who, question), _weak(who), task, world)
 
     def case_of(self, who: Who, prepared: Prepared, target: Target) -> Case:
         """Return on which terms a target is asked."""
@@ -170,27 +198,65 @@ class Planner:
         if why is not None:
             raise PolicyDenied(why, denied=((str(target), why),))
 
-    def _plan(
-        self,
-        who: Who,
-        question: Question,
-        request: ModelRequest,
-        forbids: Callable[[Target], str | None],
-    ) -> Plan:
-        routing = self._catalog.routing_of(who.routing)
-        strict: bool | None = question.hints.first("structured_output")
-        needs = _needs(request, strict=strict)
+    def _way_of(
+        self, who: Who, question: Question, request: ModelRequest, classes: frozenset[str]
+    ) -> Way:
+        """Return the way of a question; the same one again, unless it depends on more than names.
+
+        Raises:
+            UnknownName: there is no such model.
+            PolicyDenied: a rule forbids asking all that would be asked.
+        """
+        task = self._task(who, question, request)
+        sought = Sought(
+            _strong(who, question),
+            _weak(who),
+            task,
+            who.routing,
+            classes,
+            question.hints.said.base_url,
+            self._rules.today,
+        )
+        if self._lists_targets(task.type, who.routing):
+            return self._way(sought)
+        return self._kept_way(sought)
+
+    def _task(self, who: Who, question: Question, request: ModelRequest) -> Task:
+        """Return what routing must know; what only a list of targets goes by only for one."""
+        strict = question.hints.said.structured_output
         task = Task(
             type=task_type_of(who, question),
             is_named=(question.task_type or question.hints.task_type) is not None,
-            needs=needs,
+            needs=_needs(request, strict=strict),
             has_schema=request.schema is not None and strict is not False,
-            input_tokens=needs.context_tokens - (request.max_output_tokens or 0),
+        )
+        if not self._lists_targets(task.type, who.routing):
+            return task
+        tokens = estimate_input(request)
+        return task._replace(
+            needs=task.needs._replace(context_tokens=tokens + (request.max_output_tokens or 0)),
+            input_tokens=tokens,
             seed=partial(_seed, who, question),
             now=who.now,
         )
-        world = World(routing, self._catalog.providers, forbids, self._learned, self._price_of)
-        return plan(_strong(who, question), _weak(who), task, world)
+
+    def _find_list(self, task_type: str, routing: str | None) -> bool:
+        """Whether the route of a type of task lists targets, which are ordered for each call."""
+        route = route_for(task_type, self._catalog.routing_of(routing))
+        return route is not None and bool(route.targets)
+
+    def _way(self, sought: Sought) -> Way:
+        classes, base_url = sought.data_classes, sought.base_url
+        forbids = partial(self._forbids, data_classes=classes, base_url=base_url)
+        world = self._world(sought.routing, forbids)
+        found = plan(sought.strong, sought.weak, sought.task, world)
+        if base_url is not None:
+            found = self._at(found, base_url)
+        return Way(found, self._course(found, world.routing))
+
+    def _world(self, routing: str | None, forbids: Callable[[Target], str | None]) -> World:
+        file = self._catalog.routing_of(routing)
+        return World(file, self._catalog.providers, forbids, self._learned, self._price_of)
 
     def _forbids(
         self, target: Target, *, data_classes: frozenset[str], base_url: str | None
@@ -229,71 +295,11 @@ class Planner:
 
 def data_classes_of(who: Who, question: Question) -> frozenset[str]:
     """Return the kinds of data in a question: all that anybody says."""
-    said = (who.limits.data_class, question.data_class)
-    return question.hints.data_classes | {name for name in said if name}
-
-
-def request_of(
-    limits: Limits, question: Question, answer: AnswerType, tools: tuple[Tool, ...] = ()
-) -> ModelRequest:
-    """Return what is asked, whoever will be asked it and by whatever route."""
-    hints = question.hints
-    form: Form = hints.first("form")
-    choice: Choice = hints.first("choice") if tools else Choice()
-    temperature = question.temperature
-    own = answer.schema is not None  # the type of the answer goes before a form that data names
-    schema = answer.schema if own else form.schema
-    return ModelRequest(
-        provider="",
-        model="",
-        messages=question.messages,
-        system=hints.first("system") if question.system is None else question.system,
-        schema=schema,
-        schema_name=SCHEMA_NAME if own else form.name,
-        schema_strict=None if own else form.strict,
-        json_object=form.json_object and schema is None,
-        tools=tools,
-        tool_choice=choice.choice,
-        forced_tool=choice.forced,
-        max_output_tokens=min(_wished_output(question) or MOST, limits.max_output_tokens),
-        temperature=hints.first("temperature") if temperature is None else temperature,
-        reasoning=question.reasoning or hints.first("reasoning"),
-        stop=question.stop or hints.first("stop"),
-    )
-
-
-def _with_route(
-    request: ModelRequest, route: RouteEntry | None, question: Question
-) -> ModelRequest:
-    """Return a request with what a route says where the question says nothing."""
-    strict = question.hints.first("structured_output")
-    if strict is None and route is not None and route.structured_output:
-        strict = True
-    if strict is not None and request.schema is not None:
-        request = request.changed(schema_strict=strict)
-    if route is None:
-        return request
-    if request.temperature is None:
-        request = request.changed(temperature=route.temperature)
-    if route.max_output_tokens is not None and _wished_output(question) is None:
-        allowed = min(route.max_output_tokens, request.max_output_tokens or MOST)
-        request = request.changed(max_output_tokens=allowed)
-    return request
-
-
-def _wished_output(question: Question) -> int | None:
-    wished: int | None = _first(
-        question.max_output_tokens, question.hints.first("max_output_tokens")
-    )
-    return wished
-
-
-def _cache_ttl(question: Question, route: RouteEntry | None) -> float | None:
-    """Return for how long the answer to an equal question may be given again."""
-    hint = question.hints.first("use_cache")
-    if not _first(question.use_cache, hint, route and route.use_cache):
-        return None
-    return (route and route.cache_ttl_s) or USUAL_TTL_S
+    classes = question.hints.data_classes
+    for said in (who.limits.data_class, question.data_class):
+        if said:
+            classes |= {said}
+    return classes
 
 
 def task_type_of(who: Who, question: Question) -> str:
@@ -307,12 +313,9 @@ def wishes_of(who: Who, question: Question) -> tuple[Wish, ...]:
 
 
 def _strong(who: Who, question: Question) -> tuple[Wish, ...]:
-    return (
-        *(() if who.override is None else (who.override,)),
-        Wish(question.model, question.provider, "ask"),
-        *question.hints.wishes(),
-        *who.wishes,
-    )
+    asked = Wish(question.model, question.provider, "ask")
+    wishes = (asked, *question.hints.wishes(), *who.wishes)
+    return wishes if who.override is None else (who.override, *wishes)
 
 
 def _weak(who: Who) -> tuple[Wish, ...]:
@@ -320,25 +323,18 @@ def _weak(who: Who) -> tuple[Wish, ...]:
 
 
 def _needs(request: ModelRequest, *, strict: bool | None) -> Needs:
-    images = (
-        part
-        for message in request.messages
-        if not isinstance(message.content, str)
-        for part in message.content
-        if isinstance(part, Image)
-    )
     return Needs(
         tools=bool(request.tools),
-        vision=next(images, None) is not None,
+        vision=any(map(_shows_something, request.messages)),
         structured_output=bool(request.schema_strict or (strict and request.schema is not None)),
-        context_tokens=estimate_input(request) + (request.max_output_tokens or 0),
     )
+
+
+def _shows_something(message: Message) -> bool:
+    content = message.content
+    return not isinstance(content, str) and any(isinstance(part, Image) for part in content)
 
 
 def _seed(who: Who, question: Question) -> str:
     """Return what chance is drawn from: an equal question of a task goes the same way again."""
     return f"{who.seed}/{[message.content for message in question.messages]}"
-
-
-def _first(*values: Any) -> Any:
-    return next((value for value in values if value is not None), None)
