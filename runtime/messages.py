@@ -142,15 +142,6 @@ class Usage:
     reasoning_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
 
-    def of_input(self) -> Usage:
-        """Return the tokens of the prompt alone."""
-        return Usage(
-            input_tokens=self.input_tokens,
-            cached_input_tokens=self.cached_input_tokens,
-            cache_write_tokens=self.cache_write_tokens,
-            cache_write_1h_tokens=self.cache_write_1h_tokens,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Image:

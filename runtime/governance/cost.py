@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import date
 
-    from runtime.messages import Message, ModelRequest, Price, Usage
+    from runtime.messages import Image, Message, ModelRequest, Price, Usage
 
 NANO = 1_000_000_000
 TOKENS_PER_PRICE = 1_000_000
@@ -30,22 +30,38 @@ def cost_of(usage: Usage, price: Price, service_tier: str | None = None) -> int:
         service_tier: the tier that served it, as the server says.
     """
     rate = _applying(price, usage.input_tokens, service_tier)
+    return _rounded_up(_of_prompt(usage, rate) + _of_answer(usage, rate))
+
+
+def prompt_cost_of(usage: Usage, price: Price, service_tier: str | None = None) -> int:
+    """Return what the prompt of a call cost, in nano-USD, rounded up; see ``cost_of``."""
+    return _rounded_up(_of_prompt(usage, _applying(price, usage.input_tokens, service_tier)))
+
+
+def _of_prompt(usage: Usage, rate: Price) -> int:
+    if not usage.cached_input_tokens and not usage.cache_write_tokens:
+        return usage.input_tokens * rate.input
     # Some servers count more cached tokens than the prompt has.
     cached = min(usage.cached_input_tokens or 0, usage.input_tokens)
     written = min(usage.cache_write_tokens or 0, usage.input_tokens - cached)
     for_an_hour = min(written, usage.cache_write_1h_tokens or 0)
     hourly = rate.cache_write if rate.cache_write_1h is None else rate.cache_write_1h
-    plain = usage.input_tokens - cached - written
-    thought = min(usage.output_tokens, usage.reasoning_tokens or 0)
-    thinking = rate.output if rate.reasoning is None else rate.reasoning
-    total = (
-        plain * rate.input
+    return (
+        (usage.input_tokens - cached - written) * rate.input
         + cached * rate.cached_input
         + (written - for_an_hour) * rate.cache_write
         + for_an_hour * hourly
-        + (usage.output_tokens - thought) * rate.output
-        + thought * thinking
     )
+
+
+def _of_answer(usage: Usage, rate: Price) -> int:
+    if not usage.reasoning_tokens or rate.reasoning is None:
+        return usage.output_tokens * rate.output
+    thought = min(usage.output_tokens, usage.reasoning_tokens)
+    return (usage.output_tokens - thought) * rate.output + thought * rate.reasoning
+
+
+def _rounded_up(total: int) -> int:
     return -(-total // TOKENS_PER_PRICE)
 
 
@@ -60,29 +76,32 @@ def worst_case(request: ModelRequest, price: Price) -> int:
     tokens = most_input(request)
     allowance = request.max_output_tokens
     output = LARGEST_ALLOWANCE if allowance is None else allowance
-    possible = asked_tiers(request) or MAY_BE_GIVEN
-    tiers = [price, *(each for name, each in price.service_tiers.items() if name in possible)]
-    rates = [
-        rate
-        for tier in tiers
-        for rate in (tier, *(each.price for each in tier.long_prompts if tokens > each.above))
-    ]
-    return max(
-        -(-(tokens * _dearest(r) + output * _of_output(r)) // TOKENS_PER_PRICE) for r in rates
-    )
+    rates = _possible_rates(request, price, tokens)
+    return _rounded_up(max([tokens * _dearest(r) + output * _of_output(r) for r in rates]))
+
+
+def _possible_rates(request: ModelRequest, price: Price, tokens: int) -> list[Price]:
+    tiers = [price]
+    if price.service_tiers:
+        possible = asked_tiers(request) or MAY_BE_GIVEN
+        tiers += (each for name, each in price.service_tiers.items() if name in possible)
+    longer = [e.price for tier in tiers for e in tier.long_prompts if tokens > e.above]
+    return tiers + longer
 
 
 def asked_tiers(request: ModelRequest) -> tuple[str, ...]:
     """Return the tiers of service that a request asks for; none where it leaves that open."""
+    if not request.extra_body:
+        return ()
     given = (request.extra_body.get(name) for name in TIER_FIELDS)
     return tuple(str(each) for each in given if each not in (None, LEFT_TO_THE_SERVER))
 
 
 def most_input(request: ModelRequest) -> int:
     """Return the most prompt tokens that a call may have."""
-    text = _size(request.system or "") + sum(_message_size(each) for each in request.messages)
-    text += sum(_size(str(each)) for each in (request.schema, request.extra_body) if each)
-    text += sum(_size(str(tool)) for tool in request.tools)
+    text = sum(map(_message_size, request.messages)) + _size(request.system or "")
+    for each in (request.schema, request.extra_body, *request.tools):
+        text += _size(str(each)) if each else 0
     added = TOKENS_PER_REQUEST + TOKENS_PER_MESSAGE * (len(request.messages) + len(request.tools))
     return text + added + (TOKENS_FOR_TOOLS if request.tools or request.schema else 0)
 
@@ -97,6 +116,8 @@ def price_on(price: Price | None, day: date) -> Price | None:
 def _applying(price: Price, prompt_tokens: int, service_tier: str | None) -> Price:
     """Return the rates that a call is charged by: those of its tier, and of its prompt's length."""
     chosen = price.service_tiers.get(service_tier or "", price)
+    if not chosen.long_prompts:
+        return chosen
     reached = [each.price for each in chosen.long_prompts if prompt_tokens > each.above]
     return reached[-1] if reached else chosen
 
@@ -115,10 +136,15 @@ def _size(text: str) -> int:
 
 def _message_size(message: Message) -> int:
     """Return the most tokens that a turn may be, besides what a dialect adds around it."""
-    parts = (message.content,) if isinstance(message.content, str) else message.content
-    size = sum(_size(part) if isinstance(part, str) else TOKENS_PER_IMAGE for part in parts)
-    size += sum(_size(call.name) + _size(call.arguments_raw) for call in message.tool_calls)
+    content = message.content
+    size = _size(content) if isinstance(content, str) else sum(map(_part_size, content))
+    for call in message.tool_calls:
+        size += _size(call.name) + _size(call.arguments_raw)
     return size + (_size(str(message.state.data)) if message.state is not None else 0)
+
+
+def _part_size(part: str | Image) -> int:
+    return _size(part) if isinstance(part, str) else TOKENS_PER_IMAGE
 
 
 def usd(nano: int) -> float:

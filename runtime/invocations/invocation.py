@@ -26,7 +26,7 @@ from runtime.chat_spans import chat_end_of
 from runtime.described import tokens_of
 from runtime.engines import current_time
 from runtime.errors import DeadlineExceeded, ProviderError
-from runtime.governance.cost import asked_tiers
+from runtime.governance.cost import asked_tiers, prompt_cost_of
 from runtime.invocations.endings import Failure, error_type
 from runtime.invocations.fate import Stakes, fate_of, total
 from runtime.invocations.notes import WHOLE, answered_note, failed_note
@@ -207,7 +207,8 @@ class Invocation:
             cut: the pieces in which it came, and whether there is no more of it.
         """
         case, tier = self._case, reply.service_tier
-        cost, counted = (total(price, reply.usage, tier) for price in (case.price, case.counted))
+        cost = total(case.price, reply.usage, tier)
+        counted = cost if case.price is not None else total(case.counted, reply.usage, tier)
         is_certain = counted is not None and (cut.is_early or reply.usage_source != "estimated")
         spent = self._lost + (
             counted if is_certain and counted is not None else max(self._begun.worst, counted or 0)
@@ -248,8 +249,9 @@ class Invocation:
 
     def _describe(self, reply: ModelReply, cost: int | None) -> None:
         """Say what came of the call, and its words where they may be said."""
-        price, usage = self._case.price, reply.usage
-        of_input = total(price, usage and usage.of_input(), reply.service_tier)
+        price, usage, of_input = self._case.price, reply.usage, None
+        if price is not None and usage is not None:
+            of_input = prompt_cost_of(usage, price, reply.service_tier)
         self.span.set(chat_end_of(reply, cost, self.first_chunk_s, of_input))
         contents = self._doors.tracing.options.contents
         if contents is not None and self._case.terms.contents.in_journal:
