@@ -139,12 +139,7 @@ class Call:
                 self._failure = error
                 await self._back_off(delay)
             else:
-                return replace(
-                    _counted(reply, self._request),
-                    provider=self._request.provider,
-                    attempts=self._tries,
-                    lost_usage=self._lost,
-                )
+                return self._completed(_counted(reply, self._request))
 
     async def _back_off(self, delay: float) -> None:
         payer = self._payer
@@ -249,6 +244,13 @@ class Call:
         return self._tries >= (min(2, most) if effect.once else most)
 
     # --- the end ---------------------------------------------------------------------------------
+
+    def _completed(self, reply: ModelReply) -> ModelReply:
+        """Return an answer with what is known of all its attempts; mostly it says so already."""
+        provider, tries, lost = self._request.provider, self._tries, self._lost
+        if (reply.provider, reply.attempts, reply.lost_usage) == (provider, tries, lost):
+            return reply
+        return replace(reply, provider=provider, attempts=tries, lost_usage=lost)
 
     def _complete(self, error: ProviderError) -> None:
         """Add to the error that ends the call what is known of all its attempts."""

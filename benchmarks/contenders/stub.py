@@ -38,10 +38,13 @@ class Stub:
                 text="",
                 usage=usage,
                 model=request.model,
+                provider=request.provider,
                 tool_calls=(call,),
                 finish_reason="tool_calls",
             )
-        return ModelReply(text="It is done.", usage=usage, model=request.model)
+        return ModelReply(
+            text="It is done.", usage=usage, model=request.model, provider=request.provider
+        )
 
 
 @contextmanager
