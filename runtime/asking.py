@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from runtime.chat_spans import Instead
 from runtime.described import fingerprint, request_digest
 from runtime.engines import current_time
+from runtime.inquiry import Who
 from runtime.invocations.case import Asker
 from runtime.invocations.denials import note_denied
-from runtime.planner import Who
 
 if TYPE_CHECKING:
     from otel import Span

@@ -22,6 +22,7 @@ from runtime.asking import Asking, NotInherited, asker_of, who_asks
 from runtime.cascade import Cascade, Walked
 from runtime.catalog import Target
 from runtime.errors import AllTargetsFailed, PolicyDenied, UnknownName
+from runtime.inquiry import Who, data_classes_of
 from runtime.invocations.beginning import begin
 from runtime.invocations.denials import denials_noted
 from runtime.invocations.recall import StepIsDone, pieces_of, recalled
@@ -29,7 +30,6 @@ from runtime.invocations.waits import sleep_until_circuit
 from runtime.messages import ModelEvent, ModelReply
 from runtime.model_stream import BUFFER, Flow, ModelStream, RecalledFlow
 from runtime.plan_spans import planning
-from runtime.planner import Who, data_classes_of
 from runtime.replies import Replies, Wanted
 from runtime.tool_loop import converse, offers_named, offers_of
 
@@ -342,11 +342,12 @@ class Models:
         self, asking: Asking, request: ModelRequest, fallen: Fallen | None
     ) -> Invocation:
         target = Target(request.provider, request.model)
-        here = self._at(asking, target, request)
+        here = request if asking.prepared.base_url is None else self._at(asking, target, request)
         asking.check_inherited(here, "chat")
         case = self._planner.case_of(asking.who, asking.prepared, target)
         asking.activation.model_calls += 1
-        case = case._replace(instead=asking.instead_of(fallen))
+        if fallen is not None:
+            case = case._replace(instead=asking.instead_of(fallen))
         invocation = await begin(asking.asker, here, case, self._doors)
         asking.chats[target] = invocation.span
         return invocation

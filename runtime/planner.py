@@ -13,50 +13,32 @@ from runtime.cascade import Course
 from runtime.elsewhere import target_at
 from runtime.errors import PolicyDenied
 from runtime.estimate import estimate_input
+from runtime.inquiry import (
+    Called,
+    Sought,
+    data_classes_of,
+    needs_of,
+    seed_of,
+    strong_wishes,
+    task_type_of,
+    weak_wishes,
+)
 from runtime.invocations.case import Case
-from runtime.messages import Image
 from runtime.posing import cache_ttl_s, request_of, with_route
-from runtime.routing import Needs, Task, Wish, World, plan, route_for
+from runtime.routing import Task, World, plan, route_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import date
 
-    from runtime.agent import Limits
     from runtime.answers import AnswerType
-    from runtime.catalog import Catalog, RoutingFile, Target
-    from runtime.messages import Message, ModelRequest, Price, Tool
+    from runtime.catalog import Catalog, RoutingFile, Subject, Target
+    from runtime.inquiry import Who
+    from runtime.messages import ModelRequest, Price, Tool
     from runtime.routing import Learned, Plan
     from runtime.rules import Rules
     from runtime.wishes import Question
 
 MOST_KEPT = 4_096
-
-
-class Who(NamedTuple):
-    """Who asks.
-
-    Attributes:
-        agent: the agent's slug.
-        limits: what the catalog says of it.
-        proposal: the model that its code proposes.
-        wishes: whom the one who started the run wants asked, strongest first.
-        routing: the routing file of the run; None for the catalog's default.
-        tenant: for whom the run is; empty for nobody.
-        seed: what chance is drawn from.
-        now: the time, in seconds of the event loop's clock.
-        override: whom a fork wants asked, whatever others wish; None where it is none.
-    """
-
-    agent: str
-    limits: Limits
-    proposal: str | None = None
-    wishes: tuple[Wish, ...] = ()
-    routing: str | None = None
-    tenant: str = ""
-    seed: str = ""
-    now: float = 0.0
-    override: Wish | None = None
 
 
 class Prepared(NamedTuple):
@@ -77,28 +59,6 @@ class Prepared(NamedTuple):
     data_classes: frozenset[str]
     cache_ttl_s: float | None = None
     base_url: str | None = None
-
-
-class Sought(NamedTuple):
-    """All that the way of a question depends on.
-
-    Attributes:
-        strong: wishes down to the level ``workflow``, strongest first.
-        weak: wishes of the levels ``agent`` and ``proposal``, strongest first.
-        task: what routing must know of it.
-        routing: the routing file of its run; None for the catalog's default.
-        data_classes: the kinds of data in it.
-        base_url: where it is asked, if not at its provider's own address.
-        today: the day, on which a model may be retired.
-    """
-
-    strong: tuple[Wish, ...]
-    weak: tuple[Wish, ...]
-    task: Task
-    routing: str | None
-    data_classes: frozenset[str]
-    base_url: str | None
-    today: date
 
 
 class Way(NamedTuple):
@@ -130,6 +90,7 @@ class Planner:
         self._price_of = price_of
         self._learned = learned
         self._kept_way = lru_cache(MOST_KEPT)(self._way)
+        self._kept_case = lru_cache(MOST_KEPT)(self._case)
         self._lists_targets = lru_cache(MOST_KEPT)(self._find_list)
 
     def prepare(
@@ -172,20 +133,22 @@ class Planner:
         request = request_of(who.limits, question, answer)
         task = self._task(who, question, request)
         world = self._world(who.routing, lambda _: None)
-        return plan(_strong(who, question), _weak(who), task, world)
+        return plan(strong_wishes(who, question), weak_wishes(who), task, world)
 
     def case_of(self, who: Who, prepared: Prepared, target: Target) -> Case:
         """Return on which terms a target is asked."""
-        names = {"agent": who.agent, "provider": target.provider, "tenant": who.tenant}
         route = prepared.plan.route
-        return Case(
-            price=self._price_of(target),
-            terms=self._rules.terms(names, prepared.data_classes),  # type: ignore[arg-type]  # its keys are subjects
-            data_classes=prepared.data_classes,
-            region=self._rules.region(target.provider, prepared.base_url),
-            level=prepared.plan.level,
-            route="" if route is None else route.task_type,
-            in_process=self._catalog.providers[target.provider].dialect == "echo",
+        return self._kept_case(
+            Called(
+                target,
+                who.agent,
+                who.tenant,
+                prepared.plan.level,
+                "" if route is None else route.task_type,
+                prepared.data_classes,
+                prepared.base_url,
+                self._rules.today,
+            )
         )
 
     def check(self, target: Target, prepared: Prepared) -> None:
@@ -209,8 +172,8 @@ class Planner:
         """
         task = self._task(who, question, request)
         sought = Sought(
-            _strong(who, question),
-            _weak(who),
+            strong_wishes(who, question),
+            weak_wishes(who),
             task,
             who.routing,
             classes,
@@ -227,7 +190,7 @@ class Planner:
         task = Task(
             type=task_type_of(who, question),
             is_named=(question.task_type or question.hints.task_type) is not None,
-            needs=_needs(request, strict=strict),
+            needs=needs_of(request, strict=strict),
             has_schema=request.schema is not None and strict is not False,
         )
         if not self._lists_targets(task.type, who.routing):
@@ -236,8 +199,25 @@ class Planner:
         return task._replace(
             needs=task.needs._replace(context_tokens=tokens + (request.max_output_tokens or 0)),
             input_tokens=tokens,
-            seed=partial(_seed, who, question),
+            seed=partial(seed_of, who, question),
             now=who.now,
+        )
+
+    def _case(self, call: Called) -> Case:
+        target, classes = call.target, call.data_classes
+        names: dict[Subject, str] = {
+            "agent": call.agent,
+            "provider": target.provider,
+            "tenant": call.tenant,
+        }
+        return Case(
+            price=self._price_of(target),
+            terms=self._rules.terms(names, classes),
+            data_classes=classes,
+            region=self._rules.region(target.provider, call.base_url),
+            level=call.level,
+            route=call.route,
+            in_process=self._catalog.providers[target.provider].dialect == "echo",
         )
 
     def _find_list(self, task_type: str, routing: str | None) -> bool:
@@ -291,50 +271,3 @@ class Planner:
     def _window(self, target: Target) -> int | None:
         entry = self._catalog.providers[target.provider].models.get(target.model)
         return None if entry is None else entry.context_tokens
-
-
-def data_classes_of(who: Who, question: Question) -> frozenset[str]:
-    """Return the kinds of data in a question: all that anybody says."""
-    classes = question.hints.data_classes
-    for said in (who.limits.data_class, question.data_class):
-        if said:
-            classes |= {said}
-    return classes
-
-
-def task_type_of(who: Who, question: Question) -> str:
-    """Return the type of task that routes go by."""
-    return question.task_type or question.hints.task_type or who.limits.task_type or who.agent
-
-
-def wishes_of(who: Who, question: Question) -> tuple[Wish, ...]:
-    """Return whom everybody wants asked, strongest first, without what a route says."""
-    return (*_strong(who, question), *_weak(who))
-
-
-def _strong(who: Who, question: Question) -> tuple[Wish, ...]:
-    asked = Wish(question.model, question.provider, "ask")
-    wishes = (asked, *question.hints.wishes(), *who.wishes)
-    return wishes if who.override is None else (who.override, *wishes)
-
-
-def _weak(who: Who) -> tuple[Wish, ...]:
-    return Wish(who.limits.model, None, "agent"), Wish(who.proposal, None, "proposal")
-
-
-def _needs(request: ModelRequest, *, strict: bool | None) -> Needs:
-    return Needs(
-        tools=bool(request.tools),
-        vision=any(map(_shows_something, request.messages)),
-        structured_output=bool(request.schema_strict or (strict and request.schema is not None)),
-    )
-
-
-def _shows_something(message: Message) -> bool:
-    content = message.content
-    return not isinstance(content, str) and any(isinstance(part, Image) for part in content)
-
-
-def _seed(who: Who, question: Question) -> str:
-    """Return what chance is drawn from: an equal question of a task goes the same way again."""
-    return f"{who.seed}/{[message.content for message in question.messages]}"

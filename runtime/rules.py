@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.catalog.addresses import home_of, is_loopback, origin
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "MAGSAG_ENVIRONMENT"
 USUAL_ENVIRONMENT = "production"
+MOST_KEPT = 4_096
 
 
 class Terms(NamedTuple):
@@ -57,7 +58,7 @@ class Terms(NamedTuple):
 
 
 class Rules:
-    """The policies of a catalog.
+    """The policies of a catalog. What they say of a target is worked out once a day.
 
     Attributes:
         rule_on_tools: whether any says anything of tools.
@@ -82,6 +83,8 @@ class Rules:
         self._cares_for_dates = any(policy.denies_retired for policy in self._policies)
         self.rule_on_tools = any(policy.tools is not None for policy in self._policies)
         self._region = lru_cache(self._find_region)
+        self._denial = lru_cache(MOST_KEPT)(self._find_denial)
+        self._meant = lru_cache(MOST_KEPT)(partial(misspelt, self._policies))
         self._unknown = unknown_price(self._policies)
 
     def __repr__(self) -> str:
@@ -104,11 +107,7 @@ class Rules:
         """
         if not self._policies:
             return None
-        return check(self._policies, self.candidate(target, base_url), data_classes)
-
-    def candidate(self, target: Target, base_url: str | None = None) -> Candidate:
-        """Return a target as policies look at it."""
-        return Candidate(target, self.region(target.provider, base_url), self._retired(target))
+        return self._denial(target, data_classes, base_url, self.today)
 
     def region(self, provider: str, base_url: str | None = None) -> str:
         """Return where a provider's data stays; empty where nobody says.
@@ -123,7 +122,7 @@ class Rules:
         self, target: Target, data_classes: frozenset[str], base_url: str | None = None
     ) -> Iterator[tuple[str, str]]:
         """Yield what each policy says that is about such a call, and where it is written."""
-        candidate = self.candidate(target, base_url)
+        candidate = self._candidate(target, base_url, self.today)
         named = is_required(self._policies, target, data_classes)
         for policy in self._policies:
             said = verdict(policy, candidate, data_classes, named=named)
@@ -142,7 +141,7 @@ class Rules:
             PolicyDenied: one is; it would pass for data that nobody has a rule for.
         """
         for name in sorted(data_classes):
-            meant = misspelt(self._policies, name)
+            meant = self._meant(name)
             if meant is not None:
                 raise PolicyDenied(
                     f"no policy mentions the data class {name!r}; did you mean {meant!r}?"
@@ -206,10 +205,19 @@ class Rules:
                 " provider; add it to catalog/providers.yaml"
             )
 
-    def _retired(self, target: Target) -> Retirement | None:
+    def _find_denial(
+        self, target: Target, data_classes: frozenset[str], base_url: str | None, day: date
+    ) -> Deny | None:
+        return check(self._policies, self._candidate(target, base_url, day), data_classes)
+
+    def _candidate(self, target: Target, base_url: str | None, day: date) -> Candidate:
+        """Return a target as policies look at it."""
+        return Candidate(target, self.region(target.provider, base_url), self._retired(target, day))
+
+    def _retired(self, target: Target, day: date) -> Retirement | None:
         if not self._cares_for_dates:
             return None
-        stage = stage_of(target, self._catalog, self.today)
+        stage = stage_of(target, self._catalog, day)
         return stage.retirement if stage is not None and stage.word == "retired" else None
 
     def _find_region(self, provider: str) -> str:

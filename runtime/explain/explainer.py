@@ -19,9 +19,9 @@ from runtime.explain.reasons import Decision, Reason, code_of, reasons_of
 from runtime.explicit import FOR_THE_RUNTIME, hints_of
 from runtime.governance.cost import dollars, most_input, worst_case
 from runtime.governance.lifecycle import stage_of
+from runtime.inquiry import Who, task_type_of, wishes_of
 from runtime.invocations.bounds import check_bounds
 from runtime.messages import Message
-from runtime.planner import Who, task_type_of, wishes_of
 from runtime.registration import budget_of
 from runtime.wishes import Question
 
