@@ -43,7 +43,7 @@ def _specified(supervisor: Supervisor, *what: Any) -> Child:
         kind = AlreadyStarted if present.state == "running" else AlreadyPresent
         raise kind(f"supervisor {supervisor.ref.name} has a child {spec.id!r} already")
     supervisor.check_room()
-    child = supervisor.children[spec.id] = Child(spec.id, spec)
+    child = supervisor.children[spec.id] = Child(supervisor, spec.id, spec)
     return child
 
 

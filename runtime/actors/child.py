@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextvars
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import asyncio
-    import contextvars
 
     from runtime.actors.exits import Exit
+    from runtime.actors.parent import Parent
     from runtime.actors.ref import ActorRef
     from runtime.actors.restart import Strategy
     from runtime.actors.spec import ChildSpec, ChildType
@@ -20,6 +21,7 @@ class Child:
     """A supervisor's view of one child.
 
     Attributes:
+        parent: its supervisor.
         id: its key in the supervisor's table.
         spec: how it is started; a temporary child's arguments are not kept.
         args: what a template's child is started with besides; not kept either.
@@ -34,11 +36,14 @@ class Child:
     """
 
     __slots__ = (
-        "args", "context", "id", "ref", "restarts", "retries", "spec", "started_at", "state",
-        "timer",
+        "args", "context", "id", "parent", "ref", "restarts", "retries", "spec", "started_at",
+        "state", "timer",
     )  # fmt: skip
 
-    def __init__(self, id_: Any, spec: ChildSpec, args: tuple[Any, ...] = ()) -> None:
+    def __init__(
+        self, parent: Parent, id_: Any, spec: ChildSpec, args: tuple[Any, ...] = ()
+    ) -> None:
+        self.parent = parent
         self.id = id_
         self.spec = spec
         self.args = args
@@ -54,6 +59,12 @@ class Child:
     def is_exhausted(self) -> bool:
         """Whether it has a bound of its own, and has used its restarts up."""
         return self.spec.max_restarts is not None and self.restarts >= self.spec.max_restarts
+
+    def exited(self, ref: ActorRef, exit_: Exit) -> None:
+        """Hear, in its own task, that an incarnation ended."""
+        if exit_.kind == "crashed":
+            self.context = contextvars.copy_context()  # it knows whose message that was
+        self.parent.ended(self, ref, exit_)
 
     def cancel_timer(self) -> None:
         """Forget the pending restart."""

@@ -94,22 +94,23 @@ class Mortal:
             self._state = "restarting"
         else:
             self.bury(exit_)
-        ended, self._ended = self._ended, None
-        for waiting in ended or ():
-            settle(waiting, exit_)
-        begun, self._begun = self._begun, None
-        if begun is not None:
+        if self._ended is not None:
+            ended, self._ended = self._ended, None
+            for waiting in ended:
+                settle(waiting, exit_)
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
             settle(begun, error=exit_.error or ActorGone(f"{self.name} ended while it started"))
         elif self._on_exit is not None:
             self._on_exit(self, exit_)  # type: ignore[arg-type]  # every Mortal is an ActorRef
 
     def _release(self) -> None:
         """Let go of whatever belongs to the incarnation and not to the address."""
-        jobs, self._jobs = self._jobs, None
-        if jobs is not None:
+        if self._jobs is not None:
+            jobs, self._jobs = self._jobs, None
             jobs.close()
-        kill, self._kill = self._kill, None
-        if kill is not None:
+        if self._kill is not None:
+            kill, self._kill = self._kill, None
             kill.release()
         self._active = False
         self._actor = None
@@ -174,12 +175,8 @@ class Mortal:
             else:
                 settle(reply, error=ActorGone(f"{self.name} ended first ({exit_})"))
         monitors, self._monitors = self._monitors, None
-        if not monitors:
-            return
-        for key in tuple(monitors):
-            watcher = monitors.pop(key, None)  # one watcher may end the watch of another
-            if watcher is not None:
-                self._notify(watcher, exit_)
+        while monitors:  # one watcher may end the watch of another
+            self._notify(monitors.pop(next(iter(monitors))), exit_)
 
     def _notify(self, watcher: Callable[[Down], None], exit_: Exit) -> None:
         call_hook(self.name, watcher, Down(self, exit_))  # type: ignore[arg-type]  # every Mortal is an ActorRef

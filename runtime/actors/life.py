@@ -52,7 +52,12 @@ class Life(Mortal):
         try:
             try:
                 if self._kill is None:
-                    actor = self._actor or await self._begin()
+                    actor = self._actor
+                    if actor is None:
+                        actor = self._made()
+                        if type(actor).on_start is not Actor.on_start:
+                            self.info = await actor.on_start()
+                        self._begins(actor)
                     if isinstance(actor, Errand):
                         exit_ = await self._do(actor)
                     else:
@@ -76,19 +81,6 @@ class Life(Mortal):
 
     # --- the beginning ---------------------------------------------------------------------------
 
-    async def _begin(self) -> Actor:
-        actor = self._made()
-        self.incarnation += 1
-        self._actor = actor
-        if type(actor).on_start is not Actor.on_start:
-            self.info = await actor.on_start()
-        if self._kill is not None or self._actor is not actor:
-            raise asyncio.CancelledError  # on_start swallowed its kill, or outlived being leaked
-        self._state = "running"
-        begun, self._begun = self._begun, None
-        settle(begun)
-        return actor
-
     def _made(self) -> Actor:
         if self._factory is None:
             raise ActorGone(f"{self.name} cannot be started again")
@@ -98,7 +90,17 @@ class Life(Mortal):
         if not self._keep_address:
             self._factory = None  # what it was started with must not outlive its use
         actor.ref = self  # type: ignore[assignment]  # every Life is an ActorRef
+        self.incarnation += 1
+        self._actor = actor
         return actor
+
+    def _begins(self, actor: Actor) -> None:
+        if self._kill is not None or self._actor is not actor:
+            raise asyncio.CancelledError  # on_start swallowed its kill, or outlived being leaked
+        self._state = "running"
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            settle(begun)
 
     # --- an errand -------------------------------------------------------------------------------
 
@@ -109,7 +111,10 @@ class Life(Mortal):
             raise asyncio.CancelledError  # it swallowed its kill
         self._handled += 1
         told = self.mailbox.take_control()
-        return await self._stopped(errand, NORMAL if told is None else told.exit)
+        exit_ = NORMAL if told is None else told.exit
+        if type(errand).on_stop is Actor.on_stop:
+            return exit_  # the common case: nothing to give back
+        return await self._stopped(errand, exit_)
 
     # --- messages --------------------------------------------------------------------------------
 
@@ -161,8 +166,6 @@ class Life(Mortal):
         """Run the hook of a stop; an actor whose hook fails has crashed."""
         if self._jobs is not None:
             self._jobs.cancel()
-        if type(actor).on_stop is Actor.on_stop:
-            return exit_  # the common case: nothing to give back
         error = await run_hook(self.name, actor.on_stop, exit_)
         if error is None:
             return exit_

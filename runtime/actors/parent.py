@@ -6,7 +6,6 @@ by the ``Supervisor``; here is how. Nothing outlives its parent.
 
 from __future__ import annotations
 
-import contextvars
 import itertools
 from abc import ABC, abstractmethod
 from functools import partial
@@ -79,7 +78,7 @@ class Parent(Actor, ABC):
         """
         child = self.new_child(args)
         try:
-            ref = self._address(child)
+            ref = self._new_address(child)
         except Exception:
             self.forget(child)
             raise
@@ -99,7 +98,7 @@ class Parent(Actor, ABC):
             raise ActorGone(f"supervisor {self.ref.name} starts no such children now")
         self.check_room()
         id_ = f"{self.template.id}#{next(self._numbers)}"
-        child = self.children[id_] = Child(id_, self.template, args)
+        child = self.children[id_] = Child(self, id_, self.template, args)
         return child
 
     def check_room(self) -> None:
@@ -141,20 +140,24 @@ class Parent(Actor, ABC):
         if child.ref is not None and child.ref.alive:
             child.ref.revive()
             return child.ref
+        return self._new_address(child)
+
+    def _new_address(self, child: Child) -> ActorRef:
         spec = child.spec
         kind = SupervisorRef if spec.type == "supervisor" else ActorRef
         args = spec.args + child.args
-        child.ref = kind(
+        is_temporary = spec.restart == "temporary"
+        ref = child.ref = kind(
             self.ref._system,  # noqa: SLF001  # a supervisor is the kernel's own
             str(child.id),
             partial(spec.start, *args) if args else spec.start,
             mailbox=spec.mailbox(),
-            on_exit=partial(self.exited, child),
-            keep_address=spec.keep_address and spec.restart != "temporary",
+            on_exit=child.exited,
+            keep_address=spec.keep_address and not is_temporary,
         )
-        if spec.restart == "temporary":
+        if is_temporary:
             child.spec, child.args = spec.without_args(), ()  # it is never started again
-        return child.ref
+        return ref
 
     def _running(self, child: Child) -> None:
         """Note that the child runs now."""
@@ -177,12 +180,6 @@ class Parent(Actor, ABC):
             child.ref = before  # by which a template's child is still known
 
     # --- ending ----------------------------------------------------------------------------------
-
-    def exited(self, child: Child, ref: ActorRef, exit_: Exit) -> None:
-        """Hear, in the child's own task, that an incarnation ended."""
-        if exit_.kind == "crashed":
-            child.context = contextvars.copy_context()  # it knows whose message that was
-        self.ended(child, ref, exit_)
 
     @abstractmethod
     def ended(self, child: Child, ref: ActorRef, exit_: Exit) -> None:

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from runtime.actors.administration import REQUESTS
 from runtime.actors.child import Child, ChildExited, Request, RestartDue, SupervisorStatistics
 from runtime.actors.errors import Ignore, StartError
-from runtime.actors.exits import SHUTDOWN, Exit
+from runtime.actors.exits import SHUTDOWN, Exit, ExitKind
 from runtime.actors.parent import Parent
 from runtime.actors.restart import RESTARTED, AutoShutdown, RestartIntensity, Strategy
 from runtime.actors.spec import ChildSpec, check_flags, check_specs
@@ -85,6 +85,7 @@ class Supervisor(Parent):
         self.auto_shutdown: AutoShutdown = auto_shutdown
         self.restarts = 0
         self._static = () if template is not None else specs
+        self._final = _final_exits(template, auto_shutdown)
         self._patience = RestartIntensity(intensity, period)
         self._backoff = backoff if backoff is not None else Backoff()
         self._draw = draw
@@ -103,7 +104,7 @@ class Supervisor(Parent):
     async def on_start(self) -> None:
         """Start the static children in order; one that fails stops those before it."""
         for spec in self._static:
-            child = self.children[spec.id] = Child(spec.id, spec)
+            child = self.children[spec.id] = Child(self, spec.id, spec)
             try:
                 await self.start(child)
             except Exception as error:
@@ -146,16 +147,13 @@ class Supervisor(Parent):
         if child.ref is not ref:
             ref.bury(exit_)
         elif child.state == "running":
-            if exit_.kind == "normal" and isinstance(exit_.error, Ignore):
-                self.settle(child, exit_)
-            elif self.template is not None and self._ends_quietly(child, exit_):
+            if exit_.kind in self._final:
                 self._report_unexpected("child_terminated", child, exit_)
                 self.settle(child, exit_)  # the common case of a template's child: no hop, no event
+            elif exit_.kind == "normal" and isinstance(exit_.error, Ignore):
+                self.settle(child, exit_)
             else:
                 self.ref.control(ChildExited(child, ref, exit_))
-
-    def _ends_quietly(self, child: Child, exit_: Exit) -> bool:
-        return exit_.kind not in RESTARTED[child.spec.restart] and self.auto_shutdown == "never"
 
     async def _child_exited(self, event: ChildExited) -> None:
         child, ref = event.child, event.ref
@@ -256,3 +254,10 @@ class Supervisor(Parent):
         self.report("shutdown", child, reason)
         self.settle(child, exit_)
         self._conclude(reason)
+
+
+def _final_exits(template: ChildSpec | None, auto_shutdown: AutoShutdown) -> frozenset[ExitKind]:
+    """Return the ends of a template's children that nothing follows from."""
+    if template is None or auto_shutdown != "never":
+        return frozenset()
+    return frozenset(get_args(ExitKind)) - RESTARTED[template.restart]
