@@ -101,17 +101,16 @@ async def _ended_by(plans: list[tuple[int, str]], removed: set[int]) -> None:
 
     def expire(work: Any) -> None:
         work.expired.append(current_time())
-        for at, other in pieces if work.then == "remove" else ():
-            deadlines.remove(at, other)  # too late for those of this very time
+        for other in dues if work.then == "remove" else ():
+            dues[other].remove(other)  # too late for those of this very time
         if work.then == "add":
             deadlines.add(current_time() + 1, cast("Any", _Piece("")))
 
     deadlines = Deadlines(expire)
-    for at, piece in pieces:
-        deadlines.add(at, piece)
+    dues = {piece: deadlines.add(at, piece) for at, piece in pieces}
     for number in removed:
         if number < len(pieces):
-            deadlines.remove(*pieces[number])
+            dues[pieces[number][1]].remove(pieces[number][1])
     await anyio.sleep(10)
     assert len(deadlines) == 0
     kept = [each for number, each in enumerate(pieces) if number not in removed]

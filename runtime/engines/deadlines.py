@@ -7,7 +7,7 @@ would be the most expensive thing about a small piece of work.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runtime.actors.callbacks import call_as_task
 
@@ -17,9 +17,39 @@ if TYPE_CHECKING:
     from runtime.engines.work import Work
 
 
-class _Due(NamedTuple):
-    timer: asyncio.TimerHandle
-    works: dict[Work, None]  # in the order in which they came, those further up first
+class Due:
+    """The pieces of work that have to be done at one time."""
+
+    __slots__ = ("_at", "_expire", "_others", "_timer", "_works")
+
+    def __init__(self, at: float, expire: Callable[[Work], None], others: dict[float, Due]) -> None:
+        self._at = at
+        self._expire = expire
+        self._others = others
+        self._works: dict[
+            Work, None
+        ] = {}  # in the order in which they came, those further up first
+        self._timer = asyncio.get_running_loop().call_at(at, self._ring)
+
+    def add(self, work: Work) -> None:
+        """End a piece of work then, unless it is removed before."""
+        self._works[work] = None
+
+    def remove(self, work: Work) -> None:
+        """Let a piece of work alone; when none is left there is no timer."""
+        self._works.pop(work, None)
+        if not self._works:
+            self._timer.cancel()
+            self._forget()
+
+    def _ring(self) -> None:
+        self._forget()
+        for work in tuple(self._works):
+            call_as_task(self._expire, work)
+
+    def _forget(self) -> None:
+        if self._others.get(self._at) is self:
+            del self._others[self._at]
 
 
 class Deadlines:
@@ -31,29 +61,19 @@ class Deadlines:
 
     def __init__(self, expire: Callable[[Work], None]) -> None:
         self._expire = expire
-        self._due: dict[float, _Due] = {}
+        self._due: dict[float, Due] = {}
 
     def __len__(self) -> int:
         return len(self._due)
 
-    def add(self, at: float, work: Work) -> None:
-        """End a piece of work at a time of the event loop's clock, unless it is removed before."""
+    def add(self, at: float, work: Work) -> Due:
+        """End a piece of work at a time of the event loop's clock, unless it is removed before.
+
+        Returns:
+            What it is to be removed from.
+        """
         due = self._due.get(at)
         if due is None:
-            timer = asyncio.get_running_loop().call_at(at, self._ring, at)
-            due = self._due[at] = _Due(timer, {})
-        due.works[work] = None
-
-    def remove(self, at: float, work: Work) -> None:
-        """Let a piece of work alone that was added for that time."""
-        due = self._due.get(at)
-        if due is None:
-            return
-        due.works.pop(work, None)
-        if not due.works:
-            due.timer.cancel()
-            del self._due[at]
-
-    def _ring(self, at: float) -> None:
-        for work in self._due.pop(at).works:
-            call_as_task(self._expire, work)
+            due = self._due[at] = Due(at, self._expire, self._due)
+        due.add(work)
+        return due

@@ -47,18 +47,25 @@ class Gate:
             admit: returns False when it has no use for the place any more; the next one gets it.
             returning: go to the front of the line.
         """
-        if self.inside < self.capacity and not self._line and not self._returning:
-            self.inside += 1
+        if self.walk_in():
             if not admit():
                 self.inside -= 1
             return
         (self._returning if returning else self._line).append(admit)
         self._admit()
 
+    def walk_in(self) -> bool:
+        """Take a place if there is one and nobody stands in line; return whether that was so."""
+        if self.inside >= self.capacity or self._line or self._returning:
+            return False
+        self.inside += 1
+        return True
+
     def leave(self) -> None:
         """Give a place back."""
         self.inside -= 1
-        self._admit()
+        if self._line or self._returning:
+            self._admit()
 
     def squeeze_in(self) -> None:
         """Count one more inside, even beyond the capacity: a body that runs already."""

@@ -58,7 +58,8 @@ class Served:
     @property
     def waiting(self) -> int:
         """How many Delegations wait for their turn."""
-        return self.gate.waiting + max(0, self.asked - len(self.residents))
+        in_mailboxes = self.asked - len(self.residents)
+        return self.gate.waiting + in_mailboxes if in_mailboxes > 0 else self.gate.waiting
 
     @property
     def full(self) -> bool:
@@ -144,15 +145,15 @@ class LocalEngine:
     def submit(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
         """Start the Delegation's actor, or stand it in line."""
         served = self._find(delegation.sag_id)
-        if delegation.deadline is None:
-            work = Work(delegation, settled)
-        else:
-            work = Work(delegation, partial(self._settled, settled))
-            self._deadlines.add(delegation.deadline, work)
-        if served.capacity.per == "delegation":
-            served.gate.enter(partial(self._launch, served, work))
-        else:
+        work = Work(delegation, settled)
+        if delegation.deadline is not None:
+            work.due = self._deadlines.add(delegation.deadline, work)
+        if served.capacity.per != "delegation":
             self._ask_resident(served, work)
+        elif not served.gate.walk_in():
+            served.gate.enter(partial(self._launch, served, work))
+        elif not self._launch(served, work):
+            served.gate.leave()
         return work
 
     def submit_here(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
@@ -211,7 +212,8 @@ class LocalEngine:
     # --- an actor per Delegation -----------------------------------------------------------------
 
     def _launch(self, served: Served, work: Work) -> bool:
-        served.call_sender()
+        if served.senders:
+            served.call_sender()
         if work.is_settled:
             return False
         work.place = Place(served.gate, inside=True)
@@ -238,11 +240,6 @@ class LocalEngine:
         work.ref = resident
         served.asked += 1
         resident.ask(work).add_done_callback(partial(_relay, served, work))
-
-    def _settled(self, settled: Callable[[Work], None], work: Work) -> None:
-        if work.delegation.deadline is not None:
-            self._deadlines.remove(work.delegation.deadline, work)
-        settled(work)
 
 
 def _relay(served: Served, work: Work, reply: asyncio.Future[Any]) -> None:

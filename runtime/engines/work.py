@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtime.actors import ActorRef, Down
+    from runtime.engines.deadlines import Due
     from runtime.engines.place import Place
     from runtime.messages import Delegation
 
@@ -83,6 +84,7 @@ class Work:
 
     Attributes:
         delegation: what is to be done.
+        due: what has to be done when it has to be; None where it has no deadline.
         settled: called when it is answered or has failed.
         is_settled: whether it is.
         result: the answer; None where there is none.
@@ -103,6 +105,7 @@ class Work:
         "attempts",
         "body",
         "delegation",
+        "due",
         "ending",
         "failure",
         "is_settled",
@@ -117,6 +120,7 @@ class Work:
 
     def __init__(self, delegation: Delegation, settled: Callable[[Work], None]) -> None:
         self.delegation = delegation
+        self.due: Due | None = None
         self.settled = settled
         self.is_settled = False
         self.result: Any = None
@@ -155,6 +159,8 @@ class Work:
 
     def _settle(self) -> None:
         self.is_settled = True
+        if self.due is not None:
+            self.due.remove(self)
         try:
             self.settled(self)
         except Exception:  # its own affair: the body has not crashed, and must not run again
