@@ -37,9 +37,7 @@ def json_body(value: Any) -> bytes:
         InvalidRequest: it holds something that JSON has no word for.
     """
     try:
-        text = json.dumps(
-            value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_object
-        )
+        text = ENCODER.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
     return text.encode(errors="replace")
@@ -49,6 +47,11 @@ def _object(value: Any) -> dict[Any, Any]:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_object
+)
 
 
 def credential(auth: str, api_key: str) -> dict[str, str]:

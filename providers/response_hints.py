@@ -19,7 +19,10 @@ MILLISECOND_FIELDS = ("retry-after-ms", "x-ms-retry-after-ms")
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the server's id of the exchange, or None. Field names are in lower case."""
-    return next((headers[field] for field in REQUEST_ID_FIELDS if headers.get(field)), None)
+    for field in REQUEST_ID_FIELDS:
+        if given := headers.get(field):
+            return given
+    return None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -8,11 +8,13 @@ model counts. Names are matched without the vendor's prefix, as gateways put one
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 SAMPLING = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty")
 PENALTIES = frozenset({"presence_penalty", "frequency_penalty"})
 FIXED_SAMPLING = PENALTIES | {"temperature", "top_p"}
+MOST_KEPT = 4_096
 NO_FIELD = frozenset({"top_k", "reasoning.budget_tokens", "reasoning.summary"})
 
 # They refuse max_tokens, because it never counted hidden reasoning; most other servers know only
@@ -66,6 +68,7 @@ def effort_beside_tools(model: str, effort: str | None) -> str | None:
     return next(allowed, effort)
 
 
+@lru_cache(MOST_KEPT)
 def refuses(model: str, field: str, effort: str | None) -> bool:
     """Return whether a model is known to refuse a field of the request.
 
@@ -82,6 +85,7 @@ def refuses(model: str, field: str, effort: str | None) -> bool:
     )
 
 
+@lru_cache(MOST_KEPT)
 def max_tokens_field(model: str) -> str:
     """Return the field in which a model takes the most tokens that it may generate."""
     counts = COUNTS_REASONING.match(_bare(model)) is not None

@@ -45,12 +45,11 @@ class Draft:
 
     def _obstacle(self, field: str) -> str | None:
         sampling = self.options.sampling_params if field in SAMPLING else "auto"
-        thinking = self.request.reasoning
-        effort = thinking.effort if thinking else None
-        obstacles = (
-            (sampling == "send", None),
-            (sampling == "omit", "the account's options say so"),
-            (field in NO_FIELD, "this dialect has no field for it"),
-            (refuses(self.request.model, field, effort), f"{self.request.model} does not take it"),
-        )
-        return next((reason for stands, reason in obstacles if stands), None)
+        if sampling != "auto":
+            return None if sampling == "send" else "the account's options say so"
+        if field in NO_FIELD:
+            return "this dialect has no field for it"
+        model, thinking = self.request.model, self.request.reasoning
+        if refuses(model, field, thinking.effort if thinking else None):
+            return f"{model} does not take it"
+        return None

@@ -14,12 +14,15 @@ def json_text(value: Any) -> str:
         TypeError: it holds something that JSON has no form for.
         ValueError: it holds a number that JSON has no form for, or itself.
     """
-    return json.dumps(
-        value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain
-    )
+    return ENCODER.encode(value)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"a value of type {type(value).__name__}")
+
+
+ENCODER = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain
+)

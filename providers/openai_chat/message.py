@@ -47,12 +47,14 @@ def pieces_of(message: dict[str, Any], reasoning_fields: tuple[str, ...]) -> Ite
         message: the assistant's.
         reasoning_fields: the fields that may hold thoughts.
     """
-    spoken: tuple[tuple[PartKind, str], ...] = (
+    spoken: list[tuple[PartKind, str]] = [
         ("reasoning", thoughts_of(message, reasoning_fields)[1]),
         ("refusal", text_of(message.get("refusal"))),
-        *(part_of(part) for part in parts_of(message.get("content"))),
-    )
-    yield from (Piece(kind, mended(text)) for kind, text in spoken if text)
+    ]
+    spoken += map(part_of, parts_of(message.get("content")))
+    for kind, text in spoken:
+        if text:
+            yield Piece(kind, mended(text))
 
 
 def thoughts_of(message: dict[str, Any], reasoning_fields: tuple[str, ...]) -> tuple[str, str]:
@@ -60,8 +62,10 @@ def thoughts_of(message: dict[str, Any], reasoning_fields: tuple[str, ...]) -> t
 
     Servers that have two such fields write the same into both, so only the first counts.
     """
-    thoughts = ((field, text_of(message.get(field))) for field in reasoning_fields)
-    return next((pair for pair in thoughts if pair[1]), ("", ""))
+    for field in reasoning_fields:
+        if thoughts := text_of(message.get(field)):
+            return field, thoughts
+    return "", ""
 
 
 def parts_of(content: Any) -> list[Any]:

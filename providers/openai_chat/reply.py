@@ -44,6 +44,8 @@ FINISH_REASONS: dict[str, FinishReason] = {
 }
 FENCED = re.compile(r"\s*```[\w-]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 SHOWN = 120
+FILTER_RESULTS = ("content_filter_results", "content_filter_result")
+FILTERED = frozenset({"prompt_filter_results", *FILTER_RESULTS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,13 +183,11 @@ def _service_tier(payload: dict[str, Any]) -> str | None:
 
 def _outages(payload: dict[str, Any], choice: dict[str, Any]) -> Iterator[str]:
     """Yield a warning where Azure's content filter says that it did not run."""
+    if FILTERED.isdisjoint(payload) and FILTERED.isdisjoint(choice):
+        return
     prompts = [object_of(one) for one in list_of(payload.get("prompt_filter_results"))]
     for what, places in (("prompt", prompts), ("answer", [choice])):
-        results = (
-            object_of(place.get(name))
-            for place in places
-            for name in ("content_filter_results", "content_filter_result")
-        )
+        results = (object_of(place.get(name)) for place in places for name in FILTER_RESULTS)
         if any(result.get("error") for result in results):
             yield f"the server's content filter did not run on the {what}"
 

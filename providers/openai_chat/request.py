@@ -86,12 +86,18 @@ def _put_limits(draft: Draft) -> None:
     field = max_tokens_field(request.model) if wanted == "auto" else wanted
     draft.put(field, request.max_output_tokens)
     for name in SAMPLING:
-        draft.put(name, getattr(request, name))
-    draft.put("stop", list(request.stop) or None)
+        value = getattr(request, name)
+        if value is not None:
+            draft.put(name, value)
+    if request.stop:
+        draft.put("stop", list(request.stop))
 
 
 def _put_reasoning(draft: Draft) -> None:
-    request, thinking = draft.request, draft.request.reasoning or Reasoning()
+    request = draft.request
+    if request.reasoning is None and not request.tools:
+        return
+    thinking = request.reasoning or Reasoning()
     effort = thinking.effort
     if request.tools:
         effort = effort_beside_tools(request.model, effort)

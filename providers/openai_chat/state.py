@@ -17,6 +17,7 @@ OPAQUE = (
     "reasoning_details", "extra_content", "thought_signature", "thinking_blocks",
     "reasoning_opaque",
 )  # fmt: skip
+PLAIN = frozenset({"role", "content", "refusal", "annotations"})  # nothing opaque is in these
 SENT_AGAIN = ("content", "refusal", "tool_calls", "function_call", "audio", *OPAQUE)
 
 
@@ -49,6 +50,8 @@ def state_of(
 
 
 def _is_opaque(message: dict[str, Any], calls: list[dict[str, Any]]) -> bool:
+    if message.keys() <= PLAIN and not isinstance(message.get("content"), list):
+        return False
     inner = [object_of(call.get("function")) for call in calls]
     parts = [object_of(part) for part in list_of(message.get("content"))]
     return (

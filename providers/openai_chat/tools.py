@@ -19,19 +19,21 @@ def put_tools(draft: Draft) -> None:
     request = draft.request
     if request.tools:
         draft.put("tools", [_tool(tool, draft) for tool in request.tools])
-    forced = {"type": "function", "function": {"name": request.forced_tool}}
-    chosen = (
-        ("tool_choice", forced if request.forced_tool else request.tool_choice),
-        ("parallel_tool_calls", request.parallel_tool_calls),
-    )
-    for field, value in chosen:
-        if value is None:
-            continue
-        reason = _obstacle(field, draft)
-        if reason is None:
-            draft.put(field, value)
-        else:
-            draft.leave_out(field, reason)
+    choice: Any = request.tool_choice
+    if request.forced_tool:
+        choice = {"type": "function", "function": {"name": request.forced_tool}}
+    if choice is not None:
+        _put_choice("tool_choice", choice, draft)
+    if request.parallel_tool_calls is not None:
+        _put_choice("parallel_tool_calls", request.parallel_tool_calls, draft)
+
+
+def _put_choice(field: str, value: Any, draft: Draft) -> None:
+    reason = _obstacle(field, draft)
+    if reason is None:
+        draft.put(field, value)
+    else:
+        draft.leave_out(field, reason)
 
 
 def _obstacle(field: str, draft: Draft) -> str | None:
