@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from posixpath import normpath
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from runtime.messages import ProviderProfile
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+MOST_KEPT = 1_024
 SAFE_IN_TARGET = "%/?:@!$&'()*+,;=~[]|"  # what may stand as it is; a percent sign is an escape
 
 
@@ -46,6 +48,7 @@ class Address(NamedTuple):
         usual = DEFAULT_PORTS[self.scheme] == self.port
         return self.netloc.removesuffix(f":{self.port}") if usual else self.netloc
 
+    @lru_cache(MOST_KEPT)  # noqa: B019  # an address is a value of four parts, and few are kept
     def target(self, path: str) -> str:
         """Return the path of a request below this address, escaped where it has to be.
 

@@ -31,13 +31,13 @@ class Outgoing(NamedTuple):
     Attributes:
         method: ``POST`` or ``GET``.
         target: the path, escaped.
-        fields: the header fields, checked.
+        fields: the header fields, checked, each once.
         body: the bytes.
     """
 
     method: str
     target: str
-    fields: dict[str, str]
+    fields: tuple[tuple[str, str], ...]
     body: bytes
 
     def __repr__(self) -> str:

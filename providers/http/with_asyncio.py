@@ -11,6 +11,7 @@ settings, is one for all.
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import anyio
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from runtime.messages import ProviderProfile
 
 KEPT_IDLE_S = 30.0  # servers keep connections for a minute or more
+MOST_KEPT = 64  # heads of requests
 
 
 class AsyncioPort(ReadyPort):
@@ -44,6 +46,7 @@ class AsyncioPort(ReadyPort):
         self._connect_s = profile.timeouts.connect
         self._proxy = proxy_for(profile.name, address)
         self._forwarded = self._proxy is not None and address.scheme == "http"
+        self._head = lru_cache(MOST_KEPT)(self._head_of)
         self._idle: deque[Connection] = deque()
         self._open: set[Connection] = set()
         if address.scheme == "https":
@@ -86,17 +89,22 @@ class AsyncioPort(ReadyPort):
 
     def _message(self, outgoing: Outgoing) -> bytes:
         method, target, fields, body = outgoing
+        head = self._head(method, target, fields)
+        if body or method != "GET":
+            return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+        return head + b"\r\n"
+
+    def _head_of(self, method: str, target: str, fields: tuple[tuple[str, str], ...]) -> bytes:
+        """Return what is the same in every request to that target."""
         address = self.server.address
         if self._forwarded:
             target = f"http://{address.host_field}{target}"
         lines = [f"{method} {target} HTTP/1.1", f"host: {address.host_field}"]
-        lines += [f"{name}: {value}" for name, value in fields.items()]
+        lines += [f"{name}: {value}" for name, value in fields]
         lines.append(f"accept-encoding: {ACCEPTED}")
         if self._forwarded and self._proxy is not None and self._proxy.authorization:
             lines.append(f"proxy-authorization: {self._proxy.authorization}")
-        if body or method != "GET":
-            lines.append(f"content-length: {len(body)}")
-        return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+        return "\r\n".join([*lines, ""]).encode("ascii")
 
     def _taken(self) -> Connection | None:
         while self._idle:

@@ -122,7 +122,7 @@ class HttpxPort(ReadyPort):
         return pool.client.build_request(
             outgoing.method,
             self._origin.copy_with(raw_path=outgoing.target.encode("ascii")),
-            headers={**outgoing.fields, "accept-encoding": ACCEPTED},
+            headers={**dict(outgoing.fields), "accept-encoding": ACCEPTED},
             content=outgoing.body,
             extensions={"trace": trace},
         )
