@@ -18,7 +18,7 @@ from providers.backend import Attempt
 from providers.retry import ambiguous, effect_of, retry_delay
 from providers.settlement import settle_cancelled, settle_failure, settle_success
 from providers.turn import Turn
-from runtime.actors import current_time
+from runtime.actors import TimeLimit, current_time
 from runtime.errors import (
     CircuitOpen,
     DeadlineExceeded,
@@ -110,7 +110,7 @@ class Call:
         if deadline is None:
             return await self._until_done()
         if deadline > self._began:
-            with anyio.CancelScope(deadline=deadline):
+            with TimeLimit(deadline):
                 return await self._until_done()
         what = "was in flight" if self._is_out else "waited for its turn"
         raise DeadlineExceeded(

@@ -19,7 +19,7 @@ from providers.base_url import check_base_url
 from providers.downgrade import Downgrades, is_unsupported, warning
 from providers.http_stream import hand_on_whole, is_whole, read_stream
 from providers.redaction import Redaction
-from runtime.actors import current_time
+from runtime.actors import TimeLimit, current_time
 from runtime.errors import (
     AuthFailed,
     ConfigurationError,
@@ -114,7 +114,7 @@ class HttpBackend:
             over_by = current_time() + self._profile.timeouts.total
             if request.stream:
                 return await self._stream(self._port, sent, attempt, adapter, over_by)
-            with anyio.CancelScope(deadline=over_by):
+            with TimeLimit(over_by):
                 return self._read(await self._port.send(sent), attempt, adapter)
             raise self._too_long()
         except ProviderError as error:  # the port knows of addresses, not of models

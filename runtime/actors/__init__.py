@@ -11,7 +11,7 @@ In reading order:
   ``supervisor_ref``, ``administration``, ``report``: what one may ask it, and what it says
 - ``system``, ``watchdog``: what holds all of it, and who blocks the event loop
 - ``visit``: how a thread looks at what only the event loop may touch
-- ``callbacks``: the clock, and how what runs in no task may ask anyio
+- ``callbacks``: the clock, and how what runs in no task may ask anyio;  ``time_limit``
 
 It knows no model, no YAML, no HTTP. Its futures and tasks are asyncio's: those cost a seventh of
 anyio's streams, these a quarter of a task group's.
@@ -52,6 +52,7 @@ from runtime.actors.spec import ChildSpec
 from runtime.actors.supervisor import Supervisor
 from runtime.actors.supervisor_ref import SupervisorRef
 from runtime.actors.system import ActorSystem, SystemStatistics, actor_system
+from runtime.actors.time_limit import TimeLimit
 from runtime.actors.visit import LoopGone, Visits
 from runtime.actors.watchdog import Watchdog
 
@@ -94,6 +95,7 @@ __all__ = [
     "SupervisorReport",
     "SupervisorStatistics",
     "SystemStatistics",
+    "TimeLimit",
     "TooManyChildren",
     "Unhandled",
     "Visits",
