@@ -13,11 +13,12 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from inspect import Parameter
 from types import SimpleNamespace, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticSerializationError
+from typing_extensions import TypedDict
 
 from runtime.errors import ConfigurationError, InvalidInput, InvalidOutput
 
@@ -41,7 +42,10 @@ class Signature:
         output_schema: the JSON Schema of the output.
     """
 
-    __slots__ = ("_by_name", "_fields", "_input", "_is_loose", "_output", "_owner", "parameters")
+    __slots__ = (
+        "_by_position", "_fields", "_input", "_is_loose", "_output", "_owner", "_validate",
+        "parameters",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -64,8 +68,9 @@ class Signature:
         )
         try:
             self._fields = not self._takes_whole_input(hints)
-            self._by_name = tuple(p.name for p in self.parameters if self._goes_by_name(p))
+            self._by_position = tuple(p.name for p in self.parameters if not self._goes_by_name(p))
             self._input = self._input_adapter(hints, function.__name__)
+            self._validate = self._input.validator.validate_python
             answer = hints.get("return", Any)
             self._output: TypeAdapter[Any] = _output_adapter(answer)
             self._is_loose = is_loose(answer)
@@ -86,11 +91,10 @@ class Signature:
     def _input_adapter(self, hints: Mapping[str, Any], name: str) -> TypeAdapter[Any]:
         if not self._fields:
             return TypeAdapter(hints.get(self.parameters[0].name, Any))
-        fields: dict[str, Any] = {
-            f"field_{number}": (hints.get(p.name, Any), _field(p))
-            for number, p in enumerate(self.parameters)
-        }
-        return TypeAdapter(create_model(f"{name}_input", __config__=FIELDS, **fields))
+        fields = {p.name: _field(p, hints.get(p.name, Any)) for p in self.parameters}
+        # No model: it would keep some names for itself, and costs twice as much at each input.
+        taken = TypedDict(f"{name}_input", fields)  # type: ignore[misc, operator]  # not literal
+        return TypeAdapter(with_config(FIELDS)(taken))
 
     @property
     def input_schema(self) -> dict[str, Any]:
@@ -119,12 +123,13 @@ class Signature:
             InvalidInput: the input has another type; the message names every wrong field.
         """
         try:
-            checked = self._input.validator.validate_python(self._as_fields(value))
+            checked = self._validate(self._as_fields(value))
         except ValidationError as error:
             raise InvalidInput(f"input of {self._owner}: {explain(error)}") from error
-        values = tuple(vars(checked).values()) if self._fields else (checked,)
-        by_position = len(values) - len(self._by_name)
-        return values[:by_position], dict(zip(self._by_name, values[by_position:], strict=True))
+        kwargs = checked if self._fields else {self.parameters[0].name: checked}
+        if not self._by_position:
+            return (), kwargs
+        return tuple(kwargs.pop(name) for name in self._by_position), kwargs
 
     def named(self, value: Any) -> dict[str, Any]:
         """Return the validated arguments for an input by their names, as JSON data.
@@ -146,8 +151,9 @@ class Signature:
             return default if value is None and default is not Parameter.empty else value
         if value is None:
             return {}
-        single = len(self.parameters) == 1
-        return {self.parameters[0].name: value} if single and not _is_mapping(value) else value
+        if len(self.parameters) != 1 or _is_mapping(value):
+            return value
+        return {self.parameters[0].name: value}
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Return the input that a call with ``args`` and ``kwargs`` means.
@@ -246,10 +252,11 @@ def _output_adapter(hint: Any) -> TypeAdapter[Any]:
         return TypeAdapter(hint)  # it brings a configuration of its own
 
 
-def _field(parameter: Parameter) -> Any:
-    """Return the field of a parameter, by its own name, which pydantic may keep for itself."""
-    default = ... if parameter.default is Parameter.empty else parameter.default
-    return Field(default, alias=parameter.name)
+def _field(parameter: Parameter, hint: Any) -> Any:
+    """Return the type of the field that a parameter is, by its own name."""
+    if parameter.default is Parameter.empty:
+        return Annotated[hint, Field(alias=parameter.name)]
+    return NotRequired[Annotated[hint, Field(default=parameter.default, alias=parameter.name)]]
 
 
 def _is_structured(hint: Any) -> bool:
@@ -291,6 +298,7 @@ def _parts_of(cls: type) -> list[Any]:
 
 
 def _is_mapping(value: Any) -> bool:
-    if type(value) in SCALARS:
-        return False
+    kind = type(value)
+    if kind is dict or kind in SCALARS:
+        return kind is dict
     return isinstance(value, Mapping | BaseModel) or dataclasses.is_dataclass(value)
