@@ -93,7 +93,7 @@ class Signature:
             return TypeAdapter(hints.get(self.parameters[0].name, Any))
         fields = {p.name: _field(p, hints.get(p.name, Any)) for p in self.parameters}
         # No model: it would keep some names for itself, and costs twice as much at each input.
-        taken = TypedDict(f"{name}_input", fields)  # type: ignore[misc, operator]  # not literal
+        taken = TypedDict(f"{name}_input", fields)  # type: ignore[misc]  # not a literal
         return TypeAdapter(with_config(FIELDS)(taken))
 
     @property
