@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.cores import serve_from_last
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,8 +111,6 @@ def _length(head: bytes) -> int:
 
 async def main() -> None:
     """Serve until the process is ended."""
-    if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1:
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the clients have the first
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Connection, "127.0.0.1", 0, backlog=8_192)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -124,6 +123,7 @@ def served() -> Iterator[str]:
     command = [sys.executable, "-m", "benchmarks.chat_server"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:  # noqa: S603  # our own module
         try:
+            serve_from_last(process.pid)
             port = process.stdout.readline().strip() if process.stdout else ""
             yield f"http://127.0.0.1:{port}"
         finally:

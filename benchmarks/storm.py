@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.bench import Bench, Column
 from benchmarks.chat_server import served
 from benchmarks.contender import Case, Contender
+from benchmarks.cores import serve_from_last
 from benchmarks.invocations import CONTENDERS
 from benchmarks.rounds import measure
 from benchmarks.row import Row, Spread
@@ -144,6 +145,7 @@ def simulated() -> Iterator[str]:
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
         ) as process:
             try:
+                serve_from_last(process.pid)
                 line = process.stdout.readline() if process.stdout else ""
                 yield json.loads(line)["url"]
             finally:

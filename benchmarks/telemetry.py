@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.cores import serve_from_last
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -38,6 +40,7 @@ class ReceiverProcess:
         """Start it; a second time with nothing in it."""
         command = [sys.executable, "-m", "benchmarks.otlp_receiver", str(self.port)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own module
+        serve_from_last(self._process.pid)
         stdout = self._process.stdout
         self.port = json.loads(stdout.readline() if stdout else "")["port"]
 

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from benchmarks.cores import of_contenders
 from benchmarks.environments import PEERS, absent, python_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ ROOT = Path(__file__).resolve().parent.parent
 START_S = 120.0
 END_S = 10.0
 NOT_PASSED_ON = {"PYTHONPATH", "OTEL_EXPORTER_OTLP_ENDPOINT"}  # the first hides a peer's packages
-CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def clean_environ() -> dict[str, str]:
@@ -93,7 +93,7 @@ class Worker:
         one = self.contender
         peer = PEERS.get(one.environment or "")
         distribution = None if peer is None else peer.requirements[0].partition("[")[0]
-        cores = CORES[:1] if one.pinned and len(CORES) > 1 else []
+        cores = of_contenders() if one.pinned else []
         told = [one.place, dict(one.options), distribution, cores]
         # A peer's environment goes first: openai-agents has a package ``agents``, as we have.
         place = "0" if one.environment is None else "len(sys.path)"
