@@ -23,9 +23,16 @@ def of_environment() -> dict[str, float]:
     return _footprint(each for name, each in names.items() if name not in INSTALLERS)
 
 
-def of_distribution(name: str) -> dict[str, float]:
-    """Return the footprint of one distribution and all that it needs, without extras."""
-    return _footprint(_needed(name).values())
+def of_distribution(name: str, beside: Iterable[str]) -> dict[str, float]:
+    """Return the footprint of one distribution and all that it needs, without extras.
+
+    Args:
+        name: the distribution.
+        beside: others; ``beyond`` counts what neither they nor what they need is.
+    """
+    needed = _needed([name])
+    beyond = needed.keys() - _needed(beside).keys() - {name}
+    return _footprint(needed.values()) | {"beyond": len(beyond)}
 
 
 def _footprint(found: Iterable[Distribution]) -> dict[str, float]:
@@ -41,11 +48,11 @@ def _size(one: Distribution) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())  # type: ignore[attr-defined]  # a Path
 
 
-def _needed(name: str) -> dict[str, Distribution]:
+def _needed(names: Iterable[str]) -> dict[str, Distribution]:
     from packaging.requirements import Requirement  # noqa: PLC0415  # not in every environment
 
     found: dict[str, Distribution] = {}
-    left = [name]
+    left = list(names)
     while left:
         key = left.pop().lower().replace("_", "-")
         if key in found:
