@@ -47,12 +47,14 @@ class Case:
         contenders: the first one is the baseline where there is one.
         at_once: the numbers of operations under way at once.
         operations: how many a turn has, at a scale of 1; None for as many as fit into its seconds.
+        warm: operations of a turn before, which does not count, where their number is fixed.
     """
 
     name: str
     contenders: tuple[Contender, ...]
     at_once: tuple[int, ...]
     operations: int | None = None
+    warm: int = 0
 
 
 @dataclass(frozen=True, slots=True)

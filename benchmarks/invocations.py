@@ -1,8 +1,10 @@
 """Invocations: model calls to a server on loopback that answers at once, or after a while.
 
 Ours is an agent that asks: policy, route, admission, budget, span, journal, all of it on. The
-baseline is a loop over the same HTTP client with nothing around it. The server is a process of its
-own on another core; what a request costs it is told below the table.
+baseline is a loop over the same HTTP client with nothing around it. Peers that have no call without
+an agent's run are asked for runs of one call; ours are calls of one run, and such runs as well. The
+server is a process of its own on another core; what a request costs it is told below the table.
+*Added* is latency without what the server takes by itself.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ import urllib.request
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from benchmarks.bench import LATENCY, PLAIN, Bench
+from benchmarks.bench import PLAIN, Bench, Column
 from benchmarks.chat_server import served
 from benchmarks.contender import Case, Contender
 from benchmarks.rounds import measure
+from benchmarks.row import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +34,7 @@ CONTENDERS = (
         "agent asks, everything on", "calls:invocations", "ours", options={"everything": True}
     ),
     Contender("agent asks, nothing on", "calls:invocations", "ours", options={"everything": False}),
+    Contender("runs of one call, everything on", "calls:single_calls", "ours"),
     Contender("bare asyncio by hand", "http:by_hand"),
     Contender("pyreqwest", "http:pyreqwest"),
     Contender("httpx", "http:httpx", at_most=1_000),
@@ -58,10 +62,9 @@ class Invocations(Bench):
     def run(self, settings: Settings, tell: Callable[[Row], None]) -> list[Row]:
         """Measure with a server; tell what a request costs it."""
         with served() as url:
-            cases = [
-                _at(case, f"{url}/{ms}/v1") for case, ms in zip(self.cases, DELAYS_MS, strict=True)
-            ]
-            rows = measure(cases, settings, tell)
+            rows: list[Row] = []
+            for case, ms in zip(self.cases, DELAYS_MS, strict=True):
+                rows += _measured(_at(case, f"{url}/{ms}/v1"), ms, settings, tell)
             with urllib.request.urlopen(f"{url}/cost", timeout=30) as reply:  # noqa: S310  # loopback
                 cost = json.loads(reply.read())
         each = cost["cpu_s"] / max(1, cost["requests"]) * 1e6
@@ -74,8 +77,29 @@ def _at(case: Case, url: str) -> Case:
     return replace(case, contenders=there)
 
 
+def _measured(case: Case, ms: int, settings: Settings, tell: Callable[[Row], None]) -> list[Row]:
+    def tell_all(row: Row) -> None:
+        tell(_with_added(row, ms))
+
+    return [_with_added(row, ms) for row in measure([case], settings, tell_all)]
+
+
+def _with_added(row: Row, ms: int) -> Row:
+    """Return a row that tells its latency without so many milliseconds, too."""
+    added = {
+        f"added_{name}": Spread(*(each - ms for each in row.values[name]))
+        for name in ("p50_ms", "p99_ms")
+        if name in row.values
+    }
+    return replace(row, values=row.values | added)
+
+
 BENCH = Invocations(
     "invocations: model calls to a server on loopback",
     tuple(Case(f"server takes {ms} ms", CONTENDERS, AT_ONCE) for ms in DELAYS_MS),
-    (*PLAIN, *LATENCY),
+    (
+        *PLAIN,
+        Column("added p50 ms", "added_p50_ms", ",.2f"),
+        Column("added p99 ms", "added_p99_ms", ",.2f"),
+    ),
 )

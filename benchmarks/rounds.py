@@ -81,6 +81,8 @@ def _operations(
     if at_once > worker.contender.at_most or expected_s > settings.patience_s:
         return 0
     if case.operations is not None:
+        if case.warm and worker.turn(settings.scaled(case.warm), at_once) is None:
+            return 0
         return settings.scaled(case.operations)
     operations = at_once
     for _ in range(3):  # the first ones connect, import and compile

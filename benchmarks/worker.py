@@ -2,8 +2,8 @@
 
 It prints ``{"ready": true}`` with the version of the peer, and for each line like
 ``{"operations": 1000, "at_once": 100}`` one object of numbers: ``wall_s``, ``cpu_s``, ``p50_ms``
-and ``p99_ms`` where latencies were taken, ``rss_mb``, ``files``, and what the contender tells. An
-error is ``{"error": ...}`` and the end. What libraries print goes to stderr.
+and ``p99_ms`` where latencies were taken, ``rss_mb``, ``own_mb`` and ``files``, and what the
+contender tells. An error is ``{"error": ...}`` and the end. What libraries print goes to stderr.
 
 It runs in the environments of the peers, too, so it needs nothing but Python. Garbage is collected
 before each turn, and what is there after the first is frozen.
@@ -56,10 +56,14 @@ async def _serve(
 ) -> None:
     async with opened as work:
         say(ready=True, version=_version(distribution))
+        is_warm = False
         while line := await asyncio.to_thread(sys.stdin.readline):
             wanted = json.loads(line)
             say(**await _turn(work, wanted["operations"], wanted["at_once"]))
-            gc.freeze()
+            if not is_warm:
+                gc.collect()  # what is garbage by now would stay for ever
+                gc.freeze()
+                is_warm = True
 
 
 async def _turn(work: Work, operations: int, at_once: int) -> dict[str, Any]:
@@ -68,7 +72,8 @@ async def _turn(work: Work, operations: int, at_once: int) -> dict[str, Any]:
     told = dict(await work(operations, at_once))
     measured = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
     measured |= _percentiles(told.pop("latencies", ()))
-    return measured | {"rss_mb": rss_bytes() / MEBIBYTE, "files": open_files()} | told
+    memory = {"rss_mb": rss_bytes() / MEBIBYTE, "own_mb": own_bytes() / MEBIBYTE}
+    return measured | memory | {"files": open_files()} | told
 
 
 def _percentiles(latencies: Any) -> dict[str, float]:
@@ -83,10 +88,21 @@ def _percentiles(latencies: Any) -> dict[str, float]:
 
 def rss_bytes() -> int:
     """Return what this process has in memory; 0 where the system does not say."""
+    return _pages()[0] * PAGE
+
+
+def own_bytes() -> int:
+    """Return the same without files that are mapped, which the system can do without."""
+    resident, shared = _pages()
+    return (resident - shared) * PAGE
+
+
+def _pages() -> tuple[int, int]:
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+        _, resident, shared, *_ = Path("/proc/self/statm").read_text().split()
     except OSError:
-        return 0
+        return 0, 0
+    return int(resident), int(shared)
 
 
 def open_files() -> int:

@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.contenders.driving import in_turns
+from benchmarks.contenders.driving import in_parts, in_turns
 from benchmarks.contenders.ground import options, server_entry, system_with
 from benchmarks.contenders.stub import stubbed
-from benchmarks.telemetry import receiver
-from benchmarks.worker import MEBIBYTE, open_files, rss_bytes
+from benchmarks.worker import rss_bytes
 from runtime import Context, mag, sag, skill
 from runtime.messages import Price
 from runtime.workspace import echo_catalog
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from benchmarks.worker import Work
+    from runtime import Agent
     from runtime.catalog import Catalog
 
-TENTHS = 10
 KIBIBYTE = 1 << 10
 PROMPT = "Say hello to everybody who is here"
 
@@ -50,6 +49,12 @@ async def worker(ctx: Context) -> str:
     return await ctx.ask(PROMPT, model="server/m", max_output_tokens=200, tools=(add,))
 
 
+@sag
+async def asker(ctx: Context) -> str:
+    """Ask once."""
+    return await ctx.ask(PROMPT, model="server/m", max_output_tokens=200)
+
+
 def _catalog(url: str, http: str) -> Catalog:
     price = Price(
         input=10**9, output=2 * 10**9, cached_input=10**9, cache_write=10**9, source="benchmarks"
@@ -63,8 +68,13 @@ def _catalog(url: str, http: str) -> Catalog:
 
 
 @asynccontextmanager
-async def invocations(url: str, everything: bool, http: str = "asyncio") -> AsyncIterator[Work]:
-    """Model calls of one agent to a server: policy, admission, budget, spans, journal."""
+async def invocations(
+    url: str, everything: bool, http: str = "asyncio", each: int | None = None
+) -> AsyncIterator[Work]:
+    """Model calls of one agent to a server: policy, admission, budget, spans, journal.
+
+    They are one run, or runs of so many calls each.
+    """
     async with system_with(
         (caller,),
         spans=everything,
@@ -74,26 +84,41 @@ async def invocations(url: str, everything: bool, http: str = "asyncio") -> Asyn
     ) as system:
 
         async def work(operations: int, at_once: int) -> dict[str, Any]:
-            payload = {"operations": operations, "at_once": at_once}
-            outcome = await system.run(caller, payload, options(budget=everything))
-            if not outcome.ok:
-                raise RuntimeError(outcome.error)
-            return {"latencies": outcome.output}
+            latencies: list[float] = []
+            for calls in in_parts(operations, each):
+                payload = {"operations": calls, "at_once": at_once}
+                outcome = await system.run(caller, payload, options(budget=everything))
+                if not outcome.ok:
+                    raise RuntimeError(outcome.error)
+                latencies += outcome.output
+            return {"latencies": latencies}
 
         yield work
 
 
 @asynccontextmanager
-async def stubbed_calls() -> AsyncIterator[Work]:
+async def single_calls(url: str) -> AsyncIterator[Work]:
+    """Whole runs of an agent that asks a server once, everything on."""
+    async with workflow(everything=True, url=url, agent=asker) as work:
+        yield work
+
+
+@asynccontextmanager
+async def stubbed_calls(each: int | None = None) -> AsyncIterator[Work]:
     """Model calls of one agent to a stub in this process, everything on."""
     with stubbed(here=True):
-        async with invocations("http://127.0.0.1:9", everything=True) as work:
+        async with invocations("http://127.0.0.1:9", everything=True, each=each) as work:
             yield work
 
 
 @asynccontextmanager
 async def workflow(
-    everything: bool, url: str | None = None, endpoint: str | None = None
+    *,
+    everything: bool,
+    url: str | None = None,
+    endpoint: str | None = None,
+    journal: str = "disk",
+    agent: Agent = worker,
 ) -> AsyncIterator[Work]:
     """Whole runs: two model calls and a tool; of a stub in this process, or of a server.
 
@@ -101,16 +126,16 @@ async def workflow(
     """
     with stubbed(here=url is None):
         async with system_with(
-            (worker,),
+            (agent,),
             spans=everything,
-            journal="disk" if everything else "none",
+            journal=journal if everything else "none",
             policy=everything,
             catalog=_catalog(url or "http://127.0.0.1:9", "asyncio"),
             endpoint=endpoint,
         ) as system:
 
             async def run(_: int) -> None:
-                outcome = await system.run(worker, None, options(budget=everything))
+                outcome = await system.run(agent, None, options(budget=everything))
                 if not outcome.ok:
                     raise RuntimeError(outcome.error)
 
@@ -123,11 +148,10 @@ async def workflow(
 
 
 @asynccontextmanager
-async def memory_of_runs() -> AsyncIterator[Work]:
+async def memory_of_runs(endpoint: str) -> AsyncIterator[Work]:
     """Whole runs, and what each of them leaves in memory; a collector takes the spans."""
-    with receiver() as to:
-        async with workflow(everything=True, endpoint=to.url) as runs:
-            yield _remembering(runs)
+    async with workflow(everything=True, endpoint=endpoint) as runs:
+        yield _remembering(runs)
 
 
 def _remembering(runs: Work) -> Work:
@@ -136,35 +160,6 @@ def _remembering(runs: Work) -> Work:
         before = _settled_bytes()
         told = dict(await runs(operations, at_once))
         return told | {"run_kb": (_settled_bytes() - before) / operations / KIBIBYTE}
-
-    return work
-
-
-@asynccontextmanager
-async def soak(seconds: float) -> AsyncIterator[Work]:
-    """Whole runs for so many seconds; how the last tenth of them stands beside the first."""
-    with receiver() as to:
-        async with workflow(everything=True, endpoint=to.url) as runs:
-            yield _soaking(runs, seconds)
-
-
-def _soaking(runs: Work, seconds: float) -> Work:
-    async def work(operations: int, at_once: int) -> dict[str, Any]:
-        del operations
-        looks: list[tuple[int, int]] = []
-        began, done = time.perf_counter(), 0
-        while (passed := time.perf_counter() - began) < seconds or len(looks) < TENTHS:
-            if passed >= seconds * len(looks) / TENTHS:
-                looks.append((_settled_bytes(), open_files()))
-            await runs(10 * at_once, at_once)
-            done += 10 * at_once
-        first, last = looks[1], looks[-1]  # the first tenth fills caches and pools
-        return {
-            "wall_s": (time.perf_counter() - began) / done,  # of one operation, as is asked
-            "cpu_s": 0.0,
-            "grown_mb": (last[0] - first[0]) / MEBIBYTE,
-            "grown_files": last[1] - first[1],
-        }
 
     return work
 

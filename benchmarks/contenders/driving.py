@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 
 async def in_batches(ask: Callable[[int], Awaitable[Any]], operations: int, at_once: int) -> None:
@@ -43,6 +43,12 @@ async def in_turns(
 
     await asyncio.gather(*(work() for _ in range(min(at_once, operations))))
     return {"latencies": latencies}
+
+
+def in_parts(operations: int, each: int | None) -> Iterator[int]:
+    """Yield how many operations each part has: so many at most, or all; none for no operations."""
+    for first in range(0, operations, each or max(1, operations)):
+        yield min(each or operations, operations - first)
 
 
 class Gate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,12 @@ from runtime.catalog import ProviderEntry
 from runtime.catalog.policies import PolicyEntry
 from runtime.catalog.policy import policy_of
 from runtime.journal import MemoryJournal, SqliteJournal
+from runtime.journal.caretaker import Bound, Caretaker
 from runtime.outcome import RunOptions
 from runtime.workspace import echo_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from runtime import Agent, System
     from runtime.catalog import Catalog
@@ -29,6 +30,7 @@ POLICIES = (
     {"name": "contents", "contents": {"*": "keep"}},
 )
 BUDGET_USD = 100_000.0
+JOURNAL_BYTES = 200_000_000  # of one that is bounded
 
 
 class Forgetful(MemoryJournal):
@@ -58,7 +60,8 @@ async def system_with(
     Args:
         agents: of it.
         spans: whether they go to a spool.
-        journal: ``disk``, ``memory`` or ``none``.
+        journal: ``disk``, ``memory`` or ``none``; ``bounded`` is on disk, and the oldest runs are
+            deleted from it.
         policy: whether policies hold.
         catalog: None for one with nothing but the echo provider.
         endpoint: a collector that the spool is sent to; None keeps the spans.
@@ -70,8 +73,9 @@ async def system_with(
     with tempfile.TemporaryDirectory() as folder:
         environ = _spooling(Path(folder), endpoint) if spans else {}
         opened = await _journal(journal, Path(folder))
-        async with running(catalog, agents=agents, journal=opened, environ=environ) as system:
-            yield system
+        with _kept_small(journal, Path(folder)):
+            async with running(catalog, agents=agents, journal=opened, environ=environ) as system:
+                yield system
 
 
 def _spooling(folder: Path, endpoint: str | None) -> dict[str, str]:
@@ -82,9 +86,22 @@ def _spooling(folder: Path, endpoint: str | None) -> dict[str, str]:
 
 
 async def _journal(kind: str, folder: Path) -> Any:
-    if kind == "disk":
+    if kind in {"disk", "bounded"}:
         return await SqliteJournal.open(folder / "journal.db")
     return Forgetful() if kind == "none" else MemoryJournal()
+
+
+@contextmanager
+def _kept_small(kind: str, folder: Path) -> Iterator[None]:
+    if kind != "bounded":
+        yield
+        return
+    caretaker = Caretaker(folder / "journal.db", Bound(JOURNAL_BYTES))
+    caretaker.start()
+    try:
+        yield
+    finally:
+        caretaker.stop()
 
 
 def server_entry(url: str, http: str = "asyncio", **limits: Any) -> ProviderEntry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.contenders.driving import in_parts
 from benchmarks.contenders.ground import options, system_with
 from runtime import Context, mag, sag
 
@@ -29,18 +30,25 @@ async def main(ctx: Context, operations: int, at_once: int) -> None:
 
 @asynccontextmanager
 async def delegations(
-    spans: bool, journal: str, policy: bool, budget: bool, endpoint: str | None = None
+    *,
+    spans: bool,
+    journal: str,
+    policy: bool,
+    budget: bool,
+    endpoint: str | None = None,
+    each: int | None = None,
 ) -> AsyncIterator[Work]:
-    """Delegations of one run, with more or less on."""
+    """Delegations of one run, or of runs of so many each, with more or less on."""
     async with system_with(
         (main, double), spans=spans, journal=journal, policy=policy, endpoint=endpoint
     ) as system:
 
         async def work(operations: int, at_once: int) -> dict[str, Any]:
-            payload = {"operations": operations, "at_once": at_once}
-            outcome = await system.run(main, payload, options(budget=budget))
-            if not outcome.ok:
-                raise RuntimeError(outcome.error)
+            for delegations in in_parts(operations, each):
+                payload = {"operations": delegations, "at_once": at_once}
+                outcome = await system.run(main, payload, options(budget=budget))
+                if not outcome.ok:
+                    raise RuntimeError(outcome.error)
             return {}
 
         yield work
