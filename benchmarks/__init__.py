@@ -10,11 +10,13 @@ In reading order:
 2. ``worker``, ``workers``: each contender is a process of its own and is told what to do in lines
    of JSON. ``contenders``: their code. ``environments``: where the peers are installed.
 3. The benches, each a table of cases and contenders: ``messages``, ``delegations``, ``actors``,
-   ``invocations``, ``workflow``, ``storm``, ``startup``, ``scaling``, ``spans``, ``chaos``,
-   and ``journal``, ``postgres`` and ``interrupted``, which have tables of their own.
-4. ``table``, ``results``, ``plots``: how figures are shown. ``check``, ``instructions``: bounds.
+   ``invocations``, ``workflow``, ``storm``, ``startup``, ``scaling`` (with ``soak``), ``spans``,
+   ``chaos``, and ``journal``, ``postgres`` and ``interrupted``, which have tables of their own.
+4. ``promises``, ``verdicts``: what was promised, and whether a run has kept it. ``table``,
+   ``results``, ``plots``: how figures are shown. ``check``, ``instructions``: bounds.
 
-The file of ``--json`` is ``{"machine": {...}, "benches": {NAME: {"title": ..., "rows": [...]}}}``;
-a row has the fields of ``row.Row``, and each of its ``values`` is ``[lowest, median, highest]``.
-Those with tables of their own have ``tables`` instead.
+The file of ``--json`` is ``{"machine": {...}, "promises": [{"says": ..., "met": ...}, ...],
+"benches": {NAME: {"title": ..., "rows": [...]}}}``; a row has the fields of ``row.Row``, and each
+of its ``values`` is ``[lowest, median, highest]``. Those with tables of their own have ``tables``
+instead.
 """

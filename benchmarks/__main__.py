@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import verdicts
 from benchmarks.contender import Settings
 from benchmarks.machine import machine
 from benchmarks.plots import cannot_draw, draw
@@ -18,6 +19,7 @@ from benchmarks.table import head, line
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
     from benchmarks.row import Row
+    from benchmarks.verdicts import Verdict
 
 BENCHES = (
     "messages",
@@ -51,6 +53,9 @@ def main() -> None:
         else:  # it has tables of its own, and prints them
             tables[name] = {"tables": module.run(settings.rounds, settings.scale)}
         _write(arguments, about, measured, tables)  # after each: what was measured is kept
+    if measured:
+        print("\nwhat was promised")
+        print(*verdicts.lines(_verdicts(measured)), sep="\n")
 
 
 def _write(
@@ -64,13 +69,23 @@ def _write(
             name: {"title": bench.title, "rows": as_json(rows)}
             for name, (bench, rows) in measured.items()
         }
-        text = json.dumps({"machine": about, "benches": benches | tables}, indent=2)
+        found = {
+            "machine": about,
+            "promises": verdicts.as_json(_verdicts(measured)),
+            "benches": benches | tables,
+        }
+        text = json.dumps(found, indent=2)
         arguments.json.write_text(text + "\n", encoding="utf-8")
     if arguments.results is not None:
-        lines = results(_command(arguments), about, measured.values())
+        kept = _verdicts(measured)
+        lines = results(_command(arguments), about, measured.values(), kept)
         arguments.results.write_text("\n".join(lines) + "\n", encoding="utf-8")
     if arguments.plot is not None:
         draw({name: rows for name, (_, rows) in measured.items()}, arguments.plot)
+
+
+def _verdicts(measured: dict[str, tuple[Bench, list[Row]]]) -> list[Verdict]:
+    return verdicts.judge({name: rows for name, (_, rows) in measured.items()})
 
 
 def _command(arguments: argparse.Namespace) -> str:

@@ -20,6 +20,7 @@ from benchmarks import (
     invocations,
     messages,
     scaling,
+    soak,
     startup,
     storm,
     workflow,
@@ -58,7 +59,7 @@ def here() -> dict[str, Contender]:
         *workflow.BENCH.cases,
         *storm.BENCH.cases,
         *scaling.cases_of(1),
-        Case("soak", (replace(scaling.SOAK, options={"seconds": 0.01}),), (1,)),
+        *scaling.cases_of(10_000),
     ]
     found = [one for case in cases for one in case.contenders if one.environment is None]
     return {f"{one.place} {dict(one.options)}": one for one in found}
@@ -70,7 +71,7 @@ async def test_every_contender_of_this_environment_does_its_operations(
 ) -> None:
     one = here()[name]
     options = dict(one.options)
-    if one.place.startswith(("http:", "calls:invocations", "limited:f")):
+    if one.place.startswith(("http:", "calls:invocations", "calls:single", "limited:f")):
         options["url"] = server
     module, _, function = one.place.partition(":")
     opened = getattr(import_module(f"benchmarks.contenders.{module}"), function)
@@ -153,6 +154,32 @@ def test_what_is_installed_for_us_is_counted_without_extras() -> None:
     found = startup._footprint(None)
     assert 10 < found["distributions"] < 100
     assert found["installed_mb"] > 1
+    assert 0 < found["beyond"] < 15
+
+
+def test_a_soak_tells_each_tenth_and_how_memory_and_files_slope(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(soak, "FIRST_RUNS", 20)
+    rows = soak.soak(0.01, lambda _: None)
+    *tenths, slope = rows
+    assert len(tenths) == soak.TENTHS
+    assert all(row.values.keys() == set(soak.SHOWN) for row in tenths)
+    assert {"mb_an_hour", "files_an_hour"} <= slope.values.keys()
+    assert slope.reason is None
+
+
+def test_a_soak_whose_process_dies_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    dying = replace(soak.RUNS, place="plain:nothing")
+    monkeypatch.setattr(soak, "RUNS", dying)
+    (row,) = soak.soak(0.01, lambda _: None)
+    assert "no attribute 'nothing'" in (row.reason or "")
+
+
+def test_latency_is_told_without_what_the_server_takes() -> None:
+    values = {"p50_ms": Spread(51.0, 52.0, 53.0), "cpu_us": Spread(1.0, 2.0, 3.0)}
+    row = invocations._with_added(Row("a case", 1, "x", "ours", values), 50)
+    assert row.values == values | {"added_p50_ms": Spread(1.0, 2.0, 3.0)}
 
 
 def test_the_command_prints_tables_and_writes_what_it_measured(tmp_path: Path) -> None:
@@ -172,7 +199,8 @@ def test_the_command_prints_tables_and_writes_what_it_measured(tmp_path: Path) -
     assert "actor, supervised" in done.stdout
     assert "python=" in done.stdout.splitlines()[0]
     written = json.loads(figures.read_text())
-    assert set(written) == {"machine", "benches"}
+    assert set(written) == {"machine", "promises", "benches"}
+    assert "what was promised" in done.stdout
     rows = written["benches"]["messages"]["rows"]
     assert set(rows[0]) == set(Row.__dataclass_fields__)
     assert all(len(spread) == 3 for row in rows for spread in row["values"].values())
