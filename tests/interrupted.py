@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runtime import running
@@ -49,7 +48,7 @@ def died(records: Iterable[Record]) -> Iterator[Record]:
         body = dict(record.body)
         if record.kind == "run_started":
             body |= dead_owner()
-        yield replace(record, body=body)
+        yield record._replace(body=body)
 
 
 async def recorded_until(

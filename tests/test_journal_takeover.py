@@ -111,10 +111,10 @@ async def test_a_number_that_is_another_process_s_by_now_keeps_no_run(
     await journal.flush()
     assert await journal.take_over(resumed(2)) is False
     former = replace(parent, started=parent.started - 1)
-    journal.append(replace(started_by(former), run_id="other"))
+    journal.append(started_by(former)._replace(run_id="other"))
     await journal.flush()
     lend(journal, former, 60)  # it was killed before its lease was over
-    assert await journal.take_over(replace(resumed(2), run_id="other")) is True
+    assert await journal.take_over(resumed(2)._replace(run_id="other")) is True
 
 
 async def test_who_is_alive_and_has_not_renewed_its_lease_loses_its_runs(

@@ -6,7 +6,6 @@ import logging
 import sqlite3
 import sys
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -111,7 +110,7 @@ async def test_code_is_compared_with_that_of_the_last_owner() -> None:
         events = await system.journal.events(run_id)
     (second,) = [event.body for event in events if event.kind == "run_resumed"]
     body = second | dead_owner()
-    taken = replace(records[0], kind="run_resumed", op="resumed:2", body=body, epoch=2)
+    taken = records[0]._replace(kind="run_resumed", op="resumed:2", body=body, epoch=2)
     journal = journal_of(records)
     assert await journal.take_over(taken)
     async with running(agents=version("first"), environ={}, journal=journal) as system:

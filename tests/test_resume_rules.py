@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -105,7 +104,7 @@ async def test_a_use_that_is_approved_and_interrupted_once_more_is_asked_about_o
     step = f"{started.op}/again:1"
     asked = Record(started.run_id, "approval_requested", step, {"ticket": "t"}, 2.0)
     yes = Record(started.run_id, "approval_decided", step, {"approved": True, "by": "a"}, 3.0)
-    outcome, _ = await resumed(payer, [*records, asked, yes, replace(started, at=4.0)])
+    outcome, _ = await resumed(payer, [*records, asked, yes, started._replace(at=4.0)])
     assert outcome.status == "waiting"
     outcome, _ = await resumed(payer, [*records, asked, yes])
     assert outcome.ok
@@ -196,7 +195,7 @@ async def test_it_gets_the_time_that_it_had_left() -> None:
 @pytest.mark.real_time
 async def test_new_limits_hold_for_the_next_owner_too() -> None:
     records = await recorded_until(payer, ends("skill_completed", "/look:"))
-    late = [replace(r, at=r.at + (3_601 if n else 0)) for n, r in enumerate(records)]
+    late = [r._replace(at=r.at + (3_601 if n else 0)) for n, r in enumerate(records)]
     journal, run_id = journal_of(late), records[0].run_id
     async with running(agents=(payer,), environ={}, journal=journal) as system:
         await system.resume(run_id, ResumeOptions(deadline=60, budget_usd=0.5))
@@ -208,9 +207,9 @@ async def test_new_limits_hold_for_the_next_owner_too() -> None:
 @pytest.mark.real_time
 async def test_a_run_whose_budget_is_spent_is_left_as_it_is_until_it_gets_more() -> None:
     records = await recorded_until(payer, ends("skill_completed", "/look:"))
-    poor = [replace(records[0], body=records[0].body | {"budget_nano_usd": 100}), *records[1:]]
+    poor = [records[0]._replace(body=records[0].body | {"budget_nano_usd": 100}), *records[1:]]
     spent = {"reserved_nano_usd": 100}
-    poor.append(replace(records[-1], kind="invocation_started", op="x/chat:1:1", body=spent))
+    poor.append(records[-1]._replace(kind="invocation_started", op="x/chat:1:1", body=spent))
     journal, run_id = journal_of(poor), records[0].run_id
     async with running(agents=(payer,), environ={}, journal=journal) as system:
         for options in (ResumeOptions(), ResumeOptions(budget_usd=1e-7)):

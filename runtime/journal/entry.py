@@ -8,9 +8,8 @@ changes afterwards is journalled as it was. It costs a few microseconds for a us
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import orjson
@@ -23,14 +22,13 @@ from runtime.journal.records import KINDS, Record
 if TYPE_CHECKING:
     from runtime.journal.calls import CallFacts
     from runtime.journal.ledger import Claim, Shortfall
-    from runtime.journal.records import Kind
+    from runtime.journal.records import Kind, KindRule
 
 Verdict: TypeAlias = (
     "Literal['admitted', 'taken', 'not_taken', 'noted', 'not_noted', 'fenced'] | Shortfall | None"
 )
 
 
-@dataclass(slots=True)
 class Entry:
     """A record that can be stored without a further look. Only its verdict changes.
 
@@ -52,23 +50,24 @@ class Entry:
     The others are those of ``Record``.
     """
 
-    run_id: str
-    kind: str
-    op: str
-    at: float
-    terminal: bool
-    cost_nano_usd: int
-    text: str
-    size: int
-    facts: Facts
-    call: CallFacts = None
+    # Of the class, as few records say anything else.
     claims: tuple[Claim, ...] | None = None
     verdict: Verdict = None
-    if_begun: bool = False
-    epoch: int = 1
-    takes_over: bool = False
-    by_anyone: bool = False
+    if_begun = False
+    takes_over = False
+    by_anyone = False
     seen: int | None = None
+
+    def __init__(  # noqa: PLR0917  # called by position, which costs less, and from one place
+        self, record: Record, rule: KindRule, text: str, size: int, facts: Facts, call: CallFacts
+    ) -> None:
+        self.run_id, self.kind, self.op, _, at, self.cost_nano_usd, terminal, self.epoch = record
+        self.at = float(at)
+        self.terminal = rule.terminal if terminal is None else terminal
+        self.text = text
+        self.size = size
+        self.facts = facts
+        self.call = call
 
 
 def encode(
@@ -110,25 +109,14 @@ def encode(
         raise ValueError(f"{record.kind} of {record.op!r}: {error}") from error
     except TypeError as error:
         raise TypeError(f"{record.kind} of {record.op!r}: {error}") from error
-    text, size = _json(record)
-    terminal = rule.terminal if record.terminal is None else record.terminal
-    return Entry(
-        run_id=record.run_id,
-        kind=record.kind,
-        op=record.op,
-        at=float(record.at),
-        terminal=terminal,
-        cost_nano_usd=record.cost_nano_usd,
-        text=text,
-        size=size,
-        facts=facts,
-        call=call,
-        claims=claims,
-        epoch=record.epoch,
-        takes_over=takes_over,
-        by_anyone=by_anyone,
-        seen=seen,
-    )
+    entry = Entry(record, rule, *_json(record), facts, call)
+    if claims is not None:
+        entry.claims = claims
+    if takes_over or by_anyone:
+        entry.takes_over, entry.by_anyone = takes_over, by_anyone
+    if seen is not None:
+        entry.seen = seen
+    return entry
 
 
 def withdrawal(begun: Record) -> Entry:
@@ -141,25 +129,26 @@ def withdrawal(begun: Record) -> Entry:
         "settled_nano_usd": 0,
         **{name: begun.body[name] for name in ("task",) if name in begun.body},
     }
-    entry = encode(replace(begun, kind="invocation_failed", body=why))
+    entry = encode(begun._replace(kind="invocation_failed", body=why))
     entry.if_begun = True
     return entry
 
 
 def _check(record: Record) -> None:
-    if type(record.body) is not dict and not isinstance(record.body, Mapping):
-        raise TypeError(f"the body must be a mapping, got {type(record.body).__name__}")
-    if not record.run_id:
+    run_id, _, op, body, at, cost, _, _ = record
+    if type(body) is not dict and not isinstance(body, Mapping):
+        raise TypeError(f"the body must be a mapping, got {type(body).__name__}")
+    if not run_id:
         raise ValueError("a record needs a run_id")
-    if not math.isfinite(record.at):
-        raise ValueError(f"at must be a time, got {record.at}")
-    run_id, op = record.run_id, record.op
+    if not isfinite(at):
+        raise ValueError(f"at must be a time, got {at}")
     if not (isinstance(run_id, str) and isinstance(op, str)):
         types = f"{type(run_id).__name__} and {type(op).__name__}"
         raise TypeError(f"run_id and op must be str, got {types}")
     if not (run_id.isascii() and op.isascii()):
         f"{run_id}{op}".encode()  # half a surrogate pair: the database could not refuse it yet
-    check_count("cost_nano_usd", record.cost_nano_usd)
+    if cost or type(cost) is not int:
+        check_count("cost_nano_usd", cost)
 
 
 def _is_summed_up(kind: str) -> bool:

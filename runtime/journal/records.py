@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,9 +95,8 @@ KINDS: Mapping[str, KindRule] = MappingProxyType(
 REQUESTS = tuple(sorted(("approval_requested", *(k for k, v in KINDS.items() if v.by_anyone))))
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One thing that happened in a run.
+class Record(NamedTuple):
+    """One thing that happened in a run; a tuple, as each step of a run makes some.
 
     Bodies that the row of the run is made from: ``run_started`` has ``target``, ``input``,
     ``trace_id``, ``pid``, ``host`` and ``owner``; ``run_resumed`` has the last three and ``epoch``;
