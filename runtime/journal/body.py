@@ -26,7 +26,8 @@ def check_count(name: str, value: int) -> None:
 def count_in(body: Mapping[str, Any], name: str) -> int:
     """Return a count; 0 when it is not given. Raises what ``check_count`` raises."""
     value: int = body.get(name) or 0
-    check_count(name, value)
+    if type(value) is not int or not 0 <= value <= _LARGEST:
+        check_count(name, value)
     return value
 
 
@@ -39,7 +40,9 @@ def field_in(body: Mapping[str, Any], name: str, *wanted: type) -> Any:
         TypeError: it is of another type.
     """
     value = body.get(name)
-    if value is not None and not isinstance(value, wanted):
+    if value is None:
+        return None
+    if not isinstance(value, wanted):
         raise TypeError(f"{name} must be {wanted[0].__name__}, got {type(value).__name__}")
     if isinstance(value, str) and not value.isascii():
         return value.encode(errors="replace").decode()

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from runtime.journal.body import count_in, field_in
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from runtime.journal.records import Record
 
 CallStatus: TypeAlias = Literal["running", "completed", "failed", "denied", "cached", "lost"]
@@ -220,13 +222,17 @@ class Retried:
 
 CallFacts: TypeAlias = "Begun | Retried | Ended | None"
 
-_TEXTS_AT_START = (
-    *("agent", "path", "task", "tenant", "provider", "model", "level", "route"),
-    *("data_classes", "region", "contents", "request_sha256", "price_source"),
+_TEXTS_AT_START = frozenset(
+    (
+        *("agent", "path", "task", "tenant", "provider", "model", "level", "route"),
+        *("data_classes", "region", "contents", "request_sha256", "price_source"),
+    )
 )
-_TEXTS_AT_END = (
-    *("usage_source", "service_tier", "finish_reason", "reason", "error_class", "error"),
-    *("reply_sha256", "request_id"),
+_TEXTS_AT_END = frozenset(
+    (
+        *("usage_source", "service_tier", "finish_reason", "reason", "error_class", "error"),
+        *("reply_sha256", "request_id"),
+    )
 )
 _STATUS_OF: Mapping[str, CallStatus] = {
     "invocation_started": "running",
@@ -259,9 +265,9 @@ def call_facts(record: Record) -> CallFacts:
         said["reserved_nano_usd"] = count_in(body, "reserved_nano_usd")
         said["expires_at"] = field_in(body, "expires_at", float, int)
     if status == "cached":
-        said |= _texts(body, ("reply_sha256",))
+        said |= _texts(body, {"reply_sha256"})
     if status == "denied":
-        said |= {"decision": "denied"} | _texts(body, ("policy", "reason", "error"))
+        said |= {"decision": "denied"} | _texts(body, {"policy", "reason", "error"})
     return Begun(float(record.at), said, status)
 
 
@@ -279,10 +285,10 @@ def _ended(record: Record, status: CallStatus) -> Ended:
     return Ended(float(record.at), said, status, spent)
 
 
-def _texts(body: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
+def _texts(body: Mapping[str, Any], names: AbstractSet[str]) -> dict[str, str]:
     said = {}
-    for name in names:
-        value = body.get(name)
+    for name in body.keys() & names:
+        value = body[name]
         if value is None or value == "":
             continue
         usual = type(value) is str and value.isascii()

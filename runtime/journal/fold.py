@@ -191,6 +191,8 @@ class RunState:
         seq = self.next_seq
         self.next_seq += 1
         match facts:
+            case None:  # as of most records, so it is asked first
+                pass
             case Call():
                 self._add(facts)
             case Start() if self.started_seq is None:

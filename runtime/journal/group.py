@@ -84,9 +84,10 @@ def decide(
     """
     outcome, states = Outcome(), dict[str, "RunState"]()
     for entry in entries:
-        if entry.run_id not in states:
-            states[entry.run_id] = state_of(entry)
-        state = states[entry.run_id]
+        run_id = entry.run_id
+        state = states.get(run_id)
+        if state is None:
+            state = states[run_id] = state_of(entry)
         standing = _standing(entry, state, is_lost)
         if standing is not None:
             outcome.verdicts.append((entry, standing))
@@ -99,8 +100,9 @@ def decide(
                 continue
         elif entry.if_begun and not books.is_running(entry):
             continue
-        books.take(entry)
-        outcome.changed[entry.run_id] = state
+        if entry.call is not None:
+            books.take(entry)
+        outcome.changed[run_id] = state
         _write(entry, state.take(entry.at, entry.facts), outcome)
     return outcome
 

@@ -128,7 +128,7 @@ class Tenure:
         Raises:
             Fenced: it owns the run no more.
         """
-        if self._fenced.get(run_id, 0) >= epoch:
+        if self._fenced and self._fenced.get(run_id, 0) >= epoch:
             raise fenced(run_id)
 
 
