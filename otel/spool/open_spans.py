@@ -22,6 +22,7 @@ from otel.spool.wire import Torn, fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from mmap import mmap
     from pathlib import Path
 
     from otel.spool.mapped_file import MappedFile
@@ -29,15 +30,28 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".open"
 SLOTS: Final = 512  # of the first file
 FILES: Final = 3  # 10,752 slots; what is open beyond is not closed after a crash
-NO_SLOT: Final = -1
 
 _SLOT: Final = 768  # bytes; of a span that needs more only the head is kept
 _TIMES_MORE: Final = 4  # slots than in the file before
-_APART: Final = 1 << 32  # slots of one file and the next: more than a file has bytes
 _LOOKS_AGAIN_S: Final = 1.0  # for room for a further file
 _LENGTH: Final = Struct("<H")
 _LONGEST: Final = _SLOT - _LENGTH.size
-_FREE: Final = _LENGTH.pack(0)
+_FREE: Final = 0  # the length of what is in a slot that nothing is in
+
+
+class Slot(NamedTuple):
+    """Where an open span is.
+
+    Attributes:
+        memory: the file.
+        start: the offset in it.
+    """
+
+    memory: mmap
+    start: int
+
+
+NO_SLOT: Final = None
 
 
 class OpenSpans:
@@ -87,7 +101,7 @@ class OpenSpans:
         self._is_growing = False
         self._looks_again_at = 0.0
         self._files: list[MappedFile] = []
-        self._free: list[int] = []
+        self._free: list[Slot] = []
         self._add(path)
 
     def __repr__(self) -> str:
@@ -107,9 +121,9 @@ class OpenSpans:
         file = mapped_file.make(path, size)
         start = begin(file.memory, origin).size
         write_number(file.memory, 0)
-        first = len(self._files) * _APART + start
         self._files.append(file)
-        self._free += range(first + (slots - 1) * _SLOT, first - 1, -_SLOT)
+        last_first = range(start + (slots - 1) * _SLOT, start - 1, -_SLOT)
+        self._free += [Slot(file.memory, at) for at in last_first]
 
     def _grow(self) -> None:
         """Make a further file, if there may be one and there is room; for who has the lock."""
@@ -126,7 +140,7 @@ class OpenSpans:
         finally:
             self._is_growing = False
 
-    def opened(self, whole: bytes, head: bytes) -> int:
+    def opened(self, whole: bytes, head: bytes) -> Slot | None:
         """Keep what is known of a span that begins; return its slot.
 
         Args:
@@ -134,26 +148,30 @@ class OpenSpans:
             head: the head alone, for when that is too long.
         """
         known = whole if len(whole) <= _LONGEST else head
-        if len(known) > _LONGEST:
+        size = len(known)
+        if size > _LONGEST:
             return NO_SLOT
         with self._lock:
-            if not self._free and not self._is_over:
-                self._grow()
-            if not self._free or self._is_over:
+            if self._is_over:
                 return NO_SLOT
+            if not self._free:
+                self._grow()
+                if not self._free:
+                    return NO_SLOT
             slot = self._free.pop()
-            number, start = divmod(slot, _APART)
-            memory, at = self._files[number].memory, start + _LENGTH.size
-            memory[at : at + len(known)] = known
-            memory[start:at] = _LENGTH.pack(len(known))  # last: only then is the rest read
+            memory, start = slot
+            at = start + _LENGTH.size
+            memory[at : at + size] = known
+            _LENGTH.pack_into(memory, start, size)  # last: only then is the rest read
         return slot
 
-    def closed(self, slot: int) -> None:
+    def closed(self, slot: Slot | None) -> None:
         """Forget a span that has ended."""
+        if slot is None:
+            return
         with self._lock:
-            if slot != NO_SLOT and not self._is_over:
-                number, start = divmod(slot, _APART)
-                self._files[number].memory[start : start + _LENGTH.size] = _FREE
+            if not self._is_over:
+                _LENGTH.pack_into(slot.memory, slot.start, _FREE)
                 self._free.append(slot)
 
     def lives(self, now_ns: int) -> None:
