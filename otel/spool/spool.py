@@ -67,6 +67,7 @@ class Spool:
 
     Attributes:
         folder: where the files are.
+        written: spans that were put here.
         delivered: spans that a collector took.
         rejected: spans that it refused.
         recovered: spans of dead processes.
@@ -98,7 +99,7 @@ class Spool:
         self._lanes: dict[bytes, Lane] = {}
         self._is_full = False
         self._looks_again_at = 0.0
-        self._written = self._lost = 0
+        self.written = self._lost = 0
 
     def __repr__(self) -> str:
         return f"<Spool {self.folder} {self.statistics()}>"
@@ -136,7 +137,7 @@ class Spool:
         with self.lock:
             pending = sum(each.pending for each in self._waiting)
         return SpoolStatistics(
-            self._written, self.delivered, pending, self.rejected, self._lost, self.recovered
+            self.written, self.delivered, pending, self.rejected, self._lost, self.recovered
         )
 
     # --- for lanes, which hold the lock ----------------------------------------------------------
@@ -166,13 +167,11 @@ class Spool:
         """Return how large a file is to be after one of a size; after 0, the first."""
         return min(max(size * _TIMES_LARGER, _FIRST_BYTES), self._segment_bytes)
 
-    def count(self, *, lost: bool) -> None:
-        """Count a span."""
-        self._written += 1
-        if lost:
-            self._lost += 1
-            if self._lost & (self._lost - 1) == 0:  # 1, 2, 4, 8, ...
-                _log.error("%d spans are lost: %s and the memory are full", self._lost, self.folder)
+    def lose(self) -> None:
+        """Count a span that there is no room for."""
+        self._lost += 1
+        if self._lost & (self._lost - 1) == 0:  # 1, 2, 4, 8, ...
+            _log.error("%d spans are lost: %s and the memory are full", self._lost, self.folder)
 
     # --- for the sender --------------------------------------------------------------------------
 
@@ -258,7 +257,7 @@ class Spool:
         self._files.renamed()
         for lane in self._lanes.values():
             lane.leave()
-        self._written = self.delivered = self._lost = self.rejected = self.recovered = 0
+        self.written = self.delivered = self._lost = self.rejected = self.recovered = 0
 
     def _on_disk(self, origin: Origin, size: int, least: int) -> Segment | None:
         """Return a file of a size, or of the least one; None where there is no room for that.
@@ -371,13 +370,13 @@ class Lane:
     def put(self, frame: bytes) -> None:
         """Keep it; for ``append``, which holds the lock."""
         spool, current = self._spool, self._segment
+        spool.written += 1
         if current is None or not current.append(frame):
             size = spool.size_after(self._size)
             current = self._segment = spool.next_segment(self._origin, current, len(frame), size)
             self._size = size
-            spool.count(lost=current is None or not current.append(frame))
-        else:
-            spool.count(lost=False)
+            if current is None or not current.append(frame):
+                spool.lose()
 
     def writes(self, of: Segment) -> bool:
         """Whether that is where its next span will go."""
