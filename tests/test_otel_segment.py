@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from otel.span import Span
 from otel.spool import segment
-from otel.spool.encoding import attributes, frame, head
+from otel.spool.attribute_fields import attribute_fields
+from otel.spool.encoding import frame, head
 from otel.spool.open_spans import NO_SLOT, OpenSpans, left_open
 from otel.spool.segment import Mark, NotASegment, Origin, Segment
 
@@ -25,7 +26,7 @@ SIZE = 1 << 16
 
 
 def a_span(number: int, text: str = "") -> bytes:
-    return head(Span(7, number), None, "x", "internal", number) + attributes({"t": text})
+    return head(Span(7, number), None, "x", "internal", number) + attribute_fields({"t": text})
 
 
 def filled(path: Path, spans: list[bytes]) -> Segment:
@@ -214,7 +215,7 @@ def test_of_a_span_that_says_much_the_head_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.open"
     spans = OpenSpans(path, ORIGIN)
     known = head(Span(7, 1), None, "x", "internal", 1)
-    spans.opened(known + attributes({"long": "x" * 5_000}), known)
+    spans.opened(known + attribute_fields({"long": "x" * 5_000}), known)
     assert left_open(path).spans == (known,)
     assert spans.opened(b"x" * 5_000, b"x" * 5_000) == NO_SLOT
     spans.close()

@@ -16,6 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SentSpan
 from otel.attributes import Alike, Joined
 from otel.span import Link, Span
 from otel.spool import encoding
+from otel.spool.attribute_fields import attribute_fields
 from otel.spool.wire import Torn, fields, read_varint, varint
 
 TEXTS = st.text(max_size=40)
@@ -86,8 +87,8 @@ def test_every_field_of_a_span_is_read_as_it_was_meant(  # noqa: PLR0917  # all 
         (
             encoding.head(span, above, name, kind, times[0]),
             encoding.links([Link(Span(trace, of), values) for trace, of, values in links]),
-            encoding.attributes(first),
-            encoding.attributes(later),
+            attribute_fields(first),
+            attribute_fields(later),
             *(encoding.event(*each) for each in events),
             encoding.end(times[1]),
             b"" if error is None else encoding.status(encoding.ERROR, error),
@@ -144,7 +145,7 @@ def said_as_lists(values: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_what_otlp_cannot_carry_is_made_harmless(value: object, read: object) -> None:
-    (sent_,) = SentSpan.FromString(encoding.attributes({"a": value})).attributes
+    (sent_,) = SentSpan.FromString(attribute_fields({"a": value})).attributes
     assert plain(sent_.value) == read
     assert type(plain(sent_.value)) is type(read)
 
@@ -169,14 +170,14 @@ def test_a_number_is_read_as_it_was_written(number: int) -> None:
     written = varint(number)
     assert read_varint(written, 0, len(written)) == (number % 2**64, len(written))
     value = AnyValue(int_value=number).SerializeToString()
-    assert encoding.attributes({"a": number}).endswith(value)
+    assert attribute_fields({"a": number}).endswith(value)
 
 
 @given(ATTRIBUTES, st.data())
 def test_a_message_that_is_cut_off_is_torn_and_nothing_else(
     values: dict[str, Any], data: st.DataObject
 ) -> None:
-    whole = encoding.attributes(values)
+    whole = attribute_fields(values)
     assert len(list(fields(whole))) == len(values)
     cut = data.draw(st.integers(0, len(whole)))
     try:
@@ -197,7 +198,7 @@ def test_bytes_that_are_no_message_are_torn_and_nothing_else(data: bytes) -> Non
 
 def test_a_key_value_is_what_the_library_writes() -> None:
     library = KeyValue(key="name", value=AnyValue(string_value="x" * 300)).SerializeToString()
-    assert encoding.attributes({"name": "x" * 300}).endswith(library)
+    assert attribute_fields({"name": "x" * 300}).endswith(library)
 
 
 @given(ATTRIBUTES, ATTRIBUTES)
@@ -208,5 +209,5 @@ def test_what_spans_say_alike_is_written_as_if_each_had_said_it(
     for _ in range(2):
         joined = Joined(alike, own)
         assert joined == {**alike, **own}
-        span = SentSpan.FromString(encoding.attributes(joined))
+        span = SentSpan.FromString(attribute_fields(joined))
         assert said(span.attributes) == sent(dict(joined))

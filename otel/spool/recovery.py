@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from otel import conventions as names
 from otel.spool import mapped_file, open_spans, segment
-from otel.spool.encoding import ERROR, attributes, end, frame, start_of, status
+from otel.spool.attribute_fields import attribute_fields
+from otel.spool.encoding import ERROR, end, frame, start_of, status
 from otel.spool.folder import REJECTED
 from otel.spool.open_spans import left_open
 from otel.spool.segment import NotASegment
@@ -119,7 +120,7 @@ def _close_spans(spool: Spool, path: Path) -> None:
 
 
 def _crashed(span: bytes, at_ns: int) -> bytes:
-    said = attributes({names.ERROR_TYPE: CRASHED})
+    said = attribute_fields({names.ERROR_TYPE: CRASHED})
     return span + said + end(at_ns) + status(ERROR, "the process ended before it did")
 
 

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Final
 from otel import conventions as names
 from otel.attributes import Alike
 from otel.sendable import sendable_name
-from otel.span import Span
+from otel.span import Span, random_id
 from otel.spool import encoding
+from otel.spool.attribute_fields import attribute_fields
 from otel.spool.open_spans import NO_SLOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from otel.attributes import AttributeValue
+    from otel.span import Link, SpanKind
     from otel.spool.open_spans import OpenSpans
     from otel.spool.span_limits import SpanLimits
     from otel.spool.spool import Lane
@@ -39,17 +41,31 @@ class SpooledSpan(Span):
         "_slot",
     )
 
-    def __init__(
-        self, place: Place, ids: Span, head: bytes, known: bytes, attributes: Mapping[str, object]
+    def __init__(  # noqa: PLR0917  # all of a span, and called for each
+        self,
+        place: Place,
+        trace_id: int,
+        above: Span | None,
+        name: str,
+        kind: SpanKind,
+        links: Sequence[Link],
+        attributes: Mapping[str, object],
+        start_time_ns: int,
     ) -> None:
-        super().__init__(ids.trace_id, ids.span_id, ids.flags)
+        super().__init__(trace_id, random_id(64))
+        limits = place.limits
+        head = encoding.head(self, above, name, kind, start_time_ns)
+        if links:
+            head += encoding.links(limits.cut_links(links))
+        attributes = limits.cut(attributes)
+        known = head + attribute_fields(attributes)
         self._place = place
         self._head = head
         self._known = known
         self._attributes = attributes
         self._later: Mapping[str, object] = _NOTHING
         self._name = b""
-        self._events: list[bytes] = []
+        self._events: tuple[bytes, ...] = ()
         self._ended = False
         self._slot = NO_SLOT if place.open is None else place.open.opened(known, head)
 
@@ -75,7 +91,7 @@ class SpooledSpan(Span):
         if not self._ended and len(self._events) < self._place.limits.events:
             said = self._place.limits.cut_event(attributes or {})
             at_ns = time.time_ns() if time_ns is None else time_ns
-            self._events.append(encoding.event(name, at_ns, said))
+            self._events += (encoding.event(name, at_ns, said),)
 
     def rename(self, name: str) -> None:  # noqa: D102  # as in Span
         if not self._ended:
@@ -101,7 +117,7 @@ class SpooledSpan(Span):
         if not later.keys().isdisjoint(self._attributes):
             known = self._head
             later = {**self._attributes, **later}
-        said = encoding.attributes(later)
+        said = attribute_fields(later)
         place.lane.append(
             encoding.frame(b"".join((known, self._name, said, *self._events, ended, failed)))
         )

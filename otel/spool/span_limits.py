@@ -46,6 +46,8 @@ class SpanLimits(NamedTuple):
 
     def cut(self, attributes: Mapping[str, object], already: int = 0) -> Mapping[str, object]:
         """Return what there is room for, beside so many attributes that are there already."""
+        if self.text is None and len(attributes) + already <= self.attributes:
+            return attributes
         return self._within(attributes, max(0, self.attributes - already))
 
     def cut_event(self, attributes: Mapping[str, object]) -> Mapping[str, object]:

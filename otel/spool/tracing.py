@@ -146,15 +146,11 @@ class SpooledTracing(Tracing):
         decider = links[0].to if above is None and trace_id is not None and links else above
         if not self._sampled.takes(trace, decider):
             return Span(trace, random_id(64), _NOT_SAMPLED)
-        ids = Span(trace, random_id(64))
         start = time.time_ns() if start_time_ns is None else start_time_ns
-        head = encoding.head(ids, above, name, kind, start)
-        if links:
-            head += encoding.links(place.limits.cut_links(links))
-        attributes = place.limits.cut(attributes)
+        span = SpooledSpan(place, trace, above, name, kind, links, attributes, start)
         with self._counting:
             self._started += 1
-        return SpooledSpan(place, ids, head, head + encoding.attributes(attributes), attributes)
+        return span
 
     def statistics(self) -> SpanStatistics:  # noqa: D102  # as in Tracing
         spool = self._spool.statistics()

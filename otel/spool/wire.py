@@ -22,6 +22,7 @@ FIXED32: Final = 5
 
 _WIDTHS: Final = {FIXED64: 8, FIXED32: 4}
 ONE_BYTE: Final = 0x80
+_TWO_BYTES: Final = 0x4000
 _MOST_VARINT: Final = 10  # bytes that 64 bits take
 SMALL: Final = tuple(bytes([number]) for number in range(ONE_BYTE))
 
@@ -56,6 +57,8 @@ def varint(number: int) -> bytes:
     """Return a number of at most 64 bits; a negative one as its two's complement."""
     if 0 <= number < ONE_BYTE:
         return SMALL[number]
+    if 0 <= number < _TWO_BYTES:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     number &= 0xFFFF_FFFF_FFFF_FFFF
     out = bytearray()
     while number >= ONE_BYTE:
