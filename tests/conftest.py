@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import postgres
+from tests import nats_server, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +35,7 @@ def _nobody_s_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _no_server_stays() -> Iterator[None]:
     yield
     postgres.remove_server()
+    nats_server.remove_shared_server()
 
 
 class Leap(selectors.DefaultSelector):

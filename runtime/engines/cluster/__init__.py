@@ -1,0 +1,10 @@
+"""Many machines: what the engine over NATS JetStream is made of.
+
+In reading order: ``login`` (servers, and who one is there; pure), ``settings`` (which cluster, and
+how one gets in; pure), ``trust`` (certificates and credentials), ``lasting`` (a client that comes
+back for ever), ``connection`` (the way in) and ``refusals`` (why there is none; pure).
+
+Truth is in the journal. What is in NATS are hints, which may be lost: the journal alone can go on
+with every run. Nothing here is imported unless ``--engine nats`` was asked for, and nothing else
+imports ``nats``.
+"""
