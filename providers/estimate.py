@@ -11,8 +11,6 @@ import math
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-from runtime.estimate import estimate_input
-
 if TYPE_CHECKING:
     from runtime.messages import ModelRequest, Usage
 
@@ -35,9 +33,9 @@ class Estimates:
         """How many prompt tokens the server counts for each that is estimated."""
         return self._factor
 
-    def input(self, request: ModelRequest) -> int:
-        """Return about how many prompt tokens a call has."""
-        return estimate_input(request, self._factor)
+    def input(self, estimated: float) -> int:
+        """Return about how many prompt tokens the server counts for so many estimated ones."""
+        return math.ceil(estimated * self._factor)
 
     def output(self, request: ModelRequest) -> int:
         """Return how many tokens nine of ten recent answers of its class stayed below, 256 or more.
@@ -49,11 +47,16 @@ class Estimates:
             return LEAST_OUTPUT
         return max(LEAST_OUTPUT, sorted(recent)[math.ceil(0.9 * len(recent)) - 1])
 
-    def learn(self, request: ModelRequest, usage: Usage) -> None:
-        """Take in what a call used in the end."""
-        estimated = estimate_input(request)
+    def learn(self, request: ModelRequest, estimated: float, usage: Usage) -> None:
+        """Take in what a call used in the end.
+
+        Args:
+            request: the call.
+            estimated: the tokens that its prompt was estimated at.
+            usage: what it used.
+        """
         if usage.input_tokens > 0:
-            ratio = usage.input_tokens / estimated
+            ratio = usage.input_tokens / math.ceil(estimated)
             factor = self._factor + FACTOR_MEMORY * (ratio - self._factor)
             self._factor = min(max(factor, LEAST_FACTOR), MOST_FACTOR)
         name = _class_of(request)

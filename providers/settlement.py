@@ -40,7 +40,7 @@ def settle_success(
         ward.group.succeeded(ticket, ticket.tokens_in, ticket.tokens_out, now)
     else:
         ward.group.succeeded(ticket, _counted(ward, reply.usage), reply.usage.output_tokens, now)
-        ward.estimates.learn(attempt.request, reply.usage)
+        ward.estimates.learn(attempt.request, ticket.estimated, reply.usage)
     _observe(ward, ticket, attempt, now)
 
 

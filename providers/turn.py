@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from providers.admission import Ticket
 from runtime.actors import current_time
 from runtime.errors import CircuitOpen, DeadlineExceeded, RateLimitError
+from runtime.estimate import prompt_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -29,7 +30,7 @@ class Turn:
         payer: who hears of its waits; None where nobody does.
     """
 
-    __slots__ = ("_began", "_patience_s", "_payer", "_request", "_ward")
+    __slots__ = ("_began", "_patience_s", "_payer", "_prompt_tokens", "_request", "_ward")
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Turn:
         self._began = began
         self._patience_s = patience_s
         self._payer = payer
+        self._prompt_tokens = prompt_tokens(request)
 
     @property
     def latest(self) -> float:
@@ -129,11 +131,12 @@ class Turn:
         allowance = request.max_output_tokens if ward.limits.counts_max_tokens else None
         return Ticket(
             run_id=request.run_id,
-            tokens_in=ward.estimates.input(request),
+            tokens_in=ward.estimates.input(self._prompt_tokens),
             tokens_out=ward.estimates.output(request) if allowance is None else allowance,
             arrived=self._began,
             retry=retry,
             latest=self.latest,
+            estimated=self._prompt_tokens,
         )
 
     async def _queue(self, ticket: Ticket) -> bool:

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.messages import Image, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runtime.messages import Message, ModelReply, ModelRequest
+    from runtime.messages import Message, ModelReply, ModelRequest, Tool
 
 BYTES_A_TOKEN = 3.5  # of UTF-8; as a character has a byte or more, chars / 4 is always less
 IMAGE_TOKENS = {"low": 100, "auto": 1_100, "high": 1_600}
@@ -26,21 +24,25 @@ SAMPLES, SAMPLE = 64, 1_024
 MOST_NODES = 10_000  # of a JSON value; the factor learns what the rest comes to
 
 
-def estimate_input(request: ModelRequest, factor: float = 1.0) -> int:
+def estimate_input(request: ModelRequest) -> int:
     """Return about how many prompt tokens a call has.
 
     Takes about as long for ten megabytes as for ten: every text costs its length, which is known,
     or a sample.
-
-    Args:
-        request: the call.
-        factor: how many tokens the server counts for each that is estimated.
     """
-    size = sum(map(utf8_size, _texts(request)))
-    size += sum(map(_json_size, _values(request)))
+    return math.ceil(prompt_tokens(request))
+
+
+def prompt_tokens(request: ModelRequest) -> float:
+    """Return the same before it is rounded up."""
+    size = utf8_size(request.system or "") + sum(map(_message_size, request.messages))
+    for value in (request.schema, request.extra_body):
+        size += _json_size(value) if value else 0
+    if request.tools:
+        size += sum(map(_tool_size, request.tools))
     images = sum(map(_image_tokens, request.messages))
     frames = MESSAGE_TOKENS * (1 + len(request.messages)) + TOOL_TOKENS * len(request.tools)
-    return math.ceil((size / BYTES_A_TOKEN + images + frames) * factor)
+    return size / BYTES_A_TOKEN + images + frames
 
 
 def utf8_size(text: str) -> int:
@@ -80,29 +82,18 @@ def answer_usage(request: ModelRequest, reply: ModelReply) -> Usage:
     return cut_off_usage(request, reply.usage, generated)
 
 
-def _texts(request: ModelRequest) -> Iterator[str]:
-    yield request.system or ""
-    for tool in request.tools:
-        yield tool.name
-        yield tool.description
-    for message in request.messages:
-        if message.state is not None:  # an assistant's turn as the wire had it: it is all in there
-            continue
-        yield message.text
-        for call in message.tool_calls:
-            yield call.name
-            yield call.arguments_raw
+def _tool_size(tool: Tool) -> int:
+    return utf8_size(tool.name) + utf8_size(tool.description) + _json_size(tool.parameters)
 
 
-def _values(request: ModelRequest) -> Iterator[Any]:
-    yield request.schema
-    yield request.extra_body
-    for tool in request.tools:
-        yield tool.parameters
-    for message in request.messages:
-        if message.state is not None:
-            yield message.state.data
-        yield [call.arguments for call in message.tool_calls if not call.arguments_raw]
+def _message_size(message: Message) -> int:
+    parsed = [call.arguments for call in message.tool_calls if not call.arguments_raw]
+    if message.state is not None:  # an assistant's turn as the wire had it: it is all in there
+        return _json_size(message.state.data) + _json_size(parsed)
+    size = utf8_size(message.text)
+    for call in message.tool_calls:
+        size += utf8_size(call.name) + utf8_size(call.arguments_raw)
+    return size + (_json_size(parsed) if parsed else 0)
 
 
 def _image_tokens(message: Message) -> int:

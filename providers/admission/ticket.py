@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Ticket:
     """One attempt at a call: what it may use, and what it holds while it is out.
 
-    The fields after ``latest`` are the group's own. ``order`` may be read once it was started.
+    The fields after ``estimated`` are the group's own. ``order`` may be read once it was started.
 
     Attributes:
         run_id: whose it is; runs share a group fairly.
@@ -26,6 +26,7 @@ class Ticket:
         weight: how much of a fair share it counts for; 2.0 gets twice the tokens of 1.0.
         retry: whether it was out before; it goes to the front of its run.
         latest: when it must be started at the latest to be of any use, in the same seconds.
+        estimated: the tokens of its prompt before what was learned of such estimates.
         order: its number among all that were started; higher was sent later.
         started: when it was started; None while it waits.
         epoch: the epoch that it was started in.
@@ -41,6 +42,7 @@ class Ticket:
     weight: float = 1.0
     retry: bool = False
     latest: float = math.inf
+    estimated: float = 0.0
     order: int = field(default=0, init=False)
     started: float | None = field(default=None, init=False)
     epoch: Epoch = field(default=BEFORE_ALL, init=False, repr=False)
