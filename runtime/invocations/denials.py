@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from runtime.catalog import Target
@@ -10,18 +9,15 @@ from runtime.errors import BudgetExceeded, PolicyDenied
 from runtime.invocations.notes import denied_note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from runtime.invocations.case import Asker
 
 NOBODY = Target("", "")  # where it is not known yet whom to ask
 
 
-@contextmanager
-def denials_noted(
-    asker: Asker, data_classes: frozenset[str], target: Target = NOBODY, step: str = ""
-) -> Iterator[None]:
-    """Note what is denied in the block.
+class denials_noted:  # noqa: N801  # it reads as what it is, ``with denials_noted(...):``
+    """``with`` around what may be denied: it is noted. A class, as a generator would cost thrice.
 
     Args:
         asker: who wants to ask.
@@ -29,16 +25,33 @@ def denials_noted(
         target: whom, where the error does not say.
         step: the step that the call would have been, where it came so far.
     """
-    try:
-        yield
-    except PolicyDenied as error:
-        denied = error.denied or ((str(target), str(error)),)
-        note_denied(asker, data_classes, denied, step)
-        raise
-    except BudgetExceeded as error:
-        note = denied_note(asker, target, data_classes, why=str(error), reason=error.reason)
-        _note(asker, note | {"scope": error.scope}, step)
-        raise
+
+    __slots__ = ("_asker", "_data_classes", "_step", "_target")
+
+    def __init__(
+        self, asker: Asker, data_classes: frozenset[str], target: Target = NOBODY, step: str = ""
+    ) -> None:
+        self._asker = asker
+        self._data_classes = data_classes
+        self._target = target
+        self._step = step
+
+    def __enter__(self) -> None:
+        """Note nothing yet."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        asker, data_classes, target, step = (
+            self._asker,
+            self._data_classes,
+            self._target,
+            self._step,
+        )
+        if isinstance(error, PolicyDenied):
+            denied = error.denied or ((str(target), str(error)),)
+            note_denied(asker, data_classes, denied, step)
+        elif isinstance(error, BudgetExceeded):
+            note = denied_note(asker, target, data_classes, why=str(error), reason=error.reason)
+            _note(asker, note | {"scope": error.scope}, step)
 
 
 def note_denied(
