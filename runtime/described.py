@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from runtime.messages import Message, ModelReply, ModelRequest
 
 _SAMPLING = ("top_p", "top_k", "seed", "presence_penalty", "frequency_penalty")
+_ASKED = ("system", "schema", "max_output_tokens", "temperature")
 NOTHING_SAID = Usage()
 
 
 def fingerprint(request: ModelRequest) -> dict[str, Any]:
     """Return what a person wants to know of a request, as JSON data, without what is unsaid."""
-    asked = {
-        "messages": [_turn(message) for message in request.messages],
-        "system": request.system,
-        "schema": request.schema,
-        "max_output_tokens": request.max_output_tokens,
-        "temperature": request.temperature,
-    }
-    usual = {
-        "tools": [tool.name for tool in request.tools],
-        "tool_choice": request.forced_tool or request.tool_choice,
-        "reasoning": request.reasoning and dataclasses.asdict(request.reasoning),
-        "stop": list(request.stop),
-        "json_object": request.json_object,
-    }
-    said = {name: value for name, value in asked.items() if value is not None}
-    return said | {name: value for name, value in usual.items() if value}
+    said: dict[str, Any] = {"messages": [_turn(message) for message in request.messages]}
+    for name in _ASKED:
+        if (value := getattr(request, name)) is not None:
+            said[name] = value
+    if request.tools:
+        said["tools"] = [tool.name for tool in request.tools]
+    if choice := request.forced_tool or request.tool_choice:
+        said["tool_choice"] = choice
+    if request.reasoning is not None:
+        said["reasoning"] = dataclasses.asdict(request.reasoning)
+    if request.stop:
+        said["stop"] = list(request.stop)
+    if request.json_object:
+        said["json_object"] = True
+    return said
 
 
 def request_digest(request: ModelRequest, said: dict[str, Any]) -> str:
@@ -46,18 +46,25 @@ def request_digest(request: ModelRequest, said: dict[str, Any]) -> str:
         request: the request.
         said: its fingerprint.
     """
-    more = {
-        "model": f"{request.provider}/{request.model}",
-        "account": request.account,
-        "tools": [[tool.name, tool.description, tool.parameters] for tool in request.tools],
-        "states": [m.state.data for m in request.messages if m.state is not None],
-        "strict": request.schema_strict,
-        "parallel": request.parallel_tool_calls,
-        "body": request.extra_body,
-        "headers": request.extra_headers,
-    }
-    sampling = {name: getattr(request, name) for name in _SAMPLING}
-    return digest_of(said | sampling | {k: v for k, v in more.items() if v or v is False})
+    content = said | {name: getattr(request, name) for name in _SAMPLING}
+    content["model"] = f"{request.provider}/{request.model}"
+    if request.account:
+        content["account"] = request.account
+    if request.tools:
+        content["tools"] = [
+            [tool.name, tool.description, tool.parameters] for tool in request.tools
+        ]
+    if states := [m.state.data for m in request.messages if m.state is not None]:
+        content["states"] = states
+    if request.schema_strict is not None:
+        content["strict"] = request.schema_strict
+    if request.parallel_tool_calls is not None:
+        content["parallel"] = request.parallel_tool_calls
+    if request.extra_body:
+        content["body"] = request.extra_body
+    if request.extra_headers:
+        content["headers"] = request.extra_headers
+    return digest_of(content)
 
 
 def reply_digest(reply: ModelReply) -> str:
@@ -73,8 +80,7 @@ def calls_of(reply: ModelReply) -> list[list[str]]:
 def tokens_of(usage: Usage | None) -> dict[str, int]:
     """Return the counts of a call's tokens, without those that nobody said."""
     counts = NOTHING_SAID if usage is None else usage
-    said = ((name, getattr(counts, name)) for name in TOKEN_COUNTS)
-    return {name: count for name, count in said if count is not None}
+    return {name: count for name in TOKEN_COUNTS if (count := getattr(counts, name)) is not None}
 
 
 def _turn(message: Message) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.described import calls_of, reply_digest, tokens_of
@@ -41,6 +42,7 @@ class Cut(NamedTuple):
 
 
 WHOLE = Cut()
+_is_said = itemgetter(1)  # of a name and a value: what is empty is not
 
 
 def asked_note(asker: Asker, target: Target, case: Case) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def asked_note(asker: Asker, target: Target, case: Case) -> dict[str, Any]:
         "contents": case.terms.contents.word,
         "price_source": "" if case.price is None else case.price.source,
     }
-    return {name: value for name, value in note.items() if value}
+    return dict(filter(_is_said, note.items()))
 
 
 def answered_note(
@@ -66,7 +68,7 @@ def answered_note(
     said: dict[str, Any] = {"text": reply.text, "tool_calls": calls_of(reply), **cut.as_note()}
     if reply.state is not None:
         said["state"] = asdict(reply.state)
-    note = {
+    return {
         "task": asker.task_id,
         "model": reply.model,
         **(said if case.terms.contents.in_journal else {}),
@@ -74,15 +76,14 @@ def answered_note(
         "finish_reason": reply.finish_reason,
         "usage": tokens_of(reply.usage),
         "usage_source": reply.usage_source,
-        "service_tier": reply.service_tier,
+        **({} if reply.service_tier is None else {"service_tier": reply.service_tier}),
         "unpriced": unpriced,
-        "request_id": reply.request_id,
+        **({} if reply.request_id is None else {"request_id": reply.request_id}),
         "attempts": reply.attempts,
         "warnings": list(reply.warnings),
         **({"cut_off": True} if cut.is_early else {}),
         **({"has_state": True} if reply.state is not None else {}),
     }
-    return {name: value for name, value in note.items() if value is not None}
 
 
 def failed_note(asker: Asker, error: BaseException, fate: Fate, attempts: int) -> dict[str, Any]:
