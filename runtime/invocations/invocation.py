@@ -262,14 +262,16 @@ class Invocation:
         trail = self._begun.trail
         if trail is not None:
             trail.close(failure)
-            self._asker.run.spans_began(self.span.trace_id, trail.shown)
-            self.span.set(
-                chat_end(
-                    retry_wait_ms=trail.wait_ms("backoff"),
-                    rate_limit_wait_ms=trail.wait_ms("rate_limit"),
-                    budget_wait_ms=trail.wait_ms("budget"),
+            if trail.shown:
+                self._asker.run.spans_began(self.span.trace_id, trail.shown)
+            if trail.has_waited:
+                self.span.set(
+                    chat_end(
+                        retry_wait_ms=trail.wait_ms("backoff"),
+                        rate_limit_wait_ms=trail.wait_ms("rate_limit"),
+                        budget_wait_ms=trail.wait_ms("budget"),
+                    )
                 )
-            )
         if failure is None:
             self.span.end()
         else:
@@ -321,7 +323,8 @@ class Invocation:
         self._asker.run.settle(self._begun.worst + self._lost, spent)
 
     def _count(self, usage: Usage | None, cost: int | None, *, failed: bool) -> None:
-        for totals in (*self._asker.totals, self._asker.run.totals):
+        self._asker.run.totals.add_call(usage, cost, failed=failed)
+        for totals in self._asker.totals:
             totals.add_call(usage, cost, failed=failed)
 
     def _record(self, kind: Any, body: dict[str, Any], cost: int | None) -> None:

@@ -87,7 +87,7 @@ class Trail:
         self._span = span
         self._request = request
         self._server = server
-        self._clock = Clock()
+        self._clock: Clock | None = None  # one for all that is shown, and few calls show anything
         self._attempts = 0
         self.shown = 0
         self._is_over = False
@@ -95,7 +95,7 @@ class Trail:
         self._first: _Past | None = None
         self._cut_off: _Past | None = None
         self._wait: _Pending | None = None
-        self._held_s = {"backoff": 0.0, "rate_limit": 0.0, "budget": 0.0}
+        self._held_s: dict[Wait, float] = {}
 
     def sent(self) -> None:
         """An attempt goes out."""
@@ -134,7 +134,8 @@ class Trail:
 
     def waited_for_budget(self, wait: BudgetWait) -> None:
         """Tell that the call has waited for what others had reserved before it began."""
-        self._held_s["budget"] += wait.seconds
+        if wait.seconds:
+            self._held_s["budget"] = wait.seconds
         if wait.is_shown:
             self._show_wait("budget", "budget", (wait.began, wait.ended), None)
 
@@ -151,12 +152,17 @@ class Trail:
         self._wait = self._cut_off = None
         self._is_over = True
 
+    @property
+    def has_waited(self) -> bool:
+        """Whether anything has held the call, for however short a time."""
+        return bool(self._held_s)
+
     def wait_ms(self, wait: Wait) -> float | None:
         """Return for how many milliseconds the call was held by something; None for not at all.
 
         Each call takes its turn: what is below a millisecond is that, and no wait.
         """
-        held_s = self._held_s[wait]
+        held_s = self._held_s.get(wait, 0.0)
         return round(held_s * 1_000, 3) if held_s >= _SHORTEST_S else None
 
     # --- attempts --------------------------------------------------------------------------------
@@ -197,7 +203,7 @@ class Trail:
 
     def _add_wait(self, wait: _Pending, now: float, failure: Failure | None) -> None:
         kind: Wait = "backoff" if wait.held_by == "backoff" else "rate_limit"
-        self._held_s[kind] += now - wait.began
+        self._held_s[kind] = self._held_s.get(kind, 0.0) + now - wait.began
         if now - wait.began >= SHOWN_S:
             self._show_wait(kind, wait.held_by, (wait.began, now), failure)
 
@@ -219,11 +225,12 @@ class Trail:
             return
         self.shown += 1
         began, ended = between
+        clock = self._clock = self._clock or Clock()
         span = self._tracing.start(
             name,
             kind="client" if name == HTTP_ATTEMPT else "internal",
             parent=self._span,
             attributes=attributes,
-            start_time_ns=self._clock.ns(began),
+            start_time_ns=clock.ns(began),
         )
-        end_span(span, failure, self._clock.ns(ended))
+        end_span(span, failure, clock.ns(ended))
