@@ -30,6 +30,7 @@ class Asking(NamedTuple):
     """A prepared question and who asks it.
 
     Attributes:
+        request: what is asked; the cascade puts each target in.
         denied: the targets that policy forbids and whose turn has not come yet.
         chats: the span of the last call of each target.
         overridden: how many forks have had their say of whom to ask.
@@ -39,6 +40,7 @@ class Asking(NamedTuple):
     who: Who
     asker: Asker
     prepared: Prepared
+    request: ModelRequest
     denied: list[PassedOver]
     chats: dict[Target, Span]
     overridden: int = 0
@@ -72,6 +74,8 @@ class Asking(NamedTuple):
 
     def note_denied_before(self, target: Target | None) -> None:
         """Note those that are denied and would be asked now; what is never needed is no event."""
+        if not self.denied:
+            return
         due = [one for one in self.denied if one.before == target]
         for one in due:
             self.denied.remove(one)
@@ -110,12 +114,13 @@ def who_asks(activation: Activation) -> Who:
 
 def asker_of(activation: Activation, below: Span) -> Asker:
     """Return who makes the calls of a question, whose spans are below one."""
+    delegation = activation.delegation
     return Asker(
         run=activation.run,
         agent=activation.agent.name,
         path=activation.path,
-        op=activation.delegation.op,
-        task_id=activation.delegation.task_id,
+        op=delegation.op,
+        task_id=delegation.task_id,
         totals=(activation.totals,),
         span=below,
         reason_of=activation.reason_of,

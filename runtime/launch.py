@@ -31,7 +31,7 @@ from runtime.control import Control
 from runtime.definitions import load_directory
 from runtime.dispatch import Dispatcher
 from runtime.elsewhere import Elsewhere
-from runtime.engines import LocalEngine
+from runtime.engines import LocalEngine, current_time
 from runtime.errors import UnknownName
 from runtime.experience import learn_from
 from runtime.governance.lifecycle import in_short, warnings_of
@@ -461,5 +461,4 @@ def _measure(system: System) -> None:
 
 def _teach(learned: Learned, seen: Observed) -> None:
     """Count in how a call went."""
-    now = anyio.current_time()
-    learned.add(seen.target, seen.seconds, seen.output_tokens, now, ok=seen.ok)
+    learned.add(seen.target, seen.seconds, seen.output_tokens, current_time(), ok=seen.ok)

@@ -31,7 +31,7 @@ from runtime.messages import ModelEvent, ModelReply
 from runtime.model_stream import BUFFER, Flow, ModelStream, RecalledFlow
 from runtime.plan_spans import planning
 from runtime.replies import Replies, Wanted
-from runtime.tool_loop import converse, offers_named, offers_of
+from runtime.tool_loop import converse, offered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -114,11 +114,8 @@ class Models:
         """Ask below a span."""
         whole = question.returns is ModelReply
         answer = answer_type(str if whole else question.returns)
-        offers = offers_of(question.tools)
-        named = question.hints.said.tools
-        offers |= offers_named({tool.name for tool in named}, skills)
-        others = tuple(tool for tool in named if tool.name not in offers)
-        tools = (*(offer.tool for offer in offers.values()), *others)
+        offers, others = offered(question.tools, question.hints.said.tools, skills)
+        tools = (*[offer.tool for offer in offers.values()], *others)
         asking = self._prepare(activation, question, answer, below, tools)
 
         async def once(request: ModelRequest) -> ModelReply:
@@ -135,7 +132,7 @@ class Models:
                 return walked.answer
             return replace(walked.answer, fallen_from=walked.failures)
 
-        request, turns = asking.prepared.request, question.max_turns
+        request, turns = asking.request, question.max_turns
         if tools:
             reply = await converse(
                 request, offers, others=others, ask=once, use=use, note=note, turns=turns
@@ -152,7 +149,7 @@ class Models:
             activation.turns += 1
             answer = answer_type(str)
             asking = self._prepare(activation, question, answer, activation.span)
-            request = asking.prepared.request.changed(stream=True)
+            request = asking.request.changed(stream=True)
             while True:
                 asking = self._as_before(asking, request)
                 try:
@@ -181,7 +178,7 @@ class Models:
         with denials_noted(asker, data_classes_of(who, question)):
             for number, override in enumerate((None, *overrides)):
                 try:
-                    own = who._replace(override=override)
+                    own = who if override is None else who._replace(override=override)
                     prepared = self._planner.prepare(own, question, answer, tools)
                     return self._asking(activation, own, asker, prepared, number)
                 except (PolicyDenied, UnknownName):
@@ -211,8 +208,7 @@ class Models:
         run_id, task_id = asker.run.id, asker.task_id
         request = prepared.request.changed(deadline=deadline, run_id=run_id, task_id=task_id)
         denied = [one for one in prepared.plan.passed_over if one.denied]
-        prepared = prepared._replace(request=request)
-        return Asking(activation, who, asker, prepared, denied, {}, overridden)
+        return Asking(activation, who, asker, prepared, request, denied, {}, overridden)
 
     async def _answered(self, asking: Asking, request: ModelRequest) -> Walked[ModelReply]:
         """Ask, or give again what was answered to an equal question."""

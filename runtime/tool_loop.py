@@ -55,12 +55,27 @@ class Offer(NamedTuple):
     wrapped: bool
 
 
-def offers_of(skills: Sequence[Skill]) -> dict[str, Offer]:
-    """Return skills as tools, by the names that the model will call them.
+def offered(
+    skills: Sequence[Skill], named: Sequence[Tool], known: Iterable[Skill]
+) -> tuple[dict[str, Offer], tuple[Tool, ...]]:
+    """Return what a model may call: what can be run, by its name there, and what cannot.
+
+    Args:
+        skills: what code offers.
+        named: what data names.
+        known: the skills that data may name.
 
     Raises:
-        ValueError: two of them would have the same name.
+        ValueError: two skills would have the same name.
     """
+    offers = _by_name(skills) if skills else {}
+    if not named:
+        return offers, ()
+    offers |= _named({tool.name for tool in named}, known)
+    return offers, tuple(tool for tool in named if tool.name not in offers)
+
+
+def _by_name(skills: Sequence[Skill]) -> dict[str, Offer]:
     offers = [_offer(skill) for skill in skills]
     by_name = {offer.tool.name: offer for offer in offers}
     if len(by_name) < len(offers):
@@ -68,9 +83,9 @@ def offers_of(skills: Sequence[Skill]) -> dict[str, Offer]:
     return by_name
 
 
-def offers_named(names: Collection[str], skills: Iterable[Skill]) -> dict[str, Offer]:
+def _named(names: Collection[str], skills: Iterable[Skill]) -> dict[str, Offer]:
     """Return those skills as tools that have one of these names, as a model calls them."""
-    offers = (_offer(skill) for skill in skills) if names else ()
+    offers = map(_offer, skills)
     return {offer.tool.name: offer for offer in offers if offer.tool.name in names}
 
 
