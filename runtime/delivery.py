@@ -50,7 +50,6 @@ class Sent(NamedTuple):
     run: Run
     activation: Activation | None
     delegation: Delegation
-    at: float
     pending: Pending
 
 

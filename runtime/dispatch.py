@@ -43,7 +43,7 @@ from runtime.delivery import (
     result_of,
     room_given_back,
 )
-from runtime.engines import Capacity, Ending, Pending, Work, current_time
+from runtime.engines import Capacity, Ending, Pending, Work
 from runtime.errors import PolicyDenied, RuntimeFault, UnknownName
 from runtime.governance.cost import usd
 from runtime.messages import Delegation, Result
@@ -222,7 +222,7 @@ class Dispatcher:
     ) -> Pending:
         """Nobody may work on it, or there is nobody: a failed Result like any other."""
         run = activation.run
-        sent = Sent(run, activation, delegation, current_time(), Pending())
+        sent = Sent(run, activation, delegation, Pending())
         note_sent(run, delegation, fault)
         self._conclude(sent, Answer(None, {}, Totals(), fault.reason, str(fault)))
         return sent.pending
@@ -255,7 +255,7 @@ class Dispatcher:
         submit: Callable[[Delegation, Callable[[Work], None]], Work],
     ) -> Pending:
         """Check, note and hand over; whatever is wrong becomes a failed Result."""
-        sent = Sent(run, activation, delegation, current_time(), Pending())
+        sent = Sent(run, activation, delegation, Pending())
         if recall(sent, entry.agent, self._directory.keeps_state):
             return sent.pending
         arguments, fault = check(entry, delegation)
@@ -295,9 +295,8 @@ class Dispatcher:
         if sent.activation is not None:
             room_given_back(sent.run, delegation)
         cost = totals.known_cost
-        now = current_time()
         metrics = {
-            "duration_ms": round((now - sent.at) * 1000, 3),
+            "duration_ms": round(sent.pending.age * 1000, 3),
             "attempts": attempts,
             "calls": totals.calls,
             "tokens": totals.input_tokens + totals.output_tokens,

@@ -56,13 +56,16 @@ class Kill:
             self._timer = None
 
 
-def current_task() -> asyncio.Task[Any]:
+def current_task(loop: asyncio.AbstractEventLoop | None = None) -> asyncio.Task[Any]:
     """Return the task that runs.
+
+    Args:
+        loop: the running event loop, by whoever knows it: to find it out is a system call.
 
     Raises:
         RuntimeError: none does.
     """
-    task = asyncio.current_task()
+    task = asyncio.current_task(loop)
     if task is None:
         raise RuntimeError("no task is running")
     return task

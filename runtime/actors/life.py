@@ -47,7 +47,7 @@ class Life(Mortal):
         self._system.spawn(self._run(), self.name)
 
     async def _run(self) -> None:
-        task = self._task = current_task()
+        task = self._task = current_task(self._system.loop)
         exit_: Exit | None = KILLED
         try:
             try:

@@ -82,8 +82,12 @@ class ActorSystem:
         return f"<ActorSystem [{len(self._top)} top, {letters} dead letters, {self.leaked} leaked]>"
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run a coroutine in a task whose lifetime the system holds; it takes itself out."""
-        self.tasks.add(self.loop.create_task(work, name=name, context=self._context.copy()))
+        """Run a coroutine in a task whose lifetime the system holds; it takes itself out.
+
+        No task factory is asked: one that starts tasks eagerly would start an actor in its sender.
+        """
+        context = self._context.copy()
+        self.tasks.add(asyncio.Task(work, loop=self.loop, name=name, context=context))
 
     def break_off(self, error: BaseException) -> None:
         """End the system: an actor let something out that is no ``Exception``.

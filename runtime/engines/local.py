@@ -145,7 +145,7 @@ class LocalEngine:
     def submit(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
         """Start the Delegation's actor, or stand it in line."""
         served = self._find(delegation.sag_id)
-        work = Work(delegation, settled)
+        work = Work(delegation, settled, self._root.now)
         if delegation.deadline is not None:
             work.due = self._deadlines.add(delegation.deadline, work)
         if served.capacity.per != "delegation":

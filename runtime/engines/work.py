@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from runtime.actors.callbacks import call_as_task, current_time
+from runtime.actors.callbacks import call_as_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,13 +59,21 @@ class Pending(asyncio.Future[Any]):
 
     Attributes:
         given_up: called when the caller has given it up.
+        since: since when it is waited for, in seconds of the event loop's clock.
     """
 
-    __slots__ = ("given_up",)
+    __slots__ = ("given_up", "since")
 
     def __init__(self) -> None:
-        super().__init__(loop=asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        super().__init__(loop=loop)
         self.given_up: Callable[[], None] | None = None
+        self.since = loop.time()
+
+    @property
+    def age(self) -> float:
+        """How long it has been waited for, in seconds."""
+        return self.get_loop().time() - self.since
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Give it up."""
@@ -118,14 +126,16 @@ class Work:
         "state",
     )
 
-    def __init__(self, delegation: Delegation, settled: Callable[[Work], None]) -> None:
+    def __init__(
+        self, delegation: Delegation, settled: Callable[[Work], None], since: float
+    ) -> None:
         self.delegation = delegation
         self.due: Due | None = None
         self.settled = settled
         self.is_settled = False
         self.result: Any = None
         self.failure: WorkFailed | None = None
-        self.since = current_time()
+        self.since = since
         self.arguments: Any = None
         self.attempts = 0
         self.ending: Ending | None = None
