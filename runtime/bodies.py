@@ -19,6 +19,8 @@ from runtime.classic import answer_of, dependencies
 from runtime.threads import Threads
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from runtime.activation import Activation
     from runtime.agent import Role, Style
     from runtime.context import Context
@@ -40,15 +42,15 @@ class Bodies:
         # Apart, so that MAGs that wait for SAGs can never take the threads that the SAGs need.
         self._threads: dict[Role, Threads] = {"mag": Threads(), "sag": Threads()}
 
-    async def run(
+    def run(
         self,
         context: Context,
         activation: Activation,
         state: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-    ) -> Any:
-        """Run one body and return what it returns.
+    ) -> Awaitable[Any]:
+        """Run one body; what is awaited is what it returns.
 
         Args:
             context: what the body may do.
@@ -58,8 +60,21 @@ class Bodies:
             kwargs: its input, by name.
         """
         agent = activation.agent
-        if agent.style == "async" and agent.per == "delegation" and not inspect.isclass(agent.body):
-            return await agent.body(context, *args, **kwargs)  # the common case
+        is_async = agent.style == "async" and agent.per == "delegation"
+        if is_async and not isinstance(agent.body, type):
+            body: Awaitable[Any] = agent.body(context, *args, **kwargs)
+            return body  # the common case, which needs no coroutine around it
+        return self._run_otherwise(context, activation, state, args, kwargs)
+
+    async def _run_otherwise(
+        self,
+        context: Context,
+        activation: Activation,
+        state: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        agent = activation.agent
         if state is None and inspect.isclass(agent.body):
             state = agent.body()  # per="delegation": an object for each
         body = agent.body if state is None else state.run
