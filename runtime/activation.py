@@ -88,11 +88,12 @@ class Activation:
         self.path = (*delegation.ancestors, delegation.sag_id)
         self.span = span
         self.totals = Totals()
-        self.sub_traces: set[int] = set()
+        self.sub_traces: frozenset[int] = frozenset()
         self.turns = 0
         self.children: set[Pending] = set()
-        self.flows: set[Flow] = set()
-        self.calls: set[anyio.CancelScope] = set()
+        # Most bodies have none of these: an empty frozenset is one for all, and takes no memory.
+        self.flows: frozenset[Flow] = frozenset()
+        self.calls: frozenset[anyio.CancelScope] = frozenset()
         self.places: list[Place] = [place] if place is not None else []
         self.ending = False
         self.over = False
@@ -185,12 +186,12 @@ class Activation:
 
     def flow_began(self, flow: Flow) -> None:
         """Keep an answer in pieces until it is read to its end; it is at work as long."""
-        self.flows.add(flow)
+        self.flows |= {flow}
         self.run.conduct.began()
 
     def flow_ended(self, flow: Flow) -> None:
         """Forget it."""
-        self.flows.discard(flow)
+        self.flows -= {flow}
         self.run.conduct.ended()
 
     def call_off(self, futures: Iterable[Pending]) -> None:
@@ -205,10 +206,10 @@ class Activation:
         if self.children:
             self.call_off(tuple(self.children))
         if self.calls:
-            for call in tuple(self.calls):
+            for call in self.calls:
                 call.cancel()
         if self.flows:
-            for flow in tuple(self.flows):
+            for flow in self.flows:
                 flow.close(None if self.over else reason)
 
     def finish(self) -> None:

@@ -422,11 +422,11 @@ class Context:
         """
         self._activation.check()
         with anyio.CancelScope() as scope:
-            self._activation.calls.add(scope)
+            self._activation.calls |= {scope}
             try:
                 return await function(*args, **kwargs)
             finally:
-                self._activation.calls.discard(scope)
+                self._activation.calls -= {scope}
         raise Cancelled(f"{self.agent}/{self.task_id} was ended while it waited")
 
     async def _send(self, agent: Agent | str | Delegation, payload: Any, how: Sending) -> Pending:

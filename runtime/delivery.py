@@ -100,7 +100,7 @@ def _sub_trace(activation: Activation) -> str:
         return ""
     name = f"{trace_id:032x}"
     if trace_id not in activation.sub_traces:
-        activation.sub_traces.add(trace_id)
+        activation.sub_traces |= {trace_id}
         span.event(SUB_TRACE_EVENT, {TRACE_CHILD: name})
     return name
 
