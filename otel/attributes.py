@@ -250,17 +250,23 @@ def execute_tool_start(
         run_id: the run.
         task_id: the delegation that uses it.
     """
-    return present(
-        {
-            names.OPERATION_NAME: names.EXECUTE_TOOL,
-            names.TOOL_NAME: name,
-            names.TOOL_TYPE: tool_type,
-            names.TOOL_CALL_ID: call_id,
-            names.TOOL_DESCRIPTION: description,
-            names.AGENT_NAME: agent,
-            names.RUN_ID: run_id,
-            names.TASK_ID: task_id,
-        }
+    own = present({names.TOOL_CALL_ID: call_id, names.RUN_ID: run_id, names.TASK_ID: task_id})
+    return Joined(_execute_tool(name, tool_type, description, agent), own)
+
+
+@lru_cache(maxsize=256)
+def _execute_tool(name: str, tool_type: str, description: str | None, agent: str | None) -> Alike:
+    """Return what all uses of a tool by an agent say alike."""
+    return Alike(
+        present(
+            {
+                names.OPERATION_NAME: names.EXECUTE_TOOL,
+                names.TOOL_NAME: name,
+                names.TOOL_TYPE: tool_type,
+                names.TOOL_DESCRIPTION: description,
+                names.AGENT_NAME: agent,
+            }
+        )
     )
 
 

@@ -6,10 +6,11 @@ provider, model, server) is set at the start. Prompts and answers are not in it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from otel import conventions as names
-from otel.attributes import Attributes, present
+from otel.attributes import Alike, Attributes, Joined, present
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,33 +88,69 @@ def chat_start(
         run_id: the run that asks.
         task_id: the delegation that asks.
     """
-    return present(
+    alike = _asked(
+        model, provider, server_address, server_port, max_tokens, temperature, top_p, top_k,
+        frequency_penalty, presence_penalty, tuple(stop_sequences), seed, choice_count, stream,
+        reasoning_level, output_type, prompt_name, prompt_version,
+    )  # fmt: skip
+    own = present(
         {
-            names.OPERATION_NAME: names.CHAT,
-            names.PROVIDER_NAME: provider_name(provider),
-            names.REQUEST_MODEL: model,
-            names.SERVER_ADDRESS: server_address,
-            names.SERVER_PORT: server_port if server_address else None,
-            names.REQUEST_MAX_TOKENS: max_tokens,
-            names.REQUEST_TEMPERATURE: temperature,
-            names.REQUEST_TOP_P: top_p,
-            names.REQUEST_TOP_K: top_k,
-            names.REQUEST_FREQUENCY_PENALTY: frequency_penalty,
-            names.REQUEST_PRESENCE_PENALTY: presence_penalty,
-            names.REQUEST_STOP_SEQUENCES: tuple(stop_sequences) or None,
-            names.REQUEST_SEED: seed,
-            names.REQUEST_CHOICE_COUNT: choice_count if choice_count != 1 else None,
-            names.REQUEST_STREAM: stream or None,
-            names.REQUEST_REASONING_LEVEL: reasoning_level,
             names.REQUEST_PREVIOUS_RESPONSE_ID: previous_response_id,
-            names.OUTPUT_TYPE: output_type,
-            names.PROMPT_NAME: prompt_name,
-            names.PROMPT_VERSION: prompt_version if prompt_name else None,
             names.CONVERSATION_ID: conversation_id,
             names.SESSION_ID: session_id,
             names.RUN_ID: run_id,
             names.TASK_ID: task_id,
         }
+    )
+    return Joined(alike, own)
+
+
+@lru_cache(maxsize=256, typed=True)  # typed: 1 and 1.0 are not said in the same way
+def _asked(  # noqa: PLR0917  # called by position, which costs less here
+    model: str,
+    provider: str,
+    server_address: str | None,
+    server_port: int | None,
+    max_tokens: int | None,
+    temperature: float | None,
+    top_p: float | None,
+    top_k: int | None,
+    frequency_penalty: float | None,
+    presence_penalty: float | None,
+    stop_sequences: tuple[str, ...],
+    seed: int | None,
+    choice_count: int,
+    stream: bool,
+    reasoning_level: str | None,
+    output_type: str | None,
+    prompt_name: str | None,
+    prompt_version: str | None,
+) -> Alike:
+    """Return what calls say alike that ask the same of the same model."""
+    return Alike(
+        present(
+            {
+                names.OPERATION_NAME: names.CHAT,
+                names.PROVIDER_NAME: provider_name(provider),
+                names.REQUEST_MODEL: model,
+                names.SERVER_ADDRESS: server_address,
+                names.SERVER_PORT: server_port if server_address else None,
+                names.REQUEST_MAX_TOKENS: max_tokens,
+                names.REQUEST_TEMPERATURE: temperature,
+                names.REQUEST_TOP_P: top_p,
+                names.REQUEST_TOP_K: top_k,
+                names.REQUEST_FREQUENCY_PENALTY: frequency_penalty,
+                names.REQUEST_PRESENCE_PENALTY: presence_penalty,
+                names.REQUEST_STOP_SEQUENCES: stop_sequences or None,
+                names.REQUEST_SEED: seed,
+                names.REQUEST_CHOICE_COUNT: choice_count if choice_count != 1 else None,
+                names.REQUEST_STREAM: stream or None,
+                names.REQUEST_REASONING_LEVEL: reasoning_level,
+                names.OUTPUT_TYPE: output_type,
+                names.PROMPT_NAME: prompt_name,
+                names.PROMPT_VERSION: prompt_version if prompt_name else None,
+            }
+        )
     )
 
 
@@ -173,11 +210,10 @@ def chat_end(
         budget_wait_ms: milliseconds waited for what other calls had reserved.
         cache_hit: whether our own cache answered.
     """
-    usage_and_answer = present(
+    alike = _answered(response_model, tuple(finish_reasons), attempts, cache_hit)
+    own = present(
         {
             names.RESPONSE_ID: response_id,
-            names.RESPONSE_MODEL: response_model,
-            names.RESPONSE_FINISH_REASONS: tuple(finish_reasons) or None,
             names.RESPONSE_TIME_TO_FIRST_CHUNK: time_to_first_chunk_s,
             names.USAGE_INPUT_TOKENS: input_tokens,
             names.USAGE_OUTPUT_TOKENS: output_tokens,
@@ -185,25 +221,43 @@ def chat_end(
             names.USAGE_CACHE_WRITE_INPUT_TOKENS: cache_write_tokens,
             names.USAGE_CACHE_CREATION_INPUT_TOKENS: cache_write_tokens,
             names.USAGE_REASONING_OUTPUT_TOKENS: reasoning_tokens,
-            names.ATTEMPTS: attempts,
             names.RETRY_WAIT_MS: retry_wait_ms,
             names.RATE_LIMIT_WAIT_MS: rate_limit_wait_ms,
             names.BUDGET_WAIT_MS: budget_wait_ms,
-            names.CACHE_HIT: cache_hit,
         }
     )
-    return usage_and_answer | _cost(cost_nano_usd, input_cost_nano_usd, cost_source)
+    if cost_nano_usd is not None:
+        own |= _cost(cost_nano_usd, input_cost_nano_usd, cost_source)
+    return Joined(alike, own)
 
 
-def _cost(
-    nano_usd: int | None, of_input: int | None, source: Literal["provider", "local"]
-) -> Attributes:
-    if nano_usd is None:
-        return {}
-    return present({names.COST_INPUT_NANO_USD: of_input}) | {
-        names.COST_AMOUNT: nano_usd / _NANO,
+@lru_cache(maxsize=256)
+def _answered(
+    model: str | None,
+    finish_reasons: tuple[str, ...],
+    attempts: int | None,
+    cache_hit: bool | None,
+) -> Alike:
+    """Return what calls say alike that ended in the same way."""
+    return Alike(
+        present(
+            {
+                names.RESPONSE_MODEL: model,
+                names.RESPONSE_FINISH_REASONS: finish_reasons or None,
+                names.ATTEMPTS: attempts,
+                names.CACHE_HIT: cache_hit,
+            }
+        )
+    )
+
+
+def _cost(nano_usd: int, of_input: int | None, source: Literal["provider", "local"]) -> Attributes:
+    said: Attributes = {} if of_input is None else {names.COST_INPUT_NANO_USD: of_input}
+    usd = nano_usd / _NANO
+    return said | {
+        names.COST_AMOUNT: usd,
         names.COST_CURRENCY: "USD",
         names.COST_SOURCE: source,
-        names.OPERATION_COST: nano_usd / _NANO,
+        names.OPERATION_COST: usd,
         names.COST_NANO_USD: nano_usd,
     }

@@ -90,7 +90,7 @@ def start_chat_span(
     links = []
     if instead is not None and tracing.is_recording:
         why = fallback(instead.source, reason=instead.reason, index=instead.position)
-        attributes |= why
+        attributes = attributes | why
         links = [Link(instead.span, why)] if instead.span is not None else []
     return tracing.start(
         span_name(CHAT, request.model),

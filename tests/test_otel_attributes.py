@@ -269,3 +269,9 @@ def test_the_readme_lists_every_name_that_is_emitted_and_no_other() -> None:
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     listed = {name for row in rows for name in re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", row)}
     assert listed == emitted
+
+
+def test_equal_numbers_of_different_types_are_said_as_what_they_are() -> None:
+    for given in (1, 1.0):
+        said = chat_start("m", provider="p", temperature=given)["gen_ai.request.temperature"]
+        assert type(said) is type(given)

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from otel import conventions as names
-from otel.attributes import Alike
+from otel.attributes import Alike, Joined
 from otel.sendable import sendable_name
 from otel.span import Span, random_id
 from otel.spool import encoding
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from otel.spool.spool import Lane
 
 _NOTHING: Final[Mapping[str, object]] = {}
+_FOR_WRITING: Final = (Alike, Joined)
 
 
 class SpooledSpan(Span):
@@ -78,8 +79,8 @@ class SpooledSpan(Span):
             later = self._later
             already = len(self._attributes) + len(later)
             said = self._place.limits.cut(self._place.said(attributes), already)
-            # What is written already is kept as it is; all else is its owner's, who may change it.
-            self._later = said if not later and type(said) is Alike else {**later, **said}
+            # Nobody changes what is made to be written; all else is its owner's, who may.
+            self._later = said if not later and type(said) in _FOR_WRITING else {**later, **said}
 
     def event(  # noqa: D102  # as in Span
         self,
