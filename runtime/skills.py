@@ -251,6 +251,8 @@ class Skills:
         if skill.wants_context:
             args = (BlockingContext(inner) if skill.style == "thread" else inner, *args)
         timeout = self._timeouts.get(skill.name)
+        if timeout is None:
+            return skill.signature.output(await self._run(activation, skill, args, kwargs))
         with anyio.move_on_after(timeout):
             return skill.signature.output(await self._run(activation, skill, args, kwargs))
         raise DeadlineExceeded(f"skill {skill.name} took longer than its {timeout:g} s")

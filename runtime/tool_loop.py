@@ -155,22 +155,27 @@ async def _use_all(
     note: Callable[[ToolCall, str], None],
 ) -> list[Message]:
     """Run the calls of one reply side by side; the results are in their order."""
+
+    async def work(number: int, call: ToolCall) -> Message:
+        why = _fault_of(number, call, offers)
+        if why is None:
+            return await _use(call, offers[call.name], use)
+        note(call, why)
+        return _failed(call, why)
+
+    if len(calls) == 1:  # as most are, which then costs no task
+        return [await work(0, calls[0])]
     results: dict[int, Message] = {}
     places = anyio.CapacityLimiter(AT_ONCE)
 
-    async def work(number: int, call: ToolCall) -> None:
-        why = _fault_of(number, call, offers)
-        if why is not None:
-            note(call, why)
-            results[number] = _failed(call, why)
-            return
+    async def work_among_others(number: int, call: ToolCall) -> None:
         async with places:
-            results[number] = await _use(call, offers[call.name], use)
+            results[number] = await work(number, call)
 
     try:
         async with anyio.create_task_group() as tasks:
             for number, call in enumerate(calls):
-                tasks.start_soon(work, number, call)
+                tasks.start_soon(work_among_others, number, call)
     except ExceptionGroup as group:
         raise first_leaf(group) from None
     return [results[number] for number in range(len(calls))]
