@@ -304,7 +304,7 @@ class System:
 
         now, spans = self.statistics(), self.tracing.statistics()
         return Snapshot(
-            now=anyio.current_time(),
+            now=current_time(),
             agents=now.agents,
             accounts=now.accounts,
             dead_letters=self.actors.dead_letters.counts.copy(),

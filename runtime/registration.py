@@ -10,6 +10,7 @@ from otel import NO_METRICS
 from otel.attributes import invoke_workflow_end, invoke_workflow_start, span_name
 from otel.conventions import INVOKE_WORKFLOW, RUN_STATUS
 from otel.measurements import run_ended
+from runtime.engines import current_time
 from runtime.errors import InvalidInput, RuntimeFault
 from runtime.governance.budget import Budget
 from runtime.governance.cost import NANO
@@ -143,7 +144,7 @@ def sign_off(
     Raises:
         JournalFailed: the journal is closed.
     """
-    seconds = anyio.current_time() - started
+    seconds = current_time() - started
     if metrics.on:
         run_ended(metrics, run.target, seconds=seconds, error_type=reason)
     _end_span(run, reason, error)

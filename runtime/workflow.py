@@ -13,6 +13,7 @@ from otel.log_scope import Scope, scoped
 from runtime.code import CodeOfRun
 from runtime.conduct import Halt
 from runtime.dialogues import Dialogue, dialogue_in
+from runtime.engines import current_time
 from runtime.errors import (
     Cancelled,
     ConfigurationError,
@@ -136,7 +137,7 @@ class Workflows:
                 raise ConfigurationError(f"run {run_id} is in the journal already")
             run = self._new(run_id, target, payload, options, wishes)
             run.code = self._code(agent)
-            given, started = to_json(payload), anyio.current_time()
+            given, started = to_json(payload), current_time()
             root = self._root(run, agent, given, _usual(options.deadline_s))
             begin = partial(register, run, given, agent, options, files)
             return await self._carry_out(run, root, started, begin)
@@ -166,7 +167,7 @@ class Workflows:
             found = await take_over(
                 self._journal, run_id, self._clock(), check=check, retry_in_doubt=doubts
             )
-            run, started = self._again(found, options), anyio.current_time()
+            run, started = self._again(found, options), current_time()
             _tell_repeated(run, found.recorded)
             if policy_of(found.recorded, options) == "refuse":
                 found.recorded.be_strict(lambda difference: run.leave(parted(run.id, difference)))
@@ -198,7 +199,7 @@ class Workflows:
             if options.run_id and await self._journal.run(found.run_id) is not None:
                 raise ConfigurationError(f"run {found.run_id} is in the journal already")
             resumed = ResumeOptions(approve=options.approve, listener=options.listener)
-            run, started = self._again(found, resumed), anyio.current_time()
+            run, started = self._again(found, resumed), current_time()
             await self._inherit(run, inherited)
             root = self._root(run, found.agent, found.payload, found.time_left)
             how = RunOptions(deadline_s=found.time_left, argv=options.argv)
@@ -305,7 +306,7 @@ class Workflows:
             payload,
             run_id=run.id,
             op=run.operation("", agent, None),
-            deadline=anyio.current_time() + deadline_s,
+            deadline=current_time() + deadline_s,
             traceparent=span.traceparent,
         )
 
@@ -332,7 +333,7 @@ class Workflows:
         if conduct.halt is not None and (result is None or conduct.is_parked):
             return self._halted(run, started, conduct.halt)
         if result is None and run.recorded is not None:
-            used_s = run.recorded.used_s + anyio.current_time() - started
+            used_s = run.recorded.used_s + current_time() - started
             run.leave(out_of_time(run.id, used_s))
         if run.left is not None:
             if run.span is not None:
@@ -397,7 +398,7 @@ def _outcome(
         },
         cost_usd=None if cost is None else usd(cost),
         unpriced_calls=totals.unpriced,
-        duration_s=round(anyio.current_time() - started, 6),
+        duration_s=round(current_time() - started, 6),
         value=value,
         waits_for=waits_for,
         forked_from=run.forked_from,
