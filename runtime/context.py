@@ -389,7 +389,7 @@ class Context:
             async with self.waiting():
                 while True:
                     done = await any_done(pending)
-                    result: Result[Any] = await self._await(done)
+                    result: Result[Any] = done.result()
                     pending.remove(done)
                     if result.ok or not pending:
                         return result
@@ -469,20 +469,13 @@ class Context:
             if others:  # one worker a payload, not one for each that there might be
                 tasks.start_soon(self._work_off, wishes, results, tasks, others - 1)
                 others = 0
-            results[number] = await self._await(future)
+            results[number] = await future
 
     async def _gather(self, pending: list[Pending]) -> list[Result[Any]]:
         """Wait for all of them; when that is cancelled, all end."""
         try:
             async with self.waiting():
-                return [await self._await(future) for future in pending]
+                return [await future for future in pending]
         except BaseException:
             self._activation.call_off(pending)
             raise
-
-    async def _await(self, future: Pending) -> Result[Any]:
-        try:
-            result: Result[Any] = await future
-        finally:
-            self._activation.children.discard(future)
-        return result

@@ -214,7 +214,8 @@ class Dispatcher:
         delegation = addressed(activation, slug, deadline_s, payload, how)
         submit = self._engine.submit
         pending = self._submit(activation.run, activation, entry, delegation, submit)
-        activation.children.add(pending)
+        if not pending.done():
+            activation.children.add(pending)
         return pending
 
     def _refuse(
@@ -293,6 +294,7 @@ class Dispatcher:
     def _conclude(self, sent: Sent, answer: Answer, attempts: int = 0) -> None:
         delegation, totals = sent.delegation, answer.totals
         if sent.activation is not None:
+            sent.activation.children.discard(sent.pending)
             room_given_back(sent.run, delegation)
         cost = totals.known_cost
         metrics = {
