@@ -33,6 +33,7 @@ OVERRIDES = ("llm_overrides", "plan_overrides")
 NOBODY = Wish(level="preferred")
 ANY_CHOICE, ANY_FORM = Choice(), Form()
 FOR_THE_RUNTIME = (CONFIG, "task_type", "data_class")  # keys of a payload
+NO_OBJECTS = (str, int, float, list, type(None))  # quicker to tell than what is no Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +138,9 @@ NO_HINTS = Hints()
 
 def says_something(payload: Any) -> bool:
     """Whether a payload has a key for the runtime."""
-    if isinstance(payload, Mapping):
-        return any(key in payload for key in FOR_THE_RUNTIME)
-    return False
+    if isinstance(payload, NO_OBJECTS) or not isinstance(payload, Mapping):
+        return False
+    return any(key in payload for key in FOR_THE_RUNTIME)
 
 
 def hints_of(context: Mapping[str, Any], payload: Any) -> Hints:
