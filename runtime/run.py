@@ -74,6 +74,8 @@ class Totals:
 
     def add(self, other: Totals) -> None:
         """Count what somebody else counted."""
+        if not other.calls:
+            return  # most bodies ask no model, and all else is of calls
         self.calls += other.calls
         self.errors += other.errors
         self.unpriced += other.unpriced
