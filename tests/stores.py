@@ -80,6 +80,18 @@ def lend(journal: Journal, owner: ProcessIdentity, seconds: float) -> None:
         connection.execute("INSERT INTO lease VALUES (?, ?)", lease)
 
 
+def hand(journal: Journal, run_id: str, op: str, owner: ProcessIdentity) -> None:
+    """Let a claimed branch be another process's."""
+    if isinstance(journal, MemoryJournal):
+        holdings = journal.branches.holdings
+        holdings[run_id, op] = holdings[run_id, op]._replace(owner=str(owner))
+        return
+    assert isinstance(journal, StoredJournal)
+    change = "UPDATE branch SET owner = ? WHERE run_id = ? AND op = ?"
+    with closing(_connected(journal._location)) as connection:
+        connection.execute(change, (str(owner), run_id, op))
+
+
 def _connected(where: Location) -> Connection:
     if isinstance(where, Address):
         from runtime.journal.postgres.driver import ServerConnection  # noqa: PLC0415  # an extra

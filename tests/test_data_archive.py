@@ -125,7 +125,7 @@ def test_runs_leave_the_journal_and_come_back_row_for_row(cli: Cli, journal: Pat
     assert rows(journal, "PRAGMA foreign_key_check") == []
 
 
-def test_every_table_that_has_rows_of_runs_is_archived(journal: Path) -> None:
+def test_every_table_that_has_rows_of_runs_is_archived_but_who_works_on_them(journal: Path) -> None:
     write(journal, a_run())
     tables = [
         name for (name,) in rows(journal, "SELECT name FROM sqlite_master WHERE type='table'")
@@ -135,7 +135,14 @@ def test_every_table_that_has_rows_of_runs_is_archived(journal: Path) -> None:
         for table in tables
         if any(row[1] == "run_id" for row in rows(journal, f"PRAGMA table_info({table})"))
     }
-    assert of_runs == {*ORDER}
+    assert of_runs == {*ORDER, "branch"}
+
+
+def test_who_had_the_branches_of_a_run_is_forgotten_with_it(cli: Cli, journal: Path) -> None:
+    write(journal, ended("old", 40), ended("young", 1))
+    change(journal, "INSERT INTO branch SELECT run_id, 'main:1/leaf:1', 1, 2, 'me' FROM run")
+    done(cli, "archive", "kept", "--older-than", "30d")
+    assert rows(journal, "SELECT run_id FROM branch") == [("young",)]
 
 
 def test_what_is_found_by_its_words_is_found_again(cli: Cli, journal: Path) -> None:

@@ -175,6 +175,7 @@ async def test_a_file_of_the_version_before_leases_is_read_as_it_is_and_then_upg
         journal.append(begun())
     for statement in (
         "DROP TABLE lease",
+        "DROP TABLE branch",
         "UPDATE run SET owner = NULL, host = 'elsewhere'",
         f"PRAGMA user_version = {LEASES - 1}",
     ):

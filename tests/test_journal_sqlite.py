@@ -20,14 +20,18 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from runtime.identity import wall_clock
 from runtime.journal import JournalFailed, JournalUnusable, Record, SqliteJournal
 from runtime.journal.books import Books
 from runtime.journal.entry import encode
 from runtime.journal.fold import RunState
 from runtime.journal.group import INSERT, JOURNAL_COLUMNS, decide
+from runtime.journal.holdings import Holdings
+from runtime.journal.leases import Leases
 from runtime.journal.lock import FileLock
 from runtime.journal.schema import IS_REQUEST, VERSION, connect
 from runtime.journal.store import FileStore
+from runtime.journal.tenure import Tenure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -36,6 +40,7 @@ pytestmark = pytest.mark.real_time
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_S = 60
+REQUESTS = 6  # the version of the schema that has their index as it is now
 
 
 @pytest.fixture
@@ -314,14 +319,15 @@ async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
 async def test_a_record_is_written_without_a_table_of_what_requests_there_are(path: Path) -> None:
     """The index of the requests finds them, and asks only a comparison or two of every record.
 
-    A file of the version before has another condition there, and gets this one.
+    A file of an earlier version has another condition there, and gets this one.
     """
     async with opened(path) as journal:
         journal.append(Record("run-1", "cancel_requested", "cancel:1", {"by": "me"}, 1.0))
     for statement in (
         "DROP INDEX journal_requests",
         "CREATE INDEX journal_requests ON journal (kind, run_id, seq) WHERE kind IN ('a', 'b')",
-        f"PRAGMA user_version = {VERSION - 1}",
+        "DROP TABLE branch",
+        f"PRAGMA user_version = {REQUESTS - 1}",
     ):
         with closing(sqlite3.connect(path)) as connection:
             connection.execute(statement)
@@ -347,6 +353,7 @@ def test_no_value_of_a_usual_row_is_one_that_sqlite3_asks_for_an_adapter() -> No
         lambda entry: RunState.first(entry.run_id, entry.at),
         Books(connection, {}),
         lambda state: False,
+        Holdings(connection, Leases(connection, Tenure("me"), wall_clock)),
     )
     connection.close()
     assert len(outcome.rows) == len(records)

@@ -346,7 +346,7 @@ async def test_an_older_state_of_a_run_never_replaces_a_newer_one(
         sql(where, "UPDATE magsag.run SET epoch = 2")
         known = RunState("run-1", 1.0, "", next_seq=7, epoch=1)
         with closing(store.ServerStore(Address(where), Tenure("somebody"))) as stale:
-            monkeypatch.setattr(store, "locked", lambda *_: ({"run-1": known}, {}))
+            monkeypatch.setattr(store, "locked", lambda *_: ({"run-1": known}, {}, {}))
             with pytest.raises(DatabaseFault, match="written a run meanwhile"):
                 stale.commit([encode(log(7))])
         assert sql(where, "SELECT epoch, next_seq FROM magsag.run") == [(2, 2)]

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.journal import Fenced
-from runtime.journal.entry import Entry, encode
+from runtime.journal.entry import Entry, Right, encode
 from runtime.journal.fold import RunState
 from runtime.journal.ownership import is_lost
 from runtime.journal.records import Record
@@ -58,17 +58,18 @@ class Contender:
         store, tenure = self.store, self.tenure
         group = [] if entry is None else [entry]
         begins = any(map(tenure.begins, group))
-        if entry is not None and not entry.takes_over and store.state.is_fenced(entry.epoch):
+        if entry is not None and entry.by is None and store.state.is_fenced(entry.epoch):
             entry.verdict = "fenced"
         elif entry is not None:
             store.state.take(store.now, entry.facts)
         if tenure.is_due(asked_at, begins=begins):
-            doubts = tenure.doubts(store.leases.get(self.name), store.now)
+            is_in_doubt = tenure.is_in_doubt(store.leases.get(self.name), store.now)
             store.leases[self.name] = store.now + LEASE_S
-            lost = [run for run in doubts if tenure.runs[run] != store.state.epoch]
+            doubts = tenure.runs if is_in_doubt else {}
+            lost = [run for run, epoch in doubts.items() if epoch != store.state.epoch]
             Renewal(tenure, asked_at, lost).note(group)
         else:
-            Renewal(tenure, None, ()).note(group)
+            Renewal(tenure, None).note(group)
 
     def renew(self, delay: float) -> None:
         """Renew the lease where it is due; the store takes some time for it."""
@@ -91,7 +92,7 @@ class Contender:
             return False
         body = {"pid": 1, "host": self.name, "owner": self.name, "epoch": epoch}
         record = Record("run", "run_resumed", f"resumed:{epoch}", body, 0.0, epoch=epoch)
-        self.commit(encode(record, takes_over=True), self.clock)
+        self.commit(encode(record, by=Right.NEW_OWNER), self.clock)
         self.epoch = epoch
         return True
 
@@ -106,7 +107,7 @@ class Contender:
         if self.is_dead or not self.epoch or not self.tenure.may_begin(self.clock):
             return False
         try:
-            self.tenure.check("run", self.epoch)
+            self.tenure.check("run", self.epoch, None)
         except Fenced:
             return False
         return True

@@ -7,17 +7,19 @@ In reading order:
 - ``faults``: ``JournalFailed`` and ``JournalUnusable``, each with the next step
 - ``ownership``: who owns a run, and whether another may have it; ``tenure``: what an owner may do
   by its lease; both pure; ``liveness``: what this machine knows of processes
+- ``branches``: Delegations that other processes work on, and who may write what of them; pure
 - ``fold``: how records become the row of a run; pure, shared by every journal
 - ``calls``, ``query``: how they become the audit trail, a row for each model call, and what may be
   asked of it; ``ledger``: what agents, providers and tenants have spent, and limits on that
 - ``entry``: a record checked, encoded and out of its caller's reach
-- ``memory`` with ``memory_calls``: ``MemoryJournal``, for tests and ``--db :memory:``
+- ``memory`` with ``memory_calls`` and ``memory_branches``: ``MemoryJournal``, for tests and
+  ``--db :memory:``
 - ``stored``: ``StoredJournal``, what is the same in every database, on top of
 
   - ``backlog`` and ``bell``: from any thread to the writer, and back to the event loop
   - ``writer``: the one thread that commits, in groups, and tries again
-  - ``group``, ``books``, ``leases``: what a group comes to, its calls, and whose the runs are, on a
-    ``connection``
+  - ``group``, ``books``, ``leases``, ``holdings``: what a group comes to, its calls, and whose the
+    runs and the branches are, on a ``connection``
   - ``reading``, ``readonly``, ``reader``, ``contents``: queries beside it; ``watch``: whether
     others have written to the file, so that owners hear requests
 
@@ -35,6 +37,7 @@ In reading order:
 
 from __future__ import annotations
 
+from runtime.journal.branches import Claimed, Gone, Held, Ours, Settled
 from runtime.journal.calls import CallRow, CallStatus
 from runtime.journal.faults import Fenced, JournalFailed, JournalUnusable
 from runtime.journal.fold import known_cost
@@ -46,6 +49,7 @@ from runtime.journal.records import (
     KINDS,
     PARKED,
     REQUESTS,
+    Branch,
     EventRow,
     JournalStatistics,
     Kind,
@@ -62,13 +66,17 @@ __all__ = [
     "PARKED",
     "REQUESTS",
     "Balance",
+    "Branch",
     "CallQuery",
     "CallRow",
     "CallStatus",
     "Claim",
+    "Claimed",
     "EventRow",
     "Fenced",
     "Filed",
+    "Gone",
+    "Held",
     "Journal",
     "JournalFailed",
     "JournalStatistics",
@@ -76,11 +84,13 @@ __all__ = [
     "Kind",
     "KindRule",
     "MemoryJournal",
+    "Ours",
     "Record",
     "Request",
     "RunRow",
     "RunStatus",
     "Scope",
+    "Settled",
     "Shortfall",
     "SqliteJournal",
     "known_cost",

@@ -9,24 +9,49 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from enum import Enum
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import orjson
 
 from runtime.journal.body import check_count
+from runtime.journal.branches import Ours
 from runtime.journal.calls import call_facts
 from runtime.journal.fold import Facts, facts_of
-from runtime.journal.records import KINDS, Record
+from runtime.journal.records import KINDS, Branch, Record
 
 if TYPE_CHECKING:
+    from runtime.journal.branches import Answer, Claiming, Leaving
     from runtime.journal.calls import CallFacts
     from runtime.journal.ledger import Claim, Shortfall
     from runtime.journal.records import Kind, KindRule
 
 Verdict: TypeAlias = (
-    "Literal['admitted', 'taken', 'not_taken', 'noted', 'not_noted', 'fenced'] | Shortfall | None"
+    "Literal['admitted', 'taken', 'not_taken', 'noted', 'not_noted', 'fenced', 'moves']"
+    " | Shortfall | Answer | None"
 )
+
+
+class Right(Enum):
+    """By what right something is written that its writer need not own the run for."""
+
+    NEW_OWNER = "its writer takes the run over"
+    ANYONE = "it is a request"
+    CLAIMANT = "it is no record: it changes who has a branch"
+
+
+class Parking(NamedTuple):
+    """The owner's right, if nobody has asked anything of the run after a record.
+
+    Attributes:
+        seen: the record.
+    """
+
+    seen: int
+
+
+By: TypeAlias = Right | Parking | Branch | None  # ``Branch``: by that of its guest
 
 
 class Entry:
@@ -35,17 +60,15 @@ class Entry:
     Attributes:
         text: the body as JSON.
         size: its length in bytes.
-        facts: what it changes in the row of its run.
+        facts: what it changes in the row of its run; or what becomes of a branch, and then it is
+            no record.
         call: what it says of a model call.
         claims: the limits that must hold for it to be stored; None if nobody waits to hear.
-        verdict: what became of its claims, of its wish to take its run over, of a request or of a
-            wish to park, or that somebody else owns the run; None until that is known, or where
-            nothing was in question.
+        verdict: what became of its claims, of its wish to take its run over or to have a branch,
+            of a request or of a wish to park, or that somebody else owns the run; None until that
+            is known, or where nothing was in question.
         if_begun: whether it is only stored if the call that it ends has begun.
-        takes_over: whether it makes its writer the owner of its run.
-        by_anyone: whether its writer need not own the run.
-        seen: it is only stored if nobody has asked anything of the run after that record; None
-            where that does not matter.
+        by: by what right it is written; None by that of the run's owner.
 
     The others are those of ``Record``.
     """
@@ -54,14 +77,13 @@ class Entry:
     claims: tuple[Claim, ...] | None = None
     verdict: Verdict = None
     if_begun = False
-    takes_over = False
-    by_anyone = False
-    seen: int | None = None
 
     def __init__(  # noqa: PLR0917  # called by position, which costs less, and from one place
         self, record: Record, rule: KindRule, text: str, size: int, facts: Facts, call: CallFacts
     ) -> None:
-        self.run_id, self.kind, self.op, _, at, self.cost_nano_usd, terminal, self.epoch = record
+        self.run_id, self.kind, self.op, _, at, self.cost_nano_usd, terminal, epoch, by = record
+        self.epoch = epoch
+        self.by: By = by
         self.at = float(at)
         self.terminal = rule.terminal if terminal is None else terminal
         self.text = text
@@ -71,21 +93,14 @@ class Entry:
 
 
 def encode(
-    record: Record,
-    claims: tuple[Claim, ...] | None = None,
-    *,
-    takes_over: bool = False,
-    by_anyone: bool = False,
-    seen: int | None = None,
+    record: Record, claims: tuple[Claim, ...] | None = None, *, by: Right | Parking | None = None
 ) -> Entry:
     """Return a record ready to be stored.
 
     Args:
         record: the record.
         claims: the limits that must hold for it to be stored; None if nobody waits to hear.
-        takes_over: whether it shall make its writer the owner of its run.
-        by_anyone: whether its writer need not own the run; only some kinds may be written so.
-        seen: the last request to the run that its writer knows of, if none may have come since.
+        by: by what other right it is written than that of the run's owner or of its guest.
 
     Raises:
         TypeError: the body is not JSON, or a field of it that is summed up has a wrong type.
@@ -94,9 +109,9 @@ def encode(
     rule = KINDS.get(record.kind)
     if rule is None:
         raise ValueError(f"unknown kind of record {record.kind!r}, known are {', '.join(KINDS)}")
-    if takes_over != (record.kind == "run_resumed"):
+    if (by is Right.NEW_OWNER) != (record.kind == "run_resumed"):
         raise ValueError(f"{record.kind} is no record for that; a run is taken over by take_over")
-    if by_anyone and not rule.by_anyone:
+    if by is Right.ANYONE and not rule.by_anyone:
         raise ValueError(f"{record.kind} is no request; only the owner of a run may write it")
     try:
         _check(record)
@@ -112,11 +127,32 @@ def encode(
     entry = Entry(record, rule, *_json(record), facts, call)
     if claims is not None:
         entry.claims = claims
-    if takes_over or by_anyone:
-        entry.takes_over, entry.by_anyone = takes_over, by_anyone
-    if seen is not None:
-        entry.seen = seen
+    if by is not None:
+        entry.by = by
     return entry
+
+
+def move(run_id: str, op: str, epoch: int, facts: Claiming | Leaving) -> Entry:
+    """Return what is no record, but changes who has a branch.
+
+    Args:
+        run_id: the run.
+        op: the branch.
+        epoch: the how-manieth owner the run has.
+        facts: who wants it, or leaves it.
+    """
+    about = Record(run_id, "delegation_started", op, {}, 0.0, epoch=epoch)
+    entry = Entry(about, KINDS[about.kind], "", 0, facts, None)
+    entry.by = Right.CLAIMANT
+    return entry
+
+
+def left(leaving: Leaving) -> Branch | None:
+    """Return the branch that somebody leaves; None where they never got it."""
+    if not isinstance(leaving.what, Entry):
+        return leaving.what
+    claimed = leaving.what.verdict
+    return claimed.branch if isinstance(claimed, Ours) else None
 
 
 def withdrawal(begun: Record) -> Entry:
@@ -135,7 +171,7 @@ def withdrawal(begun: Record) -> Entry:
 
 
 def _check(record: Record) -> None:
-    run_id, _, op, body, at, cost, _, _ = record
+    run_id, _, op, body, at, cost, _, _, _ = record
     if type(body) is not dict and not isinstance(body, Mapping):
         raise TypeError(f"the body must be a mapping, got {type(body).__name__}")
     if not run_id:

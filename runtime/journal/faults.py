@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from runtime.journal.entry import Entry
     from runtime.journal.location import Location
+    from runtime.journal.records import Branch
 
 _log = logging.getLogger("runtime.journal")
 
@@ -106,9 +107,15 @@ class Fenced(JournalFailed):
     """Somebody else has taken a run over: whoever owned it must stop."""
 
 
-def fenced(run_id: str) -> Fenced:
-    """Return the error of whoever writes into a run that is another's by now."""
-    return Fenced(f"run {run_id} was taken over by another process; this one has stopped it")
+def fenced(run_id: str, branch: Branch | None = None) -> Fenced:
+    """Return the error of whoever writes into a run that is another's by now.
+
+    Args:
+        run_id: the run.
+        branch: the only part of it that was the writer's; None for all.
+    """
+    what = f"run {run_id}" if branch is None else f"{branch.op} of run {run_id}"
+    return Fenced(f"{what} was taken over by another process; this one has stopped it")
 
 
 def report_refusal(entry: Entry) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.identity import trace_id_of
 from runtime.journal.body import count_in, field_in
+from runtime.journal.branches import Claiming, Leaving
 from runtime.journal.records import KINDS, PARKED, RunRow
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class Call:
     cost_nano_usd: int
 
 
-Facts = Start | TakenOver | Parked | Asked | End | Call | None
+# The last two change no run, but who has a branch of it.
+Facts = Start | TakenOver | Parked | Asked | End | Call | Claiming | Leaving | None
 
 
 def facts_of(kind: str, body: Mapping[str, Any], cost_nano_usd: int) -> Facts:
@@ -229,6 +231,14 @@ class RunState:
         """
         is_begun = self.started_seq is not None and not self.is_over
         return is_begun and epoch == self.epoch + 1
+
+    def may_be_joined(self, epoch: int) -> bool:
+        """Whether a guest may begin to work on a branch of it.
+
+        Args:
+            epoch: the how-manieth owner wants that done.
+        """
+        return self.may_be_asked() and not self.is_parked and not self.is_fenced(epoch)
 
     def may_park(self, seen: int) -> bool:
         """Whether its owner may leave it: nobody has asked anything that the owner has not heard.

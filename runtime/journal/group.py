@@ -10,7 +10,9 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from runtime.journal.entry import Parking, Right
 from runtime.journal.fold import COLUMNS
+from runtime.journal.records import Branch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from runtime.journal.books import Books
     from runtime.journal.entry import Entry, Verdict
     from runtime.journal.fold import RunState
+    from runtime.journal.holdings import Holdings
 
-_LEFT_OUT = frozenset(("fenced", "not_taken", "not_noted"))
+_LEFT_OUT = frozenset(("fenced", "not_taken", "not_noted", "moves"))
 _LARGEST_INLINE = 64 * 1024  # bytes; longer bodies are kept once, by their hash
 _KEPT_ONCE = frozenset(("run_code",))  # of any size: many runs have the same
 
@@ -59,6 +62,8 @@ class Outcome:
         changed: the runs that the records have changed; only these: what is known of others may
             be old.
         verdicts: what became of those records of which something was in question.
+        moves: those that are no records, and the runs as they are behind the group: who has a
+            branch is decided when the records are written, so that no outcome is overlooked.
     """
 
     rows: list[JournalRow] = field(default_factory=list)
@@ -66,6 +71,14 @@ class Outcome:
     large: dict[bytes, str] = field(default_factory=dict)
     changed: dict[str, RunState] = field(default_factory=dict)
     verdicts: Verdicts = field(default_factory=list)
+    moves: list[tuple[Entry, RunState]] = field(default_factory=list)
+
+    def tell(self, entry: Entry, state: RunState, standing: Verdict) -> None:
+        """Note what is to be said of a record's standing, or is to be found out later."""
+        if standing == "moves":
+            self.moves.append((entry, state))
+        elif standing is not None:
+            self.verdicts.append((entry, standing))
 
 
 def decide(
@@ -73,6 +86,7 @@ def decide(
     state_of: Callable[[Entry], RunState],
     books: Books,
     is_lost: Callable[[RunState], bool],
+    holdings: Holdings,
 ) -> Outcome:
     """Return what is to be written of some records.
 
@@ -81,6 +95,7 @@ def decide(
         state_of: the run of a record as it stands before them.
         books: the calls of this transaction; what changes in them is noted there.
         is_lost: whether the owner of a run has lost it, see ``ownership``.
+        holdings: who has the branches of this transaction.
     """
     outcome, states = Outcome(), dict[str, "RunState"]()
     for entry in entries:
@@ -88,11 +103,11 @@ def decide(
         state = states.get(run_id)
         if state is None:
             state = states[run_id] = state_of(entry)
-        standing = _standing(entry, state, is_lost)
-        if standing is not None:
-            outcome.verdicts.append((entry, standing))
-        if standing in _LEFT_OUT:
-            continue
+        if entry.by is not None or entry.epoch != state.epoch:  # which is said of few
+            standing = _standing(entry, state, is_lost, holdings)
+            outcome.tell(entry, state, standing)
+            if standing in _LEFT_OUT:
+                continue
         if entry.claims is not None:
             short = books.shortfall(entry)
             outcome.verdicts.append((entry, short or "admitted"))
@@ -114,18 +129,30 @@ def settle(verdicts: Verdicts) -> list[Entry]:
     return [entry for entry, verdict in verdicts if verdict == "fenced"]
 
 
-def _standing(entry: Entry, state: RunState, is_lost: Callable[[RunState], bool]) -> Verdict:
+def _standing(
+    entry: Entry, state: RunState, is_lost: Callable[[RunState], bool], holdings: Holdings
+) -> Verdict:
     """Return whether a record's writer owns its run, or need not, where that is in question."""
-    if entry.takes_over:
-        has_left = state.is_parked or is_lost(state)
-        return "taken" if has_left and state.may_be_taken(entry.epoch) else "not_taken"
-    if entry.by_anyone:
-        return "noted" if state.may_be_asked() else "not_noted"
-    if state.is_fenced(entry.epoch):
+    by = entry.by
+    if isinstance(by, Right):
+        return _OTHERS[by](entry, state, is_lost)
+    if state.is_fenced(entry.epoch) or (isinstance(by, Branch) and not holdings.has(entry, by)):
         return "fenced"
-    if entry.seen is None:
-        return None
-    return "noted" if state.may_park(entry.seen) else "not_noted"
+    if isinstance(by, Parking):
+        return "noted" if state.may_park(by.seen) else "not_noted"
+    return None
+
+
+def _takes_over(entry: Entry, state: RunState, is_lost: Callable[[RunState], bool]) -> Verdict:
+    has_left = state.is_parked or is_lost(state)
+    return "taken" if has_left and state.may_be_taken(entry.epoch) else "not_taken"
+
+
+_OTHERS: dict[Right, Callable[[Entry, RunState, Callable[[RunState], bool]], Verdict]] = {
+    Right.NEW_OWNER: _takes_over,
+    Right.ANYONE: lambda _, state, __: "noted" if state.may_be_asked() else "not_noted",
+    Right.CLAIMANT: lambda _, __, ___: "moves",
+}
 
 
 def _write(entry: Entry, seq: int, outcome: Outcome) -> None:

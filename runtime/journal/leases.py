@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runtime.journal.branches import Holding, Lease
 from runtime.journal.liveness import is_lost
 from runtime.journal.tenure import Renewal, is_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from runtime.journal.branches import BranchKey
     from runtime.journal.connection import Connection
     from runtime.journal.entry import Entry
     from runtime.journal.fold import RunState
@@ -29,6 +31,10 @@ _OVER = "SELECT owner FROM lease WHERE held_until <= ?"
 _FORGET = "DELETE FROM lease WHERE owner = ? AND held_until <= ?"
 _GIVE_BACK = "DELETE FROM lease WHERE owner = ?"
 _EPOCH = "SELECT epoch FROM run WHERE run_id = ?"
+_GUEST = """
+    SELECT branch.epoch, attempt, branch.owner FROM branch JOIN run USING (run_id, epoch)
+    WHERE run_id = ? AND op = ?
+"""
 
 
 class Leases:
@@ -39,10 +45,14 @@ class Leases:
         tenure: what this process owns in it.
         clock: the time that leases are of, the same for all who write this database, in seconds
             since the Unix epoch.
+
+    Attributes:
+        owner: this process.
     """
 
     def __init__(self, connection: Connection, tenure: Tenure, clock: Callable[[], float]) -> None:
         self._execute = connection.execute
+        self.owner = tenure.owner
         self._tenure = tenure
         self._clock = clock
 
@@ -50,6 +60,12 @@ class Leases:
         """Whether the owner of a run has lost it, so that it may be taken over now."""
         held_until = self.held_until(state.owner)
         return is_lost(self._clock(), state.owner, state.pid, state.host, held_until)
+
+    def lease_of(self, owner: str) -> Lease:
+        """Return what the lease of a process says now."""
+        held_until, now = self.held_until(owner), self._clock()
+        left_s = None if held_until is None else max(0.0, held_until - now)
+        return Lease(is_lost(now, owner, None, None, held_until), left_s)
 
     def held_until(self, owner: str | None) -> float | None:
         """Return when a lease is over, by the clock of leases; None where there is none."""
@@ -66,15 +82,22 @@ class Leases:
         tenure = self._tenure
         begins = any(map(tenure.begins, filter(is_turn, group)))
         if not tenure.is_due(asked_at, begins=begins):
-            return Renewal(tenure, None, ())
+            return Renewal(tenure, None)
         now = self._clock()
-        doubts = tenure.doubts(self.held_until(tenure.owner), now)
+        is_in_doubt = tenure.is_in_doubt(self.held_until(tenure.owner), now)
         self._execute(_RENEW, (tenure.owner, now + tenure.lease_s))
-        return Renewal(tenure, asked_at, [*filter(self._is_taken, doubts)])
+        if not is_in_doubt:
+            return Renewal(tenure, asked_at)
+        lost = [*filter(self._is_taken, tenure.runs)]
+        return Renewal(tenure, asked_at, lost, [*filter(self._is_claimed, tenure.branches)])
 
     def _is_taken(self, run_id: str) -> bool:
         row = self._execute(_EPOCH, (run_id,)).fetchone()
         return row is None or row[0] != self._tenure.runs[run_id]
+
+    def _is_claimed(self, key: BranchKey) -> bool:
+        row = self._execute(_GUEST, key).fetchone()
+        return row is None or Holding(*row) != (*self._tenure.branches[key], self._tenure.owner)
 
     def give_back(self) -> None:
         """Let others have what this process has not ended."""

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from runtime.identity import wall_clock
-from runtime.journal.entry import encode
+from runtime.journal.branches import Gone, Held, Ours, Settled
+from runtime.journal.entry import Parking, Right, encode
 from runtime.journal.faults import JournalFailed, fenced, report_refusal
 from runtime.journal.fold import RunState
 from runtime.journal.liveness import is_lost
+from runtime.journal.memory_branches import MemoryBranches
 from runtime.journal.memory_calls import MemoryCalls
 from runtime.journal.protocol import check_limit
 from runtime.journal.records import REQUESTS, EventRow, JournalStatistics, Request
@@ -27,10 +29,11 @@ from runtime.journal.records import REQUESTS, EventRow, JournalStatistics, Reque
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from runtime.journal.branches import Claimed
     from runtime.journal.entry import Entry
     from runtime.journal.ledger import Balance, Claim, Scope, Shortfall
     from runtime.journal.query import CallQuery, Filed
-    from runtime.journal.records import Record, RunRow, RunStatus
+    from runtime.journal.records import Branch, Record, RunRow, RunStatus
 
 
 @dataclass(slots=True)
@@ -71,10 +74,12 @@ class MemoryJournal:
     Attributes:
         leases: until when other processes have what is theirs; this one needs none, as what it
             owns here is gone when it is.
+        branches: who has which.
     """
 
     def __init__(self) -> None:
         self.leases: dict[str, float] = {}
+        self.branches = MemoryBranches(self.leases)
         self._runs: dict[str, _Run] = {}
         self._calls = MemoryCalls()
         self._lock = threading.Lock()
@@ -91,13 +96,13 @@ class MemoryJournal:
         self._check_open()
         entry = encode(record)
         with self._lock:
-            self.check_owner(entry.run_id, entry.epoch)
+            self.check_owner(entry.run_id, entry.epoch, record.branch)
             self._take(entry)
 
     async def take_over(self, record: Record) -> bool:
         """Become the owner of a run that another has lost; see ``Journal``."""
         self._check_open()
-        entry = encode(record, takes_over=True)
+        entry = encode(record, by=Right.NEW_OWNER)
         with self._lock:
             run = self._runs.get(entry.run_id)
             state = None if run is None else run.state
@@ -108,10 +113,27 @@ class MemoryJournal:
             self._take(entry)
             return True
 
+    async def claim(self, run_id: str, op: str, epoch: int) -> Claimed:
+        """Ask for a branch; see ``Journal``."""
+        self._check_open()
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None:
+                return Gone()
+            is_settled = op in run.outcomes
+            said = self.branches.claim(run.state, op, epoch, is_settled=is_settled)
+            return said if isinstance(said, Ours | Held | Gone) else Settled(run.outcome(op))
+
+    async def leave(self, run_id: str, epoch: int, branch: Branch) -> None:
+        """Leave a branch to others; see ``Journal``."""
+        self._check_open()
+        with self._lock:
+            self.branches.leave(run_id, epoch, branch)
+
     async def request(self, record: Record) -> bool:
         """Note what somebody asks of a run; see ``Journal``."""
         self._check_open()
-        entry = encode(record, by_anyone=True)
+        entry = encode(record, by=Right.ANYONE)
         with self._lock:
             run = self._runs.get(entry.run_id)
             if run is None or not run.state.may_be_asked() or not run.accepts(entry):
@@ -125,7 +147,7 @@ class MemoryJournal:
     async def park(self, record: Record, seen: int) -> bool:
         """Leave a run to whoever goes on with it; see ``Journal``."""
         self._check_open()
-        entry = encode(record, seen=seen)
+        entry = encode(record, by=Parking(seen))
         with self._lock:
             self.check_owner(entry.run_id, entry.epoch)
             run = self._runs[entry.run_id]
@@ -161,18 +183,20 @@ class MemoryJournal:
         held_until = self.leases.get(state.owner or "")
         return is_lost(wall_clock(), state.owner, state.pid, state.host, held_until)
 
-    def check_owner(self, run_id: str, epoch: int) -> None:
-        """Refuse a former owner; see ``Journal``."""
+    def check_owner(self, run_id: str, epoch: int, branch: Branch | None = None) -> None:
+        """Refuse a former owner or guest; see ``Journal``."""
         run = self._runs.get(run_id)
         if run is not None and run.state.is_fenced(epoch):
             raise fenced(run_id)
+        if branch is not None and not self.branches.has(run_id, epoch, branch):
+            raise fenced(run_id, branch)
 
     async def admit(self, record: Record, claims: tuple[Claim, ...]) -> Shortfall | None:
         """Take the beginning of a call if its worst case fits; see ``Journal``."""
         self._check_open()
         entry = encode(record, claims)
         with self._lock:
-            self.check_owner(entry.run_id, entry.epoch)
+            self.check_owner(entry.run_id, entry.epoch, record.branch)
             short = self._calls.shortfall(entry)
             if short is None:
                 self._take(entry)
@@ -246,6 +270,13 @@ class MemoryJournal:
                 return []
             first = max(after, 0) + 1
             return [run.event(seq) for seq in range(first, run.state.next_seq)[:limit]]
+
+    async def outcome(self, run_id: str, op: str) -> EventRow | None:
+        """Return the outcome of a step; see ``Journal``."""
+        self._check_open()
+        with self._lock:
+            run = self._runs.get(run_id)
+            return run.outcome(op) if run and op in run.outcomes else None
 
     async def outcomes(self, run_id: str, op: str) -> list[EventRow]:
         """Return the outcomes of the steps below one; see ``Journal``."""

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from runtime.journal.branches import Claimed
     from runtime.journal.ledger import Balance, Claim, Scope, Shortfall
     from runtime.journal.query import CallQuery, Filed
     from runtime.journal.records import (
+        Branch,
         EventRow,
         JournalStatistics,
         Record,
@@ -35,7 +37,7 @@ class Journal(Protocol):
         Raises:
             TypeError: the body is not JSON, or a field of it that is summed up has a wrong type.
             ValueError: the kind is unknown, or a number or a text cannot be stored.
-            Fenced: another process has taken the run over.
+            Fenced: another process has taken the run over, or has the branch that the record is of.
             JournalFailed: the journal is closed.
         """
 
@@ -73,6 +75,41 @@ class Journal(Protocol):
         Raises:
             TypeError: as ``append``.
             ValueError: as ``append``.
+            JournalFailed: the journal is closed, dead, or could not write for too long.
+        """
+
+    async def claim(self, run_id: str, op: str, epoch: int) -> Claimed:
+        """Ask for a branch of a run, which another process may own; see ``branches``.
+
+        Whoever had the branch can write nothing of it any more once it is somebody else's. While a
+        process has one it keeps its lease, as for its own runs.
+
+        Args:
+            run_id: the run.
+            op: the Delegation.
+            epoch: the how-manieth owner of the run wants it done.
+
+        Returns:
+            ``Ours``, and then every record of it has to name its ``branch``, until ``leave`` ends
+            that; ``Settled`` with its outcome; ``Held`` by a process that has not lost it; or
+            ``Gone`` where nobody may work on it.
+
+        Raises:
+            JournalFailed: the journal is closed, dead, or could not write for too long.
+        """
+
+    async def leave(self, run_id: str, epoch: int, branch: Branch) -> None:
+        """Be through with a branch, with or without its outcome: whoever claims it may go on.
+
+        All that was appended before is committed when this returns, and nothing more is taken of
+        this attempt. Does nothing where another has the branch already.
+
+        Args:
+            run_id: the run.
+            epoch: the how-manieth owner of the run it was claimed of.
+            branch: what the claim has given.
+
+        Raises:
             JournalFailed: the journal is closed, dead, or could not write for too long.
         """
 
@@ -157,15 +194,16 @@ class Journal(Protocol):
             JournalFailed: the writer is dead, or could not write for too long.
         """
 
-    def check_owner(self, run_id: str, epoch: int) -> None:
+    def check_owner(self, run_id: str, epoch: int, branch: Branch | None = None) -> None:
         """Refuse an owner whose record was refused, as another process has taken the run over.
 
         Args:
             run_id: the run.
-            epoch: the how-manieth owner it is.
+            epoch: the how-manieth owner it is, or that it works for.
+            branch: what it has claimed; None for the owner.
 
         Raises:
-            Fenced: it owns the run no more.
+            Fenced: it owns the run no more, or another has its branch.
         """
 
     async def close(self) -> None:
@@ -208,6 +246,13 @@ class Journal(Protocol):
         Raises:
             ValueError: the limit is below 1.
             JournalFailed: they cannot be read.
+        """
+
+    async def outcome(self, run_id: str, op: str) -> EventRow | None:
+        """Return the outcome of a step; None where it has none yet.
+
+        Raises:
+            JournalFailed: it cannot be read.
         """
 
     async def outcomes(self, run_id: str, op: str) -> list[EventRow]:

@@ -65,6 +65,11 @@ _EVENTS = """
     WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?
 """
 
+_OUTCOME = """
+    SELECT seq, at, kind, op, coalesce(body, data), cost_nano_usd
+    FROM journal LEFT JOIN blob USING (sha256)
+    WHERE run_id = ? AND op = ? AND terminal = 1
+"""
 _OUTCOMES = """
     SELECT seq, at, kind, op, coalesce(body, data), cost_nano_usd
     FROM journal LEFT JOIN blob USING (sha256)
@@ -114,6 +119,11 @@ class Reader:
         """Return a run's events; see ``Journal``."""
         check_limit(limit)
         return await self._rows(_EVENTS, (run_id, after, limit), _event_row)
+
+    async def outcome(self, run_id: str, op: str) -> EventRow | None:
+        """Return the outcome of a step; see ``Journal``."""
+        found: list[EventRow] = await self._rows(_OUTCOME, (run_id, op), _event_row)
+        return found[0] if found else None
 
     async def outcomes(self, run_id: str, op: str) -> list[EventRow]:
         """Return the outcomes of the steps below one; see ``Journal``."""

@@ -95,6 +95,19 @@ KINDS: Mapping[str, KindRule] = MappingProxyType(
 REQUESTS = tuple(sorted(("approval_requested", *(k for k, v in KINDS.items() if v.by_anyone))))
 
 
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """What a process works on that need not own the run: one Delegation, see ``branches``.
+
+    Attributes:
+        op: the Delegation.
+        attempt: how often it was claimed by then, from 1.
+    """
+
+    op: str
+    attempt: int
+
+
 class Record(NamedTuple):
     """One thing that happened in a run; a tuple, as each step of a run makes some.
 
@@ -120,6 +133,8 @@ class Record(NamedTuple):
             a failure that the same operation will try again.
         epoch: the how-manieth owner of the run wrote it; only the last one may. 0 is no owner: of
             what anyone may write.
+        branch: the branch that its writer has claimed, which need not own the run; None for the
+            records of the owner.
     """
 
     run_id: str
@@ -130,6 +145,7 @@ class Record(NamedTuple):
     cost_nano_usd: int = 0
     terminal: bool | None = None
     epoch: int = 1
+    branch: Branch | None = None
 
 
 @dataclass(frozen=True, slots=True)

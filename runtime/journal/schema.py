@@ -161,6 +161,18 @@ STEPS: tuple[tuple[str | Callable[[Connection], None], ...], ...] = (
         """,
     ),
     ("DROP INDEX journal_requests", _INDEX_OF_REQUESTS),  # of another condition before
+    (
+        """
+        CREATE TABLE branch (
+            run_id TEXT NOT NULL,
+            op TEXT NOT NULL,
+            epoch INTEGER NOT NULL,
+            attempt INTEGER NOT NULL,
+            owner TEXT NOT NULL,
+            PRIMARY KEY (run_id, op)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 VERSION = len(STEPS)
 

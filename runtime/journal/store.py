@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 from runtime.identity import wall_clock
 from runtime.journal.backlog import in_turns
 from runtime.journal.books import Books
+from runtime.journal.entry import Right
 from runtime.journal.faults import JournalUnusable, describe
 from runtime.journal.fold import COLUMNS, RunState, values_of
 from runtime.journal.group import INSERT, INSERT_FILED, KEEP, SAVE, decide, settle
+from runtime.journal.holdings import Holdings
 from runtime.journal.leases import Leases
 from runtime.journal.liveness import steady_clock
 from runtime.journal.lock import FileLock
@@ -130,13 +132,17 @@ class FileStore:
 
     def _insert(self, entries: Sequence[Entry]) -> Verdicts:
         books = Books(self._connection, self._calls)
-        outcome = decide(in_turns(entries), self._state, books, self._leases.is_lost)
+        holdings = Holdings(self._connection, self._leases)
+        outcome = decide(in_turns(entries), self._state, books, self._leases.is_lost, holdings)
         self._connection.executemany(INSERT, outcome.rows)
         if outcome.filed:
             self._connection.executemany(KEEP, outcome.large.items())
             self._connection.executemany(INSERT_FILED, outcome.filed)
         self._connection.executemany(SAVE, map(values_of, outcome.changed.values()))
         books.save()
+        if outcome.moves:
+            outcome.verdicts += holdings.move(outcome.moves)
+            self._calls.clear()  # of a branch that comes back others may have written the calls
         return outcome.verdicts
 
     def _insert_singly(self, entries: Sequence[Entry]) -> tuple[list[Entry], Verdicts]:
@@ -151,7 +157,7 @@ class FileStore:
         return refused, verdicts
 
     def _state(self, entry: Entry) -> RunState:
-        if entry.takes_over or entry.by_anyone:
+        if isinstance(entry.by, Right):
             self._states.pop(entry.run_id, None)  # other processes may have written the run since
         state = self._states.get(entry.run_id)
         if state is None:

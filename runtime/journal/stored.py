@@ -13,7 +13,8 @@ import anyio
 
 from runtime.journal.backlog import Backlog
 from runtime.journal.bell import Bell
-from runtime.journal.entry import encode, withdrawal
+from runtime.journal.branches import SETTLED, Claiming, Gone, Held, Leaving, Ours, Settled
+from runtime.journal.entry import Parking, Right, encode, move, withdrawal
 from runtime.journal.faults import JournalFailed, JournalUnusable, describe, fenced
 from runtime.journal.ledger import Shortfall
 from runtime.journal.liveness import steady_clock, this_process
@@ -25,11 +26,12 @@ from runtime.journal.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from runtime.journal.entry import Entry
+    from runtime.journal.branches import Claimed
+    from runtime.journal.entry import Entry, Verdict
     from runtime.journal.ledger import Balance, Claim, Scope
     from runtime.journal.location import Location
     from runtime.journal.query import CallQuery, Filed
-    from runtime.journal.records import EventRow, Record, Request, RunRow, RunStatus
+    from runtime.journal.records import Branch, EventRow, Record, Request, RunRow, RunStatus
     from runtime.journal.writer import Store
 
 _MOST_IDLE = 4  # connections of readers that are kept
@@ -115,29 +117,53 @@ class StoredJournal:
 
     def append(self, record: Record) -> None:
         """Take a record; see ``Journal``."""
-        self._tenure.check(record.run_id, record.epoch)
+        self._tenure.check(record.run_id, record.epoch, record.branch)
         self._backlog.put(encode(record))
 
-    def check_owner(self, run_id: str, epoch: int) -> None:
-        """Refuse a former owner; see ``Journal``."""
-        self._tenure.check(run_id, epoch)
+    def check_owner(self, run_id: str, epoch: int, branch: Branch | None = None) -> None:
+        """Refuse a former owner or guest; see ``Journal``."""
+        self._tenure.check(run_id, epoch, branch)
 
     async def take_over(self, record: Record) -> bool:
         """Become the owner of a run that another has lost; see ``Journal``."""
         self._check_open()
-        entry = encode(record, takes_over=True)
+        entry = encode(record, by=Right.NEW_OWNER)
         self._backlog.put(entry)
         await self._until(lambda: entry.verdict is not None)
         return entry.verdict == "taken"
 
+    async def claim(self, run_id: str, op: str, epoch: int) -> Claimed:
+        """Ask for a branch; see ``Journal``."""
+        entry = move(run_id, op, epoch, Claiming())
+        try:
+            said = await self._moved(entry)
+        except BaseException:
+            with suppress(JournalFailed):  # closed: the next to claim it finds no lease
+                self._backlog.put(move(run_id, op, epoch, Leaving(entry)))
+            raise
+        if isinstance(said, Ours | Held | Gone):
+            return said
+        outcome = await self.outcome(run_id, op) if said == SETTLED else None
+        return Gone() if outcome is None else Settled(outcome)  # deleted
+
+    async def leave(self, run_id: str, epoch: int, branch: Branch) -> None:
+        """Leave a branch to others; see ``Journal``."""
+        await self._moved(move(run_id, branch.op, epoch, Leaving(branch)))
+
+    async def _moved(self, entry: Entry) -> Verdict:
+        self._check_open()
+        self._backlog.put(entry)
+        await self.flush()  # what this process has is noted by then, not only decided
+        return entry.verdict
+
     async def request(self, record: Record) -> bool:
         """Note what somebody asks of a run; see ``Journal``."""
-        return await self._noted(encode(record, by_anyone=True))
+        return await self._noted(encode(record, by=Right.ANYONE))
 
     async def park(self, record: Record, seen: int) -> bool:
         """Leave a run to whoever goes on with it; see ``Journal``."""
         self.check_owner(record.run_id, record.epoch)
-        return await self._noted(encode(record, seen=seen))
+        return await self._noted(encode(record, by=Parking(seen)))
 
     async def _noted(self, entry: Entry) -> bool:
         self._check_open()
@@ -170,7 +196,7 @@ class StoredJournal:
                     self._backlog.put(withdrawal(record))
             raise
         if entry.verdict == "fenced":
-            raise fenced(record.run_id)
+            raise fenced(record.run_id, record.branch)
         return entry.verdict if isinstance(entry.verdict, Shortfall) else None
 
     async def room(self) -> None:
@@ -268,6 +294,11 @@ class StoredJournal:
         """Return a run's events; see ``Journal``."""
         self._check_open()
         return await self._reader.events(run_id, after, limit)
+
+    async def outcome(self, run_id: str, op: str) -> EventRow | None:
+        """Return the outcome of a step; see ``Journal``."""
+        self._check_open()
+        return await self._reader.outcome(run_id, op)
 
     async def outcomes(self, run_id: str, op: str) -> list[EventRow]:
         """Return the outcomes of the steps below one; see ``Journal``."""

@@ -163,6 +163,8 @@ class Sweep(ABC):
         self.freed.runs += self._deleted("DELETE FROM run WHERE run_id = ?", run_id)
         self.freed.records += self._deleted("DELETE FROM journal WHERE run_id = ?", run_id)
         self.freed.calls += self._deleted("DELETE FROM call WHERE run_id = ?", run_id)
+        # Who works on what is nobody's concern any more: it is in no archive, and is not counted.
+        self._execute("DELETE FROM branch WHERE run_id = ?", (run_id,))
         for (digest,) in large:
             self.freed.contents += self._deleted(_DELETE_ONE, digest)
 

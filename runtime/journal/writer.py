@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from runtime.backoff import Backoff
+from runtime.journal.entry import Right
 from runtime.journal.faults import STORE_FAULTS, report_refusal
 from runtime.journal.liveness import steady_clock
 
@@ -208,6 +209,6 @@ class Writer:
 
 def _is_late(entry: Entry) -> bool:
     """Whether a record is a request of whoever came second, which is no fault; tell them so."""
-    if entry.by_anyone and entry.verdict is None:
+    if entry.by is Right.ANYONE and entry.verdict is None:
         entry.verdict = "not_noted"
     return entry.verdict == "not_noted"

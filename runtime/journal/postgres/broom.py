@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _SESSION = {"lock_timeout": "20s", "idle_in_transaction_session_timeout": "600s"}
 _TURN_S = 0.005  # between two transactions
 _PRIVATE = 0o600  # who may read an archive: a database has no such mode
-_TABLES = ("run", "journal", "blob", "call", "spending")
+_TABLES = ("run", "journal", "blob", "call", "spending", "branch")
 _SIZE = f"""
     SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class
     WHERE relnamespace = to_regnamespace('{SCHEMA}') AND relkind = 'r'

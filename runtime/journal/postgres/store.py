@@ -22,6 +22,7 @@ from runtime.journal.books import Books
 from runtime.journal.faults import DatabaseFault, JournalUnusable, describe
 from runtime.journal.fold import RunState, values_of
 from runtime.journal.group import INSERT, INSERT_FILED, JOURNAL_COLUMNS, KEEP, SAVE, decide, settle
+from runtime.journal.holdings import Holdings
 from runtime.journal.leases import Leases
 from runtime.journal.liveness import steady_clock
 from runtime.journal.postgres.driver import RecordFault, ServerConnection
@@ -171,13 +172,14 @@ class ServerStore:
 
     def _write(self, group: Sequence[Entry]) -> Verdicts:
         connection = self._connection
-        states, calls = locked(connection, group)
+        states, calls, branches = locked(connection, group)
         books = Books(connection, {}, calls)
+        holdings = Holdings(connection, self._leases, branches)
 
         def state_of(entry: Entry) -> RunState:
             return states.get(entry.run_id) or RunState.first(entry.run_id, entry.at)
 
-        outcome = decide(in_turns(group), state_of, books, self._leases.is_lost)
+        outcome = decide(in_turns(group), state_of, books, self._leases.is_lost, holdings)
         is_many = len(outcome.rows) >= _MANY
         with connection.pipeline():
             saved = connection.executemany(_SAVE, map(values_of, outcome.changed.values()))
@@ -191,6 +193,8 @@ class ServerStore:
             connection.copy(_COPY, outcome.rows)
         if saved.rowcount != len(outcome.changed):
             raise DatabaseFault("another process has written a run meanwhile; it is tried again")
+        if outcome.moves:
+            outcome.verdicts += holdings.move(outcome.moves)
         return outcome.verdicts
 
     def _salvaged(self, group: Sequence[Entry]) -> tuple[list[Entry], Verdicts]:
