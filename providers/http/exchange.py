@@ -96,6 +96,8 @@ class PackedExchange(Exchange):
 
     async def piece(self) -> bytes:
         """Return the next piece of the body; see ``Exchange``."""
+        if "content-encoding" not in self.headers:
+            return await self.packed()
         try:
             return await self._next()
         except Undecodable as fault:

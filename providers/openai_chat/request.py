@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from operator import attrgetter
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -27,6 +28,8 @@ RESERVED_FIELDS = frozenset({
 })  # fmt: skip
 FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+sampling_of = attrgetter(*SAMPLING)
+UNSAID = (None,) * len(SAMPLING)
 ACCEPTED = {False: "application/json", True: "text/event-stream, application/json"}
 
 
@@ -85,9 +88,9 @@ def _put_limits(draft: Draft) -> None:
     request, wanted = draft.request, draft.options.max_tokens_field
     field = max_tokens_field(request.model) if wanted == "auto" else wanted
     draft.put(field, request.max_output_tokens)
-    for name in SAMPLING:
-        value = getattr(request, name)
-        if value is not None:
+    sampling = sampling_of(request)
+    if sampling != UNSAID:
+        for name, value in zip(SAMPLING, sampling, strict=True):
             draft.put(name, value)
     if request.stop:
         draft.put("stop", list(request.stop))
