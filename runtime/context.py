@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
 
 import anyio
@@ -196,7 +195,7 @@ class Context:
             RuntimeFault: what ``ask`` raises.
         """
         self._activation.check()
-        question = replace(self._question(prompt, returns, options), is_plan=True)
+        question = self._question(prompt, returns, options)._replace(is_plan=True)
         return await self._services.ask(self, self._activation, question)
 
     def stream(self, prompt: Prompt, /, **options: Unpack[StreamOptions]) -> ModelStream:
@@ -222,8 +221,10 @@ class Context:
         given: dict[str, Any] = dict(options)
         if given.get("max_turns", 1) < 1:
             raise ValueError(f"max_turns is at least 1, not {given['max_turns']}")
-        given["tools"] = tuple(self._services.skill(tool) for tool in given.get("tools", ()))
-        given["stop"] = tuple(given.get("stop", ()))
+        if "tools" in given:
+            given["tools"] = tuple(map(self._services.skill, given["tools"]))
+        if "stop" in given:
+            given["stop"] = tuple(given["stop"])
         return Question(messages=messages, returns=returns, hints=self._hints, **given)
 
     @property

@@ -16,7 +16,7 @@ runtime's, and an error where they are wrong.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import InvalidInput
@@ -70,10 +70,13 @@ class ModelConfig:
     use_cache: bool | None = None
     structured_output: bool | None = None
 
-    def said(self) -> dict[str, Any]:
-        """Return what is said, by its name."""
-        given = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: value for name, value in given if value != getattr(NOTHING, name)}
+    def or_else(self, other: ModelConfig) -> ModelConfig:
+        """Return it with what another one says where it says nothing."""
+        if self is NOTHING or other is NOTHING:
+            return self if other is NOTHING else other
+        given = ((each.name, getattr(self, each.name)) for each in fields(self))
+        said = {name: value for name, value in given if value != getattr(NOTHING, name)}
+        return replace(other, **said)
 
 
 NOTHING = ModelConfig()
@@ -90,6 +93,7 @@ class Hints:
         cost_tier: a tier.
         task_type: the type of task; None for the agent's own.
         data_classes: the kinds of data in it.
+        said: what is said of each thing, ``model_config`` before ``llm_overrides``.
     """
 
     config: ModelConfig = NOTHING
@@ -98,6 +102,11 @@ class Hints:
     cost_tier: str | None = None
     task_type: str | None = None
     data_classes: frozenset[str] = frozenset()
+    said: ModelConfig = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Put together what is said."""
+        object.__setattr__(self, "said", self.config.or_else(self.overrides))
 
     def wishes(self) -> tuple[Wish, ...]:
         """Return whom code wants asked, strongest first."""
@@ -109,13 +118,6 @@ class Hints:
             self.preferred,
             Wish(self.cost_tier, None, "cost_tier"),
         )
-
-    @property
-    def said(self) -> ModelConfig:
-        """What is said of each thing, ``model_config`` before ``llm_overrides``."""
-        if self.overrides is NOTHING or self.config is NOTHING:
-            return self.config if self.overrides is NOTHING else self.overrides
-        return replace(self.overrides, **self.config.said())
 
     def within(self, payload: Any) -> Hints:
         """Return them with what the payload of a skill says.

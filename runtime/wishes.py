@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
-from runtime.explicit import Hints, classes_of
+from runtime.explicit import NO_HINTS, Hints, classes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,8 +61,7 @@ class AskOptions(StreamOptions, total=False):
     use_cache: bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(NamedTuple):
     """What an agent asks a model.
 
     Attributes:
@@ -99,7 +98,7 @@ class Question:
     task_type: str | None = None
     data_class: str | None = None
     use_cache: bool | None = None
-    hints: Hints = field(default_factory=Hints)
+    hints: Hints = NO_HINTS
     is_plan: bool = False
 
 

@@ -140,7 +140,7 @@ class Caller:
         )
 
     def _asker_of(self, line: Line) -> Asker:
-        return replace(self._asker, task_id="" if line.id is None else str(line.id))
+        return self._asker._replace(task_id="" if line.id is None else str(line.id))
 
     def _scope_of(self, line: Line) -> Scope:
         asker = self._asker

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.dialogues import NOBODYS, Dialogue
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from runtime.run import Run, Totals
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
+class Asker(NamedTuple):
     """Who makes a call.
 
     Attributes:

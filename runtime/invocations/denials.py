@@ -40,6 +40,8 @@ class denials_noted:  # noqa: N801  # it reads as what it is, ``with denials_not
         """Note nothing yet."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
         asker, data_classes, target, step = (
             self._asker,
             self._data_classes,
