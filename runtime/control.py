@@ -40,7 +40,7 @@ class Control:
         spawn: runs a coroutine in a task that lives at most as long as the system.
     """
 
-    def __init__(self, journal: Journal, spawn: Callable[..., None]) -> None:
+    def __init__(self, journal: Journal, spawn: Callable[..., object]) -> None:
         self._journal = journal
         self._spawn = spawn
         self._runs: dict[str, Run] = {}

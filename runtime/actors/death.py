@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from runtime.actors.child import RestartDue
 from runtime.actors.errors import ActorGone, OutcomeUnknown, SpecError
 from runtime.actors.exits import KILLED, LEAKED, Down, Exit
-from runtime.actors.force import Kill
+from runtime.actors.force import Kill, has_begun
 from runtime.actors.futures import settle
 from runtime.actors.hooks import call_hook
 from runtime.actors.mailbox import Mailbox
@@ -150,7 +150,7 @@ class Mortal:
             self.kill()
 
     def _tasks(self) -> tuple[asyncio.Task[Any], ...]:
-        return () if self._task is None else (self._task,)
+        return () if self._task is None or not has_begun(self._task) else (self._task,)
 
     def _leak(self) -> None:
         """Cut a body that swallows every cancellation off from its address."""

@@ -8,10 +8,11 @@ measured). A task that outlasts all attempts is *leaked*: its owner cuts it off 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from inspect import CORO_CREATED, getcoroutinestate
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Coroutine
 
 KILL_INTERVAL = 0.05  # seconds between two cancellations of a task that swallowed the first
 KILL_ATTEMPTS = 20  # after so many, one second in all, the task is leaked
@@ -56,16 +57,19 @@ class Kill:
             self._timer = None
 
 
-def current_task(loop: asyncio.AbstractEventLoop | None = None) -> asyncio.Task[Any]:
-    """Return the task that runs.
+def has_begun(task: asyncio.Task[Any]) -> bool:
+    """Whether a task has taken a step; cancelled before, it would end and have told nobody."""
+    work = cast("Coroutine[Any, Any, None]", task.get_coro())
+    return getcoroutinestate(work) != CORO_CREATED
 
-    Args:
-        loop: the running event loop, by whoever knows it: to find it out is a system call.
+
+def current_task() -> asyncio.Task[Any]:
+    """Return the task that runs.
 
     Raises:
         RuntimeError: none does.
     """
-    task = asyncio.current_task(loop)
+    task = asyncio.current_task()
     if task is None:
         raise RuntimeError("no task is running")
     return task

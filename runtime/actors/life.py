@@ -17,7 +17,6 @@ from runtime.actors.actor import HANDED_OFF, Actor, Errand
 from runtime.actors.death import Mortal
 from runtime.actors.errors import ActorGone, Ignore
 from runtime.actors.exits import KILLED, NORMAL, Exit
-from runtime.actors.force import current_task
 from runtime.actors.futures import settle
 from runtime.actors.hooks import run_hook
 from runtime.actors.jobs import Jobs
@@ -44,10 +43,10 @@ class Life(Mortal):
         if self._active or self._state in ("dead", "restarting"):
             return
         self._active = True
-        self._system.spawn(self._run(), self.name)
+        self._task = self._system.spawn(self._run(), self.name)
 
     async def _run(self) -> None:
-        task = self._task = current_task(self._system.loop)
+        task = self._task
         exit_: Exit | None = KILLED
         try:
             try:
@@ -72,8 +71,8 @@ class Life(Mortal):
             self._system.break_off(error)
             return
         finally:
-            self._task = None
             self._system.tasks.discard(task)
+            self._task = None
         if exit_ is None:
             self._active = False
         else:

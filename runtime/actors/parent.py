@@ -82,7 +82,7 @@ class Parent(Actor, ABC):
         except Exception:
             self.forget(child)
             raise
-        self._running(child)
+        child.state = "running"
         if self._starts_at_once:
             ref.start()
         return ref
@@ -162,7 +162,8 @@ class Parent(Actor, ABC):
     def _running(self, child: Child) -> None:
         """Note that the child runs now."""
         child.state = "running"
-        child.started_at = self.ref.now
+        if child.retries:  # else it has failed never, or not for long
+            child.started_at = self.ref.now
 
     def _ignored(self, child: Child, ref: ActorRef) -> None:
         ref.bury(NORMAL)

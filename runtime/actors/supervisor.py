@@ -28,7 +28,7 @@ from runtime.actors.administration import REQUESTS
 from runtime.actors.child import Child, ChildExited, Request, RestartDue, SupervisorStatistics
 from runtime.actors.errors import Ignore, StartError
 from runtime.actors.exits import SHUTDOWN, Exit, ExitKind
-from runtime.actors.parent import Parent
+from runtime.actors.parent import EXPECTED_AT_STOP, Parent
 from runtime.actors.restart import RESTARTED, AutoShutdown, RestartIntensity, Strategy
 from runtime.actors.spec import ChildSpec, check_flags, check_specs
 from runtime.backoff import Backoff
@@ -148,7 +148,8 @@ class Supervisor(Parent):
             ref.bury(exit_)
         elif child.state == "running":
             if exit_.kind in self._final:
-                self._report_unexpected("child_terminated", child, exit_)
+                if exit_.kind not in EXPECTED_AT_STOP:
+                    self.report("child_terminated", child, exit_)
                 self.settle(child, exit_)  # the common case of a template's child: no hop, no event
             elif exit_.kind == "normal" and isinstance(exit_.error, Ignore):
                 self.settle(child, exit_)

@@ -11,16 +11,15 @@ import contextvars
 import logging
 from collections import deque
 from contextlib import asynccontextmanager
-from inspect import CORO_CREATED, getcoroutinestate
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import anyio
 
 from runtime.actors.callbacks import name_the_event_loop
 from runtime.actors.dead_letters import DeadLetters
 from runtime.actors.errors import StartError
-from runtime.actors.force import KILL_ATTEMPTS, KILL_INTERVAL
+from runtime.actors.force import KILL_ATTEMPTS, KILL_INTERVAL, has_begun
 from runtime.actors.hooks import call_hook
 from runtime.actors.ref import ActorRef, end_all
 from runtime.actors.spec import WORKER_SHUTDOWN
@@ -81,13 +80,15 @@ class ActorSystem:
         letters = self.dead_letters.total
         return f"<ActorSystem [{len(self._top)} top, {letters} dead letters, {self.leaked} leaked]>"
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[Any]:
         """Run a coroutine in a task whose lifetime the system holds; it takes itself out.
 
         No task factory is asked: one that starts tasks eagerly would start an actor in its sender.
         """
         context = self._context.copy()
-        self.tasks.add(asyncio.Task(work, loop=self.loop, name=name, context=context))
+        task = asyncio.Task(work, loop=self.loop, name=name, context=context)
+        self.tasks.add(task)
+        return task
 
     def break_off(self, error: BaseException) -> None:
         """End the system: an actor let something out that is no ``Exception``.
@@ -156,7 +157,7 @@ class ActorSystem:
                 if not self.tasks:
                     return
                 for task in tuple(self.tasks):
-                    if _has_begun(task):
+                    if has_begun(task):
                         task.cancel()
                 await asyncio.wait(self.tasks, timeout=KILL_INTERVAL)
                 self.tasks.difference_update([task for task in self.tasks if task.done()])
@@ -178,12 +179,6 @@ class ActorSystem:
             logger.error(
                 "a top-level actor crashed", exc_info=exit_.error, extra={"actor": ref.name}
             )
-
-
-def _has_begun(task: asyncio.Task[Any]) -> bool:
-    """Whether a task has taken a step; cancelled before, it would end and have told nobody."""
-    work = cast("Coroutine[Any, Any, None]", task.get_coro())
-    return getcoroutinestate(work) != CORO_CREATED
 
 
 @asynccontextmanager
