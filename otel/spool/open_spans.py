@@ -6,6 +6,9 @@ The time in the header is when the process is known to have lived last.
 
 A file has its size from the start, so the first is small, and the next one, with four times as many
 slots, is made when all are in use. Each stands for itself: recovery knows nothing of the others.
+
+No lock is needed to take a slot or to give it back: a list does either in one step, and a thread
+that meets a file which has just been closed has a span that nobody needs to find.
 """
 
 from __future__ import annotations
@@ -125,8 +128,19 @@ class OpenSpans:
         last_first = range(start + (slots - 1) * _SLOT, start - 1, -_SLOT)
         self._free += [Slot(file.memory, at) for at in last_first]
 
+    def _grown(self) -> Slot:
+        """Return a slot of a further file, if there may be one and there is room.
+
+        Raises:
+            IndexError: there is none.
+        """
+        with self._lock:
+            if not self._free and not self._is_over:
+                self._grow()
+        return self._free.pop()
+
     def _grow(self) -> None:
-        """Make a further file, if there may be one and there is room; for who has the lock."""
+        """Make a further file; for who has the lock."""
         if self._is_growing or len(self._files) >= self._most_files:
             return
         now = time.monotonic()
@@ -151,28 +165,24 @@ class OpenSpans:
         size = len(known)
         if size > _LONGEST:
             return NO_SLOT
-        with self._lock:
-            if self._is_over:
-                return NO_SLOT
-            if not self._free:
-                self._grow()
-                if not self._free:
-                    return NO_SLOT
-            slot = self._free.pop()
+        try:
+            slot = self._free.pop() if self._free else self._grown()
             memory, start = slot
             at = start + _LENGTH.size
             memory[at : at + size] = known
             _LENGTH.pack_into(memory, start, size)  # last: only then is the rest read
+        except (IndexError, ValueError):  # none is left, also as the files were closed meanwhile
+            return NO_SLOT
         return slot
 
     def closed(self, slot: Slot | None) -> None:
         """Forget a span that has ended."""
-        if slot is None:
-            return
-        with self._lock:
-            if not self._is_over:
+        if slot is not None and not self._is_over:
+            try:
                 _LENGTH.pack_into(slot.memory, slot.start, _FREE)
-                self._free.append(slot)
+            except ValueError:  # the files were closed meanwhile
+                return
+            self._free.append(slot)
 
     def lives(self, now_ns: int) -> None:
         """Note that the process lives, in nanoseconds since the Unix epoch."""
@@ -185,6 +195,7 @@ class OpenSpans:
         """Remove the files: what is open now has nobody to end it, and is no crash."""
         with self._lock:
             self._is_over = True
+            self._free.clear()
             for file in self._files:
                 file.delete()
 
@@ -193,6 +204,7 @@ class OpenSpans:
         self._lock = threading.RLock()
         if not self._is_over:
             self._is_over = True
+            self._free.clear()
             for file in self._files:
                 file.abandon()
 
