@@ -24,7 +24,7 @@ _DOUBLE: Final = tag(4, FIXED64)
 _ARRAY: Final = tag(5, BYTES)
 _LIST_ITEM: Final = tag(1, BYTES)
 
-_SHORT: Final = 160  # signs of a text that needs no cutting, and whose size is a usual one
+_SHORT: Final = 160  # bytes of a text that needs no cutting, and whose size is a usual one
 _LONGEST_LIST: Final = 128
 _LARGEST_INT: Final = (1 << 63) - 1
 _MOST_NAMES: Final = 1_024  # that are kept; there are few
@@ -113,12 +113,13 @@ OF_LINKS: Final = Names(tag(4, BYTES))
 def attribute_fields(values: Mapping[str, object]) -> bytes:
     """Return the attributes of a span; what many have alike is written once."""
     if type(values) is Joined:
-        return attribute_fields(values.alike) + fields_of(values.own)
-    if type(values) is Alike:
-        if not values.written:
-            values.written = fields_of(values)
-        return values.written
-    return fields_of(values)
+        return (values.alike.written or _written(values.alike)) + fields_of(values.own)
+    return values.written or _written(values) if type(values) is Alike else fields_of(values)
+
+
+def _written(alike: Alike) -> bytes:
+    alike.written = fields_of(alike)
+    return alike.written
 
 
 def fields_of(values: Mapping[str, object], names: Names = OF_SPANS) -> bytes:
@@ -127,8 +128,9 @@ def fields_of(values: Mapping[str, object], names: Names = OF_SPANS) -> bytes:
     for name, value in values.items():
         known = names[name]
         if type(value) is str:
-            if len(value) < _SHORT and value.isascii():
-                out.append(known.before_text[len(value)] + value.encode())
+            text = value.encode("utf-8", "replace")
+            if (size := len(text)) < _SHORT:
+                out.append(known.before_text[size] + text)
             else:
                 out.append(known.field(_string(value)))
         elif type(value) is int:
