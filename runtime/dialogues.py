@@ -54,9 +54,12 @@ def dialogue_of(context: Any, payload: Any, usual: Dialogue) -> Dialogue:
 
 def dialogue_in(data: Any) -> Dialogue:
     """Return what a context or a payload says; its other fields, and other types, are no matter."""
-    if not isinstance(data, Mapping):
+    if type(data) is not dict and not isinstance(data, Mapping):
         return NOBODYS
-    return Dialogue(_name(data.get("conversation_id")), _name(data.get("session_id")))
+    conversation, session = data.get("conversation_id"), data.get("session_id")
+    if conversation is None and session is None:
+        return NOBODYS
+    return Dialogue(_name(conversation), _name(session))
 
 
 def _name(value: Any) -> str | None:
