@@ -115,8 +115,7 @@ def encode(
         raise ValueError(f"{record.kind} is no request; only the owner of a run may write it")
     try:
         _check(record)
-        facts: Facts = None
-        call: CallFacts = None
+        facts, call = None, None
         if record.kind in _SUMMED_UP:
             facts = facts_of(record.kind, record.body, record.cost_nano_usd)
             call = call_facts(record)
@@ -124,7 +123,8 @@ def encode(
         raise ValueError(f"{record.kind} of {record.op!r}: {error}") from error
     except TypeError as error:
         raise TypeError(f"{record.kind} of {record.op!r}: {error}") from error
-    entry = Entry(record, rule, *_json(record), facts, call)
+    text, size = _json(record)
+    entry = Entry(record, rule, text, size, facts, call)
     if claims is not None:
         entry.claims = claims
     if by is not None:

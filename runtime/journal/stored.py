@@ -207,7 +207,8 @@ class StoredJournal:
         """
         self._check_open()
         self._patience_left()
-        await self._until(self._may_begin)
+        if not self._may_begin():
+            await self._until(self._may_begin)
         if self._pending < self._high_water:
             return
         while (surplus := self._pending - self._low_water + 1) > 0:

@@ -55,6 +55,7 @@ class Tenure:
         self.branches: dict[BranchKey, tuple[int, int]] = {}
         self._fenced: dict[str, int] = {}
         self._asked_at: float | None = None
+        self._works_s = lease_s * 2 / 3
 
     def __repr__(self) -> str:
         counts = f"{len(self.runs)} runs, {len(self.branches)} branches"
@@ -81,7 +82,9 @@ class Tenure:
 
     def may_begin(self, now: float) -> bool:
         """Whether a step may begin."""
-        return not (self.runs or self.branches) or self._left(self.lease_s * 2 / 3, now) > 0
+        if not (self.runs or self.branches):
+            return True
+        return self._asked_at is not None and now < self._asked_at + self._works_s
 
     def _left(self, seconds: float, now: float) -> float:
         return 0.0 if self._asked_at is None else max(0.0, self._asked_at + seconds - now)
