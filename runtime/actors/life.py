@@ -131,7 +131,11 @@ class Life(Mortal):
                     if envelope is None:
                         break
                     idle = 0
-                    await self._handle(actor, *envelope)
+                    message, reply = envelope
+                    if reply is not None and reply.done():
+                        continue  # the asker has given up
+                    self._reply = reply
+                    self._answer(await actor.receive(message))
                 elif type(control) is Stop:
                     return await self._stopped(actor, control.exit)
                 else:
@@ -142,15 +146,12 @@ class Life(Mortal):
             idle += 1
             await asyncio.sleep(0)
 
-    async def _handle(self, actor: Actor, message: Any, reply: asyncio.Future[Any] | None) -> None:
-        if reply is not None and reply.done():
-            return  # the asker has given up
-        self._reply = reply
-        answer = await actor.receive(message)
+    def _answer(self, answer: Any) -> None:
         self._handled += 1
         if answer is not HANDED_OFF:
-            self._reply = None
-            settle(reply, answer)
+            reply, self._reply = self._reply, None
+            if reply is not None and not reply.done():
+                reply.set_result(answer)
 
     def hand_off(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         """Answer the current message from a task of its own; for the actor itself."""

@@ -94,7 +94,9 @@ class Mailbox:
             ActorGone: the mailbox is closed.
             MailboxFull: there is no place and the owner refuses.
         """
-        if len(self._messages) < self.capacity or self.closed or self.overflow == "refuse":
+        if len(self._messages) < self.capacity and not self.closed:
+            self._place((message, reply))
+        elif self.closed or self.overflow == "refuse":
             self.put(message, reply)
         else:
             self._stand_in_line((message, reply), None)

@@ -155,7 +155,7 @@ class Parent(Actor, ABC):
             on_exit=child.exited,
             keep_address=spec.keep_address and not is_temporary,
         )
-        if is_temporary:
+        if is_temporary and args:
             child.spec, child.args = spec.without_args(), ()  # it is never started again
         return ref
 
