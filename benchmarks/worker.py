@@ -6,7 +6,9 @@ and ``p99_ms`` where latencies were taken, ``rss_mb``, ``own_mb`` and ``files``,
 contender tells. An error is ``{"error": ...}`` and the end. What libraries print goes to stderr.
 
 It runs in the environments of the peers, too, so it needs nothing but Python. Garbage is collected
-before each turn, and what is there after the first is frozen.
+before each turn, what is there after the first is frozen, and in a turn it is looked for as rarely
+as ``python -m runtime`` does, for ours and for theirs: the usual 700 new objects between two looks
+make an idle actor of a crowd cost 4.1 us in place of 2.5.
 """
 
 from __future__ import annotations
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
     """Does so many operations, so many at once; returns numbers, and ``latencies`` in seconds."""
 
 PAGE = 4096
+NEW_OBJECTS_TO_COLLECTION = 50_000  # what ``runtime.__main__`` has
 MEBIBYTE = 1 << 20
 
 
 async def main(place: str, options: Mapping[str, Any], distribution: str | None) -> None:
     """Open the contender, and work until stdin ends."""
+    gc.set_threshold(NEW_OBJECTS_TO_COLLECTION)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
