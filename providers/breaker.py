@@ -37,13 +37,17 @@ PROBE_AFTER_S = 600.0
 
 
 class _Results:
-    """Successes and failures of the last half minute, in a few buckets, and their sums."""
+    """Successes and failures of the last half minute, in a few buckets, and their sums.
+
+    Attributes:
+        failed: how many failures.
+    """
 
     def __init__(self) -> None:
         self._buckets: deque[list[int]] = deque()
         self._newest = -inf
         self._total = 0
-        self._failed = 0
+        self.failed = 0
         self._in_a_row = 0
 
     def add(self, now: float, *, failed: bool) -> None:
@@ -55,18 +59,16 @@ class _Results:
         self._total += 1
         if failed:
             bucket[2] += 1
-            self._failed += 1
+            self.failed += 1
             self._in_a_row += 1
         else:
             self._in_a_row = 0
 
     def verdict(self) -> str | None:
         """Return why the target is not worth asking; None when it is."""
-        if not self._failed:
-            return None
         if self._in_a_row >= FAILURES_IN_A_ROW:
             return f"the last {self._in_a_row} calls failed"
-        total, failed = self._total, self._failed
+        total, failed = self._total, self.failed
         if total >= FEWEST_RESULTS and failed >= FAILED_SHARE * total:
             return f"{failed} of {total} calls failed within {BUCKETS * BUCKET_S:.0f} s"
         return None
@@ -77,7 +79,7 @@ class _Results:
         while self._buckets[0][0] <= number - BUCKETS:
             _, total, failed = self._buckets.popleft()
             self._total -= total
-            self._failed -= failed
+            self.failed -= failed
 
 
 class Breaker:
@@ -184,7 +186,7 @@ class Breaker:
 
     def _count(self, now: float, *, failed: bool) -> None:
         self._results.add(now, failed=failed)
-        verdict = self._results.verdict()
+        verdict = self._results.verdict() if self._results.failed else None
         if verdict is not None:
             self._open(verdict, now)
 

@@ -143,7 +143,8 @@ class Circuit:
 
     def succeeded(self, now: float, began: float) -> None:
         """Note that a call which went out at ``began`` was answered."""
-        self._account.succeeded(now, began)
+        if not self._account.is_closed:  # it counts no failures, so it need not count successes
+            self._account.succeeded(now, began)
         self._model.succeeded(now, began)
 
     def failed(self, now: float, began: float) -> None:
