@@ -448,8 +448,7 @@ class Payer(Protocol):
         """Say whether there is the money for one more, though the last one may be billed, too."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalRequest:
+class LocalRequest(NamedTuple):
     """A request with what only its own process has.
 
     Attributes:

@@ -31,6 +31,16 @@ class Job:
         self.reply = reply
         self.task: asyncio.Task[Any] | None = None
 
+    def watch(self) -> None:
+        """End the work should its asker give up."""
+        if self.reply is not None:
+            self.reply.add_done_callback(self.asker_is_settled)
+
+    def let_go(self) -> None:
+        """Watch its asker no longer: a callback is a turn of the loop's."""
+        if self.reply is not None:
+            self.reply.remove_done_callback(self.asker_is_settled)
+
     def asker_is_settled(self, reply: asyncio.Future[Any]) -> None:
         """End the work if its asker gave up."""
         if reply.cancelled() and self.task is not None:
@@ -96,7 +106,9 @@ class Jobs:
             if not self._is_pointless(job):
                 work = function(*args)
                 del args  # this frame is in the traceback of what fails, which may be kept
-                settle(job.reply, await work)
+                answer = await work
+                job.let_go()
+                settle(job.reply, answer)
         except asyncio.CancelledError:
             settle(job.reply, error=OutcomeUnknown(f"{self._name} was cancelled at its work"))
         except Exception as error:  # noqa: BLE001  # it belongs to the asker
@@ -110,8 +122,7 @@ class Jobs:
 
     def _is_pointless(self, job: Job) -> bool:
         """Say whether nobody waits for a job any longer, else end it when its asker gives up."""
-        if job.reply is not None:
-            job.reply.add_done_callback(job.asker_is_settled)
+        job.watch()
         return self._cancelled or (job.reply is not None and job.reply.done())
 
     def _done(self, job: Job) -> None:

@@ -121,10 +121,10 @@ class Reservations:
             DeadlineExceeded: the deadline passed while others held the budget.
             JournalFailed: the journal cannot be written.
         """
-        call = _Call(run, op, body, limits)
         if not limits or not body["reserved_nano_usd"]:
             await run.begin(STARTED, op, body)
             return run.now
+        call = _Call(run, op, body, limits)
         blocked = next((scope for scope in call.scopes() if scope in self._lines), None)
         if blocked is None:
             at, short = await call.admit()
