@@ -97,7 +97,7 @@ def read_completion(
     response_id = name_of(payload.get("id"))
     calls = tool_calls_of(message, response_id or "")
     raw = name_of(choice.get("finish_reason"))
-    thoughts, _ = thoughts_of(message, reading.reasoning_fields)
+    thoughts = thoughts_of(message, reading.reasoning_fields)[0] if said["reasoning"] else ""
     state = state_of(message, tuple(call.id for call in calls), thoughts)
     return ModelReply(
         text=_without_fence(said["text"]) if reading.fenced else said["text"],
