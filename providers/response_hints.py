@@ -14,15 +14,15 @@ REQUEST_ID_FIELDS = (
     "x-request-id", "request-id", "apim-request-id", "x-ms-request-id", "x-amzn-requestid",
     "x-kong-request-id",
 )  # fmt: skip
+ANY_REQUEST_ID = frozenset(REQUEST_ID_FIELDS)
 MILLISECOND_FIELDS = ("retry-after-ms", "x-ms-retry-after-ms")
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the server's id of the exchange, or None. Field names are in lower case."""
-    for field in REQUEST_ID_FIELDS:
-        if given := headers.get(field):
-            return given
-    return None
+    if ANY_REQUEST_ID.isdisjoint(headers):
+        return None
+    return next((headers[field] for field in REQUEST_ID_FIELDS if headers.get(field)), None)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -45,7 +45,9 @@ class Head(NamedTuple):
 
     def has_token(self, field: str, token: str) -> bool:
         """Return whether a field that is a list has a word in it."""
-        return token in [word.strip() for word in self.headers.get(field, "").lower().split(",")]
+        return field in self.headers and token in [
+            word.strip() for word in self.headers[field].lower().split(",")
+        ]
 
 
 class Body(Protocol):
@@ -231,9 +233,11 @@ def _framing(head: Head) -> Body:
         return ByChunks()
     if "content-length" not in fields:
         return ByClose()
-    lengths = {length.strip() for length in fields["content-length"].split(",")}
-    length = lengths.pop()
-    if lengths or not (length.isascii() and length.isdigit() and len(length) < 16):  # noqa: PLR2004  # 15 digits are a petabyte
+    length = fields["content-length"]
+    if "," in length:  # the same one twice is one
+        length, *others = {length.strip() for length in length.split(",")}
+        length = "" if others else length
+    if not (length.isascii() and length.isdigit() and len(length) < 16):  # noqa: PLR2004  # 15 digits are a petabyte
         raise NotHttp("its content-length is none")
     return ByLength(int(length))
 
