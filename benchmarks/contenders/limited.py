@@ -155,13 +155,40 @@ async def first_come(url: str) -> AsyncIterator[Work]:
         yield work
 
 
+def _limit_usd(calls: int) -> float:
+    """Return what pays for a quarter of them."""
+    return max(LEAST_USD, calls / 4 * CALL_USD)
+
+
+@asynccontextmanager
+async def looked_up() -> AsyncIterator[Work]:
+    """The same calls by hand: each begins while anything is left, and pays when it is answered."""
+
+    async def work(operations: int, at_once: int) -> dict[str, Any]:
+        del at_once
+        limit_usd, spent = _limit_usd(operations), 0.0
+
+        async def call() -> bool:
+            nonlocal spent
+            if spent >= limit_usd:
+                return False
+            await asyncio.sleep(0)  # a model that answers at once
+            spent += CALL_USD
+            return True
+
+        paid = await asyncio.gather(*(call() for _ in range(operations)))
+        return {"failed": paid.count(False), "overspend_usd": max(0.0, spent - limit_usd)}
+
+    yield work
+
+
 @asynccontextmanager
 async def budget() -> AsyncIterator[Work]:
     """More calls at once than the run's budget pays for: what is spent beyond it."""
 
     async def work(operations: int, at_once: int) -> dict[str, Any]:
         del at_once
-        limit_usd = max(LEAST_USD, operations / 4 * CALL_USD)
+        limit_usd = _limit_usd(operations)
         catalog = _catalog("http://127.0.0.1:9")
         with stubbed(here=True):
             async with running(catalog, agents=(crowd,), environ={}) as system:
