@@ -36,6 +36,7 @@ BENCHES = (
     "postgres",
     "interrupted",
 )
+PATIENCE = 40  # times as long as usual: a turn that would take longer is left out
 
 
 def main() -> None:
@@ -91,7 +92,11 @@ def _verdicts(measured: dict[str, tuple[Bench, list[Row]]]) -> list[Verdict]:
 def _command(arguments: argparse.Namespace) -> str:
     """Return the command line without the files that it writes."""
     words = ["python -m benchmarks", *arguments.names, *(["--peers"] * arguments.peers)]
-    words += [f"--rounds {arguments.rounds}", f"--scale {arguments.scale:g}"]
+    words += [
+        f"--rounds {arguments.rounds}",
+        f"--seconds {arguments.seconds:g}",
+        f"--scale {arguments.scale:g}",
+    ]
     words += [f"--soak {arguments.soak:g}"] if arguments.soak else []
     if arguments.at_once:
         words.append(f"--at-once {','.join(map(str, arguments.at_once))}")
@@ -107,10 +112,11 @@ def _run(bench: Bench, settings: Settings) -> list[Row]:
 def _settings(arguments: argparse.Namespace) -> Settings:
     return Settings(
         rounds=arguments.rounds,
-        seconds=0.5 * arguments.scale,
+        seconds=arguments.seconds * arguments.scale,
         at_once=arguments.at_once,
         scale=arguments.scale,
         peers=arguments.peers,
+        patience_s=PATIENCE * arguments.seconds,
         soak_s=arguments.soak,
     )
 
@@ -121,6 +127,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {names}; all by default")
     parser.add_argument("--peers", action="store_true", help="also those of `make bench-peers`")
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count (default 5)")
+    parser.add_argument(
+        "--seconds", type=float, default=0.5, help="about how long a turn lasts (default 0.5)"
+    )
     parser.add_argument(
         "--scale", type=float, default=1.0, help="lengths and numbers, as a share of the usual"
     )
@@ -136,8 +145,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, metavar="FILE", help="write them as Markdown")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw them, as PNG files")
     arguments = parser.parse_args()
-    if arguments.rounds < 1 or arguments.scale <= 0:
-        parser.error("--rounds is at least 1, --scale is above 0")
+    if arguments.rounds < 1 or arguments.scale <= 0 or arguments.seconds <= 0:
+        parser.error("--rounds is at least 1, --scale and --seconds are above 0")
     if arguments.plot is not None and (missing := cannot_draw()):
         parser.error(missing)
     unknown = set(arguments.names) - set(BENCHES)

@@ -36,7 +36,6 @@ BENCH = Bench(
         Column("how many", "operations", ",.0f"),
         PER_SECOND,
         CPU,
-        Column("create us", "create_us", ",.2f"),
         Column("bytes each", "bytes", ",.0f"),
         Column("all MB", "crowd_mb", ",.1f"),
     ),

@@ -169,7 +169,7 @@ PROMISES = (
     ),
     Promise("CPU of a run of 2 calls and 1 tool", _of(RUN, "run_ms"), 0.7, MOST, "ms"),
     Promise("100,000 idle actors", _of(CROWD, "crowd_mb"), 100, MOST, "MB"),
-    Promise("making an actor", _of(CROWD, "create_us"), 3, MOST, "us"),
+    Promise("CPU of making an actor, of 100,000", _of(CROWD, CPU), 3, MOST, "us"),
     Promise("a delegation of 100,000, as dear as one of 1,000", _times_dearer(MANY), 1.3, MOST),
     Promise(
         "a model call of 100,000, as dear as one of 1,000",

@@ -97,7 +97,7 @@ def test_every_promise_is_of_a_row_that_its_bench_has() -> None:
 
 
 def _full(case: str, at_once: int, contender: str, operations: int = 0) -> Row:
-    names = ("per_second", "cpu_us", "added_p99_ms", "run_ms", "crowd_mb", "create_us")
+    names = ("per_second", "cpu_us", "added_p99_ms", "run_ms", "crowd_mb")
     values = {name: Spread(1.0, 1.0, 1.0) for name in (*names, "wall_ms", "beyond")}
     values["operations"] = Spread.of([operations])
     return Row(case, at_once, contender, "ours", values, cpu_ratio=1.0)

@@ -206,7 +206,9 @@ def test_the_command_prints_tables_and_writes_what_it_measured(tmp_path: Path) -
     assert all(len(spread) == 3 for row in rows for spread in row["values"].values())
     assert as_json(from_json(rows)) == rows
     text = results.read_text()
-    assert "python -m benchmarks messages --rounds 1 --scale 0.001 --at-once 1,7" in text
+    assert (
+        "python -m benchmarks messages --rounds 1 --seconds 0.5 --scale 0.001 --at-once 1,7" in text
+    )
     assert "| ask | 7 | **actor, supervised** |" in text
 
 

@@ -46,7 +46,6 @@ def crowd_of(
         return {
             "wall_s": wall_s,
             "cpu_s": cpu_s,
-            "create_us": wall_s / operations * 1e6,
             "bytes": first[operations],
             "crowd_mb": first[operations] * operations / (1 << 20),
         }
