@@ -12,13 +12,15 @@ from runtime.errors import (
     InvalidInput,
     PolicyDenied,
 )
+from runtime.governance.cost import NANO
+from runtime.identity import trace_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from decimal import Decimal
 
     from runtime.approval import ApprovalRequest, Approve
-    from runtime.journal import Record
+    from runtime.journal import Record, RunRow
     from runtime.run import Durability, OnCodeChange
 
 EXIT_CODES = {
@@ -198,3 +200,26 @@ class RunOutcome:
             "waits_for": [each.as_json() for each in self.waits_for],
         }
         return shown if self.forked_from is None else shown | {"forked_from": self.forked_from}
+
+
+def outcome_of(row: RunRow) -> RunOutcome:
+    """Return what the journal says came of a run."""
+    ended = row.started_at if row.ended_at is None else row.ended_at
+    return RunOutcome(
+        run_id=row.run_id,
+        trace_id=row.trace_id or f"{trace_id_of(row.run_id):032x}",
+        status=row.status,
+        output=row.output,
+        error=row.error,
+        reason=row.reason,
+        usage={
+            "calls": row.calls,
+            "errors": row.errors,
+            "input_tokens": row.input_tokens,
+            "output_tokens": row.output_tokens,
+        },
+        cost_usd=None if row.cost_nano_usd is None else row.cost_nano_usd / NANO,
+        unpriced_calls=row.unpriced_calls,
+        forked_from=row.forked_from,
+        duration_s=round(ended - row.started_at, 6),
+    )

@@ -15,14 +15,14 @@ from runtime.cli.interrupts import Interrupts
 from runtime.cli.logs import log_to
 from runtime.cli.opening import opened
 from runtime.cli.places import catalog_folder, journal_location
-from runtime.cli.report import Source, outcome_of, report
+from runtime.cli.report import Source, report
 from runtime.cli.run_link import RunLink, link_of
 from runtime.cli.streams import prints_to_stderr
 from runtime.directory import suggest
 from runtime.errors import Cancelled, ConfigurationError, UnknownName
 from runtime.identity import new_run_id, wall_clock
 from runtime.launch import running
-from runtime.outcome import RunOptions
+from runtime.outcome import RunOptions, outcome_of
 from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:

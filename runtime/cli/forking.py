@@ -16,12 +16,12 @@ from runtime.cli.interrupts import Interrupts
 from runtime.cli.logs import log_to
 from runtime.cli.opening import opened
 from runtime.cli.places import catalog_folder, journal_location
-from runtime.cli.report import Source, inheritance, outcome_of, report
+from runtime.cli.report import Source, inheritance, report
 from runtime.cli.streams import prints_to_stderr, say
 from runtime.errors import Cancelled
 from runtime.identity import new_run_id, wall_clock
 from runtime.launch import running
-from runtime.outcome import ForkOptions
+from runtime.outcome import ForkOptions, outcome_of
 from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:

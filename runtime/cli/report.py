@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import duration, json_line, money, one_line, plural
 from runtime.governance.cost import NANO
-from runtime.identity import trace_id_of
 from runtime.journal.location import is_address
-from runtime.outcome import RunOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from runtime.approval import ApprovalRequest
-    from runtime.journal import RunRow
+    from runtime.outcome import RunOutcome
 
 NEXT_STEPS: Mapping[str, str] = {
     "budget": "give it less to do, or raise that limit: --budget-usd, or the policy",
@@ -147,26 +145,3 @@ def inheritance(forked_from: Mapping[str, Any]) -> str:
 def names(run_id: str, trace_id: str) -> str:
     """Return a run's id, and its trace's where that is not the same in other clothes."""
     return run_id if run_id.replace("-", "") == trace_id else f"{run_id} (trace {trace_id})"
-
-
-def outcome_of(row: RunRow) -> RunOutcome:
-    """Return what the journal says came of a run that is over."""
-    ended = row.started_at if row.ended_at is None else row.ended_at
-    return RunOutcome(
-        run_id=row.run_id,
-        trace_id=row.trace_id or f"{trace_id_of(row.run_id):032x}",
-        status=row.status,
-        output=row.output,
-        error=row.error,
-        reason=row.reason,
-        usage={
-            "calls": row.calls,
-            "errors": row.errors,
-            "input_tokens": row.input_tokens,
-            "output_tokens": row.output_tokens,
-        },
-        cost_usd=None if row.cost_nano_usd is None else row.cost_nano_usd / NANO,
-        unpriced_calls=row.unpriced_calls,
-        forked_from=row.forked_from,
-        duration_s=round(ended - row.started_at, 6),
-    )

@@ -19,12 +19,12 @@ from runtime.cli.logs import log_to
 from runtime.cli.opening import opened
 from runtime.cli.pinned import kept_files, laid_out
 from runtime.cli.places import catalog_folder, journal_location
-from runtime.cli.report import Source, outcome_of, report, summary
+from runtime.cli.report import Source, report, summary
 from runtime.cli.streams import emit, emit_json, prints_to_stderr, say
 from runtime.errors import RuntimeFault
 from runtime.identity import wall_clock
 from runtime.launch import running
-from runtime.outcome import ResumeOptions
+from runtime.outcome import ResumeOptions, outcome_of
 from runtime.requests import fold
 from runtime.resumption import check_resumable
 from runtime.workspace import check_workspace, open_catalog

@@ -11,7 +11,7 @@ import anyio
 
 from runtime.cli.history import History
 from runtime.cli.liveness import status_of
-from runtime.cli.report import outcome_of, summary
+from runtime.cli.report import summary
 from runtime.cli.streams import emit, emit_json, say
 from runtime.cli.text import plural
 from runtime.cli.trace_lines import MOST_LINES, page_of
@@ -19,6 +19,7 @@ from runtime.cli.trace_span import walk
 from runtime.cli.trace_tree import SpanTree
 from runtime.cli.trace_waterfall import ASCII, BOXES, Times, draw
 from runtime.identity import wall_clock
+from runtime.outcome import outcome_of
 
 if TYPE_CHECKING:
     from runtime.cli.trace_lines import Page
