@@ -43,7 +43,7 @@ class Control:
     def __init__(self, journal: Journal, spawn: Callable[..., object]) -> None:
         self._journal = journal
         self._spawn = spawn
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[str, list[Run]] = {}  # one that is at home here may be a guest, too
         self._some: anyio.Event | None = None
         self._quiet: set[Run] = set()
         self._is_quiet: anyio.Event | None = None
@@ -61,8 +61,9 @@ class Control:
 
     def add(self, run: Run) -> None:
         """Listen for a run that is under way from now on."""
-        self._runs[run.id] = run
-        run.conduct.on_quiet = lambda: self._became_quiet(run)
+        self._runs.setdefault(run.id, []).append(run)
+        if run.branch is None:  # else its home parks it
+            run.conduct.on_quiet = lambda: self._became_quiet(run)
         self._is_behind = self._is_behind or run.recorded is not None
         if self._some is not None:
             self._some.set()
@@ -72,7 +73,9 @@ class Control:
 
     def remove(self, run: Run) -> None:
         """Listen for it no more."""
-        del self._runs[run.id]
+        self._runs[run.id].remove(run)
+        if not self._runs[run.id]:
+            del self._runs[run.id]
         run.conduct.on_quiet = _nothing
         run.conduct.over.set()
 
@@ -105,17 +108,18 @@ class Control:
         """Act on the requests that are new."""
         self._is_behind = False
         for request in await self._journal.requests(tuple(self._runs)):
-            run, event = self._runs.get(request.run_id), request.event
+            event = request.event
             act = self._acts.get(event.kind)
-            if run is not None and act is not None and event.seq > run.conduct.seen:
-                run.conduct.seen = event.seq
-                act(run, event)
+            for run in tuple(self._runs.get(request.run_id, ())):
+                if act is not None and event.seq > run.conduct.seen:
+                    run.conduct.seen = event.seq
+                    act(run, event)
 
     def _cancel(self, run: Run, event: EventRow) -> None:
         run.conduct.stop(Halt("cancelled", *_said(event)))
 
     def _pause(self, run: Run, event: EventRow) -> None:
-        if run.conduct.pausing is None:
+        if run.conduct.pausing is None and run.branch is None:
             grace_s = event.body.get("grace_s", GRACE_S)
             self._tasks.start_soon(self._wait_no_longer, run, float(grace_s))
         run.conduct.pause(Halt("paused", *_said(event)))

@@ -13,13 +13,12 @@ from runtime.identity import digest_of
 from runtime.recorded import Recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from runtime.activation import Activation
     from runtime.agent import Agent
     from runtime.delivery import Sent
     from runtime.engines import Work
-    from runtime.journal import EventRow
     from runtime.run import Run, Totals
     from runtime.wishes import Sending
 
@@ -49,20 +48,27 @@ def recall(sent: Sent, agent: Agent, keeps_state: Callable[[str], bool]) -> bool
         room_given_back(sent.run, sent.delegation)
     sent.run.totals.add(recorded.newly_counted(op))
     metrics = done.body.get("metrics") or {}
-    answer = _answer(agent, done, recorded.totals(op))
+    answer = answer_of(agent, done.kind, done.body, recorded.totals(op))
     sent.pending.set_result(result_of(sent.delegation.task_id, answer, metrics))
     return True
 
 
-def _answer(agent: Agent, done: EventRow, totals: Totals) -> Answer:
-    body = done.body
-    if done.kind == "delegation_failed":
+def answer_of(agent: Agent, kind: str, body: Mapping[str, Any], totals: Totals) -> Answer:
+    """Return what the record of an outcome says, as a body would answer.
+
+    Args:
+        agent: whose answer it was.
+        kind: the kind of the record.
+        body: what it says.
+        totals: what models were asked for it.
+    """
+    if kind == "delegation_failed":
         return Answer(None, {}, totals, body.get("reason"), body.get("error"))
     output = body.get("output")
     try:
         return Answer(agent.signature.restore(output), output, totals)
     except ValidationError as error:
-        text = f"what {agent.name} answered before the interruption is no answer any more: {error}"
+        text = f"what {agent.name} has answered is no answer any more: {error}"
         return Answer(None, {}, totals, InvalidOutput.reason, text)
 
 

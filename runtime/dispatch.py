@@ -44,7 +44,7 @@ from runtime.delivery import (
     room_given_back,
 )
 from runtime.engines import Capacity, Ending, Pending, Work
-from runtime.errors import PolicyDenied, RuntimeFault, UnknownName
+from runtime.errors import Cancelled, PolicyDenied, RuntimeFault, UnknownName
 from runtime.governance.cost import usd
 from runtime.messages import Delegation, Result
 from runtime.run import Totals
@@ -121,6 +121,8 @@ class Dispatcher:
         """Carry the Delegation at the root of a run, and return its Result."""
         self._runs[run.id] = run
         try:
+            if not await self._engine.begin_run(run.id):
+                run.leave(Cancelled(f"another process is the home of run {run.id}"))
             entry = await self._serve(delegation.sag_id)
             submit = self._engine.submit_here
             answered: Result[Any] = await self._submit(run, None, entry, delegation, submit)
@@ -130,6 +132,19 @@ class Dispatcher:
                 await self._engine.forget_run(run.id)
                 await run.quiet()
             del self._runs[run.id]
+
+    async def serve_all(self) -> list[str]:
+        """Start the supervisors of all agents, and return their slugs."""
+        return [(await self._serve(slug)).agent.name for slug in tuple(self._directory.agents)]
+
+    async def run_guest(self, run: Run, delegation: Delegation) -> None:
+        """Carry a Delegation here, of a run that is at home elsewhere, until it is noted."""
+        try:
+            entry = await self._serve(delegation.sag_id)
+            await self._submit(run, None, entry, delegation, self._engine.submit_here)
+        finally:
+            with anyio.move_on_after(END_S, shield=True):
+                await run.quiet()
 
     # --- what contexts ask for -------------------------------------------------------------------
 

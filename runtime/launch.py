@@ -32,7 +32,7 @@ from runtime.definitions import load_directory
 from runtime.dispatch import Dispatcher
 from runtime.elsewhere import Elsewhere
 from runtime.engines import LocalEngine, current_time
-from runtime.errors import UnknownName
+from runtime.errors import ConfigurationError, UnknownName
 from runtime.experience import learn_from
 from runtime.governance.lifecycle import in_short, warnings_of
 from runtime.identity import wall_clock, whoami
@@ -59,13 +59,17 @@ if TYPE_CHECKING:
     from otel import Metrics, Tracing
     from runtime.actors import ActorSystem, SupervisorRef, SupervisorReport, SystemStatistics
     from runtime.agent import Agent
+    from runtime.clustered import Clustered
     from runtime.directory import Directory
     from runtime.engines import EngineStatistics
+    from runtime.engines.cluster.settings import ClusterSettings
+    from runtime.engines.nats import NatsEngine
     from runtime.gauges import Snapshot
     from runtime.invocations.invocation import Observed
     from runtime.journal import EventRow, Journal, JournalStatistics, RunRow
     from runtime.messages import ProviderProfile
     from runtime.replay import Replayed
+    from runtime.start import Start
 
 ROOT_INTENSITY = 5  # restarts of whole sub-trees in five seconds before the system gives up
 WATCHDOG_S = 2.0
@@ -96,6 +100,7 @@ class System:
         price_of: what a provider's model costs; None when nobody knows.
         rules: its policies, asked of today.
         reservations: what lets calls begin whose worst case fits.
+        cluster: its part in a cluster; None where it is in none.
     """
 
     def __init__(
@@ -103,7 +108,7 @@ class System:
         ground: Ground,
         *,
         actors: ActorSystem,
-        engine: LocalEngine,
+        engine: LocalEngine | NatsEngine,
         dispatcher: Dispatcher,
         workflows: Workflows,
         codes: Codes,
@@ -111,6 +116,7 @@ class System:
         price_of: Pricing,
         rules: Rules,
         reservations: Reservations,
+        cluster: Clustered | None,
     ) -> None:
         self.catalog, self.directory, self.journal, self.tracing, self.metrics, self._environ = (
             ground
@@ -120,6 +126,7 @@ class System:
         self.price_of = price_of
         self.rules = rules
         self.reservations = reservations
+        self.cluster = cluster
         self._engine = engine
         self._dispatcher = dispatcher
         self._workflows = workflows
@@ -152,6 +159,11 @@ class System:
             environ=self._environ,
         )
         check(start, self.catalog, self._environ)
+        if self.cluster is not None:
+            return await self.cluster.client.run(start)
+        return await self._begin(start)
+
+    async def _begin(self, start: Start) -> RunOutcome:
         is_pinned = start.options.on_code_change == "pin"
         files = sources_of(self.catalog, start.agent) if is_pinned else None
         return await self._workflows.run(*start, files=files)
@@ -172,9 +184,14 @@ class System:
             CodeChanged: its code has changed, and it is told to refuse that.
             LimitReached: its time or money is used up, and the options give it no more.
         """
+        options = options or ResumeOptions()
+        if self.cluster is not None:
+            return await self.cluster.client.resume(run_id, options)
+        return await self._go_on(run_id, options)
+
+    async def _go_on(self, run_id: str, options: ResumeOptions) -> RunOutcome:
         from runtime.resume_rules import check_again  # noqa: PLC0415  # for runs that are resumed
 
-        options = options or ResumeOptions()
         check = partial(
             check_again,
             run_id,
@@ -285,9 +302,21 @@ class System:
         now, tickets = wall_clock(), await tickets_of(self.journal)
         return [each.request for each in tickets if each.is_open(now)]
 
+    async def serve(self) -> None:
+        """Be a node of the cluster from now on: work for all of it, and be the home of runs.
+
+        Raises:
+            ConfigurationError: the system is in no cluster, or the cluster takes nobody now.
+        """
+        if self.cluster is None:
+            raise ConfigurationError("only what is in a cluster serves one; say --engine nats")
+        await self.cluster.serve(self._begin, self._go_on)
+
     async def close(self) -> None:
         """Begin no more runs and end those that are under way; ``running`` does it on leaving."""
         await self._workflows.close()
+        if self.cluster is not None:
+            await self.cluster.close()
 
     def statistics(self) -> Statistics:
         """Return a snapshot of the system."""
@@ -324,6 +353,7 @@ async def running(
     environ: Mapping[str, str] | None = None,
     tracing: Tracing | None = None,
     metrics: Metrics | None = None,
+    cluster: ClusterSettings | None = None,
 ) -> AsyncIterator[System]:
     """Open a system; on leaving, stop its actors in order and flush journal, spans and metrics.
 
@@ -334,6 +364,8 @@ async def running(
         environ: the environment; None for the process's.
         tracing: where spans go; None as ``OTEL_*`` say.
         metrics: where measurements go; None as ``OTEL_*`` say.
+        cluster: the cluster that it joins; None for a system of its own. All that are in one share
+            a journal.
 
     Raises:
         CatalogFaults: something in the catalog is wrong.
@@ -354,7 +386,7 @@ async def running(
     try:
         async with actor_system(watchdog_s=WATCHDOG_S) as actors:
             ground = Ground(loaded, directory, journal, tracing, metrics, environ)
-            system = await _compose(ground, actors)
+            system = await _compose(ground, actors, cluster)
             try:
                 yield system
             except (KeyboardInterrupt, SystemExit) as error:
@@ -384,7 +416,7 @@ class Ground(NamedTuple):
     environ: Mapping[str, str]
 
 
-async def _compose(ground: Ground, actors: ActorSystem) -> System:
+async def _compose(ground: Ground, actors: ActorSystem, settings: ClusterSettings | None) -> System:
     catalog, directory, journal, tracing, metrics, environ = ground
     providers = importlib.import_module("providers")
     start = providers.ProviderActors().start
@@ -408,7 +440,12 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
     timeouts = {s.name: s.timeout_s for s in catalog.skills.values() if s.timeout_s is not None}
     approvals = Approvals(tracing)
     skills = Skills(directory, tracing, timeouts, rules=rules, approvals=approvals, metrics=metrics)
-    engine = LocalEngine(root)
+    local, cluster = LocalEngine(root), None
+    if settings is not None:
+        from runtime.clustered import joined  # noqa: PLC0415  # an extra
+
+        cluster = await joined(settings, local, actors, journal)
+    engine = local if cluster is None else cluster.engine
     dispatcher = Dispatcher(
         directory,
         engine,
@@ -418,7 +455,9 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
         approvals=approvals,
         metrics=metrics,
     )
-    codes = Codes(directory)
+    codes, control = Codes(directory), Control(journal, actors.spawn)
+    if cluster is not None:
+        await cluster.open(dispatcher, directory, control)
     workflows = Workflows(
         dispatcher,
         journal,
@@ -427,7 +466,7 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
         wall_clock,
         metrics=metrics,
         codes=codes,
-        control=Control(journal, actors.spawn),
+        control=control,
     )
     system = System(
         ground,
@@ -440,6 +479,7 @@ async def _compose(ground: Ground, actors: ActorSystem) -> System:
         price_of=pricing,
         rules=rules,
         reservations=reservations,
+        cluster=cluster,
     )
     if metrics.on:
         _measure(system)

@@ -181,6 +181,10 @@ class Recorded(Terms, Sums):
             return self._logs[op] >= 0
         return (kind, op) in self._once or (op in self._outcomes and KINDS[kind].terminal)
 
+    def note(self, kind: str, op: str) -> None:
+        """Let something be in the journal that another process has noted, or will."""
+        self._once.add((kind, op))
+
     def in_flight(self) -> list[str]:
         """Return the steps that had begun and not ended."""
         return list(self._begun)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runtime.errors import RuntimeFault
     from runtime.governance.budget import Budget
     from runtime.governance.policy import SpendingLimit
-    from runtime.journal import Journal, Shortfall
+    from runtime.journal import Branch, Journal, Shortfall
     from runtime.journal.records import Kind
     from runtime.messages import Usage
     from runtime.recorded import Recorded
@@ -82,6 +82,10 @@ class Totals:
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
         self.cost += other.cost
+
+    def as_data(self) -> list[int]:
+        """Return the fields in their order, as JSON data."""
+        return [getattr(self, name) for name in self.__slots__]
 
     @property
     def known_cost(self) -> int | None:
@@ -160,6 +164,7 @@ class Run:
         self.forked_from: Mapping[str, Any] | None = None
         self.overrides: tuple[Wish, ...] = ()
         self.epoch = 1
+        self.branch: Branch | None = None
         self.left: RuntimeFault | None = None
 
     def __repr__(self) -> str:
@@ -202,7 +207,9 @@ class Run:
             return  # it is as if its process had died
         if self.recorded is not None and self.recorded.is_noted(kind, op):
             return  # the code runs again, and this was noted the first time
-        record = Record(self.id, kind, op, body, self._clock(), cost, terminal, self.epoch)
+        record = Record(
+            self.id, kind, op, body, self._clock(), cost, terminal, self.epoch, self.branch
+        )
         self.journal.append(record)
         self._tell(record)
 
@@ -232,7 +239,7 @@ class Run:
         """
         if self.left is not None:
             raise self.left
-        record = Record(self.id, kind, op, body, at, epoch=self.epoch)
+        record = Record(self.id, kind, op, body, at, epoch=self.epoch, branch=self.branch)
         short = await self.journal.admit(record, claims)
         if short is None:
             self._tell(record)
@@ -250,7 +257,7 @@ class Run:
             JournalFailed: nothing can be noted at the moment.
         """
         await self.journal.room()
-        self.journal.check_owner(self.id, self.epoch)
+        self.journal.check_owner(self.id, self.epoch, self.branch)
 
     async def written(self, *, always: bool = False) -> None:
         """Wait until what was noted is on the disk, if this run waits for that.
@@ -264,7 +271,7 @@ class Run:
         """
         if always or self.durability == "strict":
             await self.journal.flush()
-            self.journal.check_owner(self.id, self.epoch)
+            self.journal.check_owner(self.id, self.epoch, self.branch)
 
     def leave(self, why: RuntimeFault) -> None:
         """End it here without noting an end, so that it can be gone on with."""

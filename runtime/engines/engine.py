@@ -80,6 +80,10 @@ class Engine(Protocol):
         """End a piece of work now, wherever it is."""
         ...
 
+    async def begin_run(self, run_id: str) -> bool:
+        """Be the home of a run from now on; return whether it is this process's."""
+        ...
+
     async def forget_run(self, run_id: str) -> None:
         """Stop the actors that kept state for a run."""
         ...

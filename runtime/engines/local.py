@@ -160,6 +160,10 @@ class LocalEngine:
         """Start the Delegation's actor, or stand it in line: every body runs here."""
         return self.submit(delegation, settled)
 
+    def gate(self, agent: str) -> Gate:
+        """Return what lets the bodies of an agent in that is served."""
+        return self._find(agent).gate
+
     def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
         """Return None when the agent's line has room, else a wait for that."""
         served = self._find(agent)
@@ -181,6 +185,11 @@ class LocalEngine:
             if isinstance(work.ref.actor, Resident):
                 work.ref.actor.interrupt(work)
             work.end()
+
+    async def begin_run(self, run_id: str) -> bool:
+        """Return True: every run is at home here."""
+        del run_id
+        return True
 
     async def forget_run(self, run_id: str) -> None:
         """Stop the residents of a run, each after what it does now."""

@@ -2,7 +2,11 @@
 
 In reading order: ``login`` (servers, and who one is there; pure), ``settings`` (which cluster, and
 how one gets in; pure), ``trust`` (certificates and credentials), ``lasting`` (a client that comes
-back for ever), ``connection`` (the way in) and ``refusals`` (why there is none; pure).
+back for ever), ``connection`` (the way in) and ``refusals`` (why there is none; pure). Then what
+all of it is called (``subjects``, pure) and what travels (``envelope``, pure); a ``node``, its
+``streams`` and what it has in ``hands``; Delegations: ``asking`` has them done, ``pulling`` brings
+them to where there is ``room``, ``worker`` does them; whole runs: ``orders`` of a client, and
+``runs`` at their home. What all that asks of the runtime above it is in ``pipeline``.
 
 Truth is in the journal. What is in NATS are hints, which may be lost: the journal alone can go on
 with every run. Nothing here is imported unless ``--engine nats`` was asked for, and nothing else

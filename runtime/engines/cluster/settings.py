@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_NAME = "magsag"
+ACK_WAIT_S = 10.0
 CREDENTIALS = "MAGSAG_NATS_CREDS"
 AUTHORITY = "MAGSAG_NATS_CA"
 CERTIFICATE = "MAGSAG_NATS_CERT"
@@ -32,6 +33,8 @@ class ClusterSettings:
         authority: a PEM file of who signs the servers' certificates; None for the system's.
         certificate: a PEM file with the certificate of this side; None for none.
         key: a PEM file with its key; None where that is in ``certificate``.
+        ack_wait_s: after how many seconds without a sign of life what a node has in hand is given
+            to another one.
     """
 
     servers: Servers
@@ -40,6 +43,7 @@ class ClusterSettings:
     authority: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    ack_wait_s: float = ACK_WAIT_S
 
     def __str__(self) -> str:
         """Return it for people, who do not see the login."""

@@ -1,0 +1,99 @@
+"""A system's part in a cluster: a client of it, and a node once it serves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runtime.clients import Client
+from runtime.engines.cluster.connection import connect
+from runtime.engines.cluster.node import Node
+from runtime.engines.cluster.orders import Orders
+from runtime.engines.nats import NatsEngine
+from runtime.guests import Guests
+from runtime.homes import Household
+from runtime.identity import wall_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from runtime.actors import ActorSystem
+    from runtime.control import Control
+    from runtime.directory import Directory
+    from runtime.dispatch import Dispatcher
+    from runtime.engines import LocalEngine
+    from runtime.engines.cluster.settings import ClusterSettings
+    from runtime.journal import Journal
+    from runtime.outcome import ResumeOptions, RunOutcome
+    from runtime.start import Start
+
+
+class Clustered:
+    """A system's part in a cluster; made by ``joined``.
+
+    Attributes:
+        engine: where its Delegations go.
+        client: has its runs carried out.
+        node: what it is in the cluster.
+    """
+
+    def __init__(self, node: Node, engine: NatsEngine, journal: Journal) -> None:
+        self.node = node
+        self.engine = engine
+        self._journal = journal
+        self._orders = Orders(node)
+        self._dispatcher: Dispatcher
+        self.client: Client
+
+    def __repr__(self) -> str:
+        return f"<Clustered {self.engine!r} {self._orders!r}>"
+
+    async def open(self, dispatcher: Dispatcher, directory: Directory, control: Control) -> None:
+        """Let Delegations and runs go to the cluster from now on.
+
+        Raises:
+            nats.errors.Error: the cluster takes nobody now.
+        """
+        self._dispatcher = dispatcher
+        self.client = Client(self._orders, self._journal, directory)
+        await self.engine.open(Guests(dispatcher, directory, self._journal, control, wall_clock))
+        await self._orders.open()
+
+    async def serve(
+        self,
+        begin: Callable[[Start], Awaitable[RunOutcome]],
+        go_on: Callable[[str, ResumeOptions], Awaitable[RunOutcome]],
+    ) -> None:
+        """Be a node from now on, which works for all and is the home of runs.
+
+        Args:
+            begin: begins a run here.
+            go_on: goes on with one here.
+
+        Raises:
+            nats.errors.Error: the cluster takes nobody now.
+        """
+        agents = await self._dispatcher.serve_all()
+        await self.engine.work(agents, Household(self._journal, begin, go_on))
+
+    async def close(self) -> None:
+        """Leave the cluster."""
+        await self.node.client.close()
+
+
+async def joined(
+    settings: ClusterSettings, local: LocalEngine, actors: ActorSystem, journal: Journal
+) -> Clustered:
+    """Join a cluster.
+
+    Args:
+        settings: the cluster.
+        local: runs the bodies that are here.
+        actors: holds the lifetime of what goes on in the background.
+        journal: the one that all nodes share.
+
+    Raises:
+        ConfigurationError: no server is there, or it refuses.
+    """
+    node = Node(settings, actors.spawn)
+    node.connected(await connect(settings, label=node.name, changed=node.changed))
+    return Clustered(node, NatsEngine(local, node, journal), journal)

@@ -1,0 +1,130 @@
+"""What travels between nodes, as JSON: a Delegation with what must be known of its run, an outcome.
+
+A deadline travels twice, as a time of day and as the seconds that are left; the smaller of both
+holds, so a clock that is wrong gives nobody more time. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from runtime.messages import Delegation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_AUTHORS = ("task_id", "sag_id", "input", "context")
+_RUNTIMES = ("run_id", "op", "parent", "traceparent", "trace_id")
+
+
+class Now(NamedTuple):
+    """The time, by both clocks.
+
+    Attributes:
+        wall: in seconds since the Unix epoch.
+        loop: in seconds of the event loop's clock.
+    """
+
+    wall: float
+    loop: float
+
+
+class Outcome(NamedTuple):
+    """How a Delegation ended, as the journal has it.
+
+    Attributes:
+        kind: the kind of its record.
+        body: what the record says.
+    """
+
+    kind: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A Delegation that another node is asked to do.
+
+    Attributes:
+        delegation: what is to be done.
+        run: what must be known of its run, JSON data.
+        epoch: the how-manieth owner of the run wants it.
+        number: which one it is of all that its asker has asked, for whoever gives it up.
+        reply_to: the subject on which its asker waits.
+    """
+
+    delegation: Delegation
+    run: Mapping[str, Any]
+    epoch: int
+    number: str
+    reply_to: str
+
+
+def encode(asked: Asked, now: Now) -> bytes:
+    """Return a Delegation as it travels.
+
+    Raises:
+        TypeError: something in it is no JSON.
+    """
+    given = asked.delegation
+    deadline = None
+    if given.deadline is not None:
+        left = given.deadline - now.loop
+        deadline = [now.wall + left, left]
+    return orjson.dumps(
+        {
+            "delegation": {name: getattr(given, name) for name in (*_AUTHORS, *_RUNTIMES)},
+            "ancestors": given.ancestors,
+            "deadline": deadline,
+            "run": asked.run,
+            "epoch": asked.epoch,
+            "number": asked.number,
+            "reply_to": asked.reply_to,
+        },
+        default=dict,
+    )
+
+
+def decode(data: bytes, now: Now) -> Asked:
+    """Return a Delegation that has come, its deadline by this node's clock.
+
+    Raises:
+        ValueError: it is none, or of another version.
+    """
+    try:
+        said = orjson.loads(data)
+        fields = said["delegation"]
+        delegation = Delegation(
+            *(fields[name] for name in _AUTHORS),
+            **{name: fields[name] for name in _RUNTIMES},
+            ancestors=tuple(said["ancestors"]),
+            deadline=_deadline(said["deadline"], now),
+        )
+        return Asked(delegation, said["run"], said["epoch"], said["number"], said["reply_to"])
+    except (KeyError, TypeError, orjson.JSONDecodeError) as error:
+        raise ValueError(f"a message is no Delegation: {error!r}") from error
+
+
+def _deadline(said: tuple[float, float] | None, now: Now) -> float | None:
+    if said is None:
+        return None
+    wall, left = said
+    return now.loop + min(wall - now.wall, left)
+
+
+def encode_outcome(outcome: Outcome) -> bytes:
+    """Return an outcome as it travels."""
+    return orjson.dumps([outcome.kind, outcome.body], default=dict)
+
+
+def decode_outcome(data: bytes) -> Outcome:
+    """Return an outcome that has come.
+
+    Raises:
+        ValueError: it is none.
+    """
+    kind, body = orjson.loads(data)
+    return Outcome(kind, body)

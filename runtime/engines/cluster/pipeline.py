@@ -1,0 +1,44 @@
+"""What the cluster asks of the pipeline above it, which knows runs and agents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runtime.engines.cluster.envelope import Asked, Outcome
+    from runtime.engines.work import Work
+    from runtime.journal import Branch
+
+
+class Pipeline(Protocol):
+    """Does Delegations of runs that are at home elsewhere, and speaks for those that are here."""
+
+    def epoch(self, work: Work) -> int:
+        """Return the how-manieth owner its run has."""
+        ...
+
+    def described(self, work: Work) -> Mapping[str, Any]:
+        """Return what another node must know of the run of a piece of work: JSON data."""
+        ...
+
+    def answer(self, work: Work, outcome: Outcome) -> Any:
+        """Return what an outcome is that another node has noted, as a body here would answer."""
+        ...
+
+    async def perform(self, asked: Asked, branch: Branch) -> Outcome | None:
+        """Do a Delegation as the guest of its run.
+
+        Args:
+            asked: the Delegation.
+            branch: the claim to it, which its records name.
+
+        Returns:
+            How it ended, once the journal has that; None where that is not ours to say: it was
+            given up, or somebody else has the branch now.
+
+        Raises:
+            JournalFailed: the journal cannot be read or written.
+        """
+        ...

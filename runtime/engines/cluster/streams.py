@@ -1,0 +1,84 @@
+"""The stream in which work waits, and its consumers: made by whichever node comes first.
+
+A work queue: a message is there until it is acknowledged, each consumer has one subject, and all
+nodes share it. It is bounded in bytes and in age; what does not fit is refused to its sender, who
+tries again until its deadline. A message that a node gives no sign of life for is given to another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import BadRequestError
+
+if TYPE_CHECKING:
+    from runtime.engines.cluster.node import Node
+
+MOST_REPLICAS = 3
+MOST_BYTES = 1 << 30
+LONGEST_S = 7 * 24 * 3_600.0  # no run has a week
+DUPLICATES_S = 120.0
+MOST_IN_HAND = 100_000  # of one agent, over all nodes
+MESSAGE_ID = "Nats-Msg-Id"  # by which the server knows what it was sent before
+_IN_USE = 10058  # the stream is there, with another configuration
+
+
+async def ensure_stream(node: Node) -> None:
+    """Make the stream unless it is there; one with other limits stays as its operator wants it.
+
+    Raises:
+        nats.errors.Error: it cannot be made now.
+    """
+    subjects = node.subjects
+    config = StreamConfig(
+        name=subjects.stream,
+        subjects=[*subjects.queued],
+        retention=RetentionPolicy.WORK_QUEUE,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_bytes=MOST_BYTES,
+        max_age=LONGEST_S,
+        duplicate_window=DUPLICATES_S,
+        num_replicas=min(MOST_REPLICAS, _servers(node)),
+    )
+    try:
+        await node.jetstream.add_stream(config)
+    except BadRequestError as error:
+        if error.err_code != _IN_USE:
+            raise
+
+
+async def ensure_consumer(node: Node, name: str, subject: str) -> None:
+    """Make the consumer of a subject unless it is there.
+
+    Args:
+        node: who asks.
+        name: the consumer's.
+        subject: what it has.
+
+    Raises:
+        nats.errors.Error: it cannot be made now.
+    """
+    config = ConsumerConfig(
+        durable_name=name,
+        filter_subject=subject,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=node.settings.ack_wait_s,
+        max_deliver=-1,  # the deadline in each message is the bound
+        max_ack_pending=MOST_IN_HAND,
+        max_waiting=8_192,
+    )
+    await node.jetstream.add_consumer(node.subjects.stream, config)
+
+
+def _servers(node: Node) -> int:
+    """Return how many servers the cluster of NATS has, as far as this node was told."""
+    return max(1, len(node.client.servers))

@@ -1,0 +1,168 @@
+"""The side of a node that does what others ask: it pulls Delegations while it has room for bodies.
+
+    pulled -- claimed -- done here, as the guest of its run --> outcome in the journal, answer, ack
+         |-- settled: answer from the journal, ack
+         |-- held by another: ask again, until that one has an outcome or is lost
+         +-- gone: its run is over, or is somebody else's now: ack
+
+A node that dies or hangs loses what it has in hand to another one, which goes on from the records.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import orjson
+from nats.errors import Error
+
+from runtime.engines.cluster.envelope import Outcome, decode, encode_outcome
+from runtime.engines.cluster.hands import done, give_back
+from runtime.engines.cluster.pulling import Puller
+from runtime.engines.cluster.streams import ensure_consumer
+from runtime.errors import RuntimeFault
+from runtime.journal import Gone, Held, Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nats.aio.msg import Msg
+
+    from runtime.engines.cluster.envelope import Asked
+    from runtime.engines.cluster.hands import Hands
+    from runtime.engines.cluster.node import Node
+    from runtime.engines.cluster.pipeline import Pipeline
+    from runtime.engines.cluster.room import Room
+    from runtime.journal import Journal, Ours
+
+HELD_S = 1.0  # between two claims to what another has
+AGAIN_S = 2.0  # before somebody tries again what could not be done here
+BACKSTOP_S = 1.0  # after a deadline: its asker has ended it by then, or is gone
+logger = logging.getLogger("runtime.cluster")
+
+
+class Errand:
+    """One Delegation in hand.
+
+    Attributes:
+        asked: what is to be done.
+        scope: what does it.
+    """
+
+    __slots__ = ("asked", "scope")
+
+    def __init__(self, asked: Asked, deadline: float) -> None:
+        self.asked = asked
+        self.scope = anyio.CancelScope(deadline=deadline)
+
+
+class Worker:
+    """Does Delegations of runs that are at home elsewhere.
+
+    Args:
+        node: this node.
+        hands: what it has in hand.
+        journal: where claims and outcomes are.
+    """
+
+    pipeline: Pipeline
+
+    def __init__(self, node: Node, hands: Hands, journal: Journal) -> None:
+        self._node = node
+        self._hands = hands
+        self._journal = journal
+        self._errands: set[Errand] = set()
+
+    def __repr__(self) -> str:
+        return f"<Worker of {self._node.name} [{len(self._errands)} in hand]>"
+
+    async def open(self) -> None:
+        """Hear from now on what is given up."""
+        await self._node.hear(self._node.subjects.cancel, self._hear_cancel)
+
+    async def pull(self, agent: str, room: Room) -> None:
+        """Do Delegations to an agent, as many as there is room for, until the node ends.
+
+        Args:
+            agent: its slug.
+            room: the room at its gate.
+        """
+        node = self._node
+        consumer = node.subjects.consumer("work", agent)
+        await ensure_consumer(node, consumer, node.subjects.work(agent))
+        puller = Puller(node, consumer, room.free, partial(self._pulled, room))
+        node.start(puller.run(), f"pulls work of {agent}")
+
+    def _pulled(self, room: Room, message: Msg) -> None:
+        room.coming()
+        self._node.start(self._do(message, room.came), "does what another node has asked")
+
+    def take(self, message: Msg) -> None:
+        """Do what came to the home of a run, and to no queue."""
+        self._node.start(self._do(message, _nothing), "does what only a home can")
+
+    async def _do(self, message: Msg, came: Callable[[], None]) -> None:
+        try:
+            asked = decode(message.data, self._node.now)
+        except ValueError as error:
+            logger.warning("left out: %s", error)
+            came()
+            await done(message)
+            return
+        with self._hands.holding(message):
+            is_over = await self._try(asked, came)
+        await (done(message) if is_over else give_back(message, AGAIN_S))
+
+    async def _try(self, asked: Asked, came: Callable[[], None]) -> bool:
+        """Do what is asked; return whether nobody has to do it any more."""
+        given = asked.delegation
+        errand = Errand(asked, math.inf if given.deadline is None else given.deadline + BACKSTOP_S)
+        self._errands.add(errand)
+        try:
+            with errand.scope:
+                return await self._settle(asked, came)
+        except (RuntimeFault, Error, TimeoutError) as error:
+            logger.warning("%s cannot be done here now: %s", given.op, error)
+            return False
+        finally:
+            self._errands.remove(errand)
+        return True  # nobody waits for it any more
+
+    async def _settle(self, asked: Asked, came: Callable[[], None]) -> bool:
+        """Claim it, do it, and answer; see ``_try``."""
+        try:
+            claim = await self._claim(asked)
+        finally:
+            came()
+        if isinstance(claim, Gone):
+            return True
+        if isinstance(claim, Settled):
+            outcome: Outcome | None = Outcome(claim.outcome.kind, claim.outcome.body)
+        else:
+            outcome = await self.pipeline.perform(asked, claim.branch)
+        if outcome is None:
+            return False
+        await self._node.client.publish(asked.reply_to, encode_outcome(outcome))
+        return True
+
+    async def _claim(self, asked: Asked) -> Ours | Settled | Gone:
+        given = asked.delegation
+        while True:
+            claim = await self._journal.claim(given.run_id, given.op, asked.epoch)
+            if not isinstance(claim, Held):
+                return claim
+            left_s = HELD_S if claim.left_s is None else min(HELD_S, claim.left_s)
+            await anyio.sleep(max(0.05, left_s))
+
+    def _hear_cancel(self, message: Msg) -> None:
+        number = orjson.loads(message.data)
+        for errand in self._errands:
+            if errand.asked.number == number:
+                errand.scope.cancel()
+
+
+def _nothing() -> None:
+    """It has come to no gate that anybody pulls for."""

@@ -1,0 +1,141 @@
+"""The engine of many processes: Delegations go through a work queue of NATS JetStream.
+
+What keeps state stays where its run is at home, and so does the body at the root of a run. All
+else goes to whichever node has room; the node that asks is one of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runtime.engines.cluster.asking import Asker, FarWork
+from runtime.engines.cluster.hands import Hands
+from runtime.engines.cluster.node import ended
+from runtime.engines.cluster.room import Room
+from runtime.engines.cluster.runs import Homes
+from runtime.engines.cluster.streams import ensure_stream
+from runtime.engines.cluster.worker import Worker
+from runtime.journal.liveness import owner_note
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+
+    from nats.aio.subscription import Subscription
+
+    from runtime.engines.cluster.node import Node
+    from runtime.engines.cluster.pipeline import Pipeline
+    from runtime.engines.cluster.runs import Household
+    from runtime.engines.engine import Capacity
+    from runtime.engines.local import EngineStatistics, LocalEngine
+    from runtime.engines.work import Ending, Work
+    from runtime.journal import Journal
+    from runtime.messages import Delegation
+
+
+class NatsEngine:
+    """Runs Delegations anywhere in a cluster.
+
+    Args:
+        local: runs the bodies that are here.
+        node: this process in the cluster.
+        journal: the one that all nodes share.
+    """
+
+    def __init__(self, local: LocalEngine, node: Node, journal: Journal) -> None:
+        self._homes: dict[str, Subscription] = {}
+        self._journal = journal
+        self._local = local
+        self._node = node
+        self._asker = Asker(node, journal)
+        self._hands = Hands(node)
+        self._worker = Worker(node, self._hands, journal)
+        self._capacities: dict[str, Capacity] = {}
+        self.submit_here = local.submit_here
+
+    def __repr__(self) -> str:
+        return f"<NatsEngine {self._node!r} {self._asker!r} {self._worker!r}>"
+
+    async def open(self, pipeline: Pipeline) -> None:
+        """Join the cluster, and do nothing for others yet.
+
+        Args:
+            pipeline: what knows runs and agents.
+
+        Raises:
+            nats.errors.Error: the cluster takes nobody now.
+        """
+        self._asker.pipeline = self._worker.pipeline = pipeline
+        await ensure_stream(self._node)
+        await self._asker.open()
+
+    async def work(self, agents: Sequence[str], household: Household) -> None:
+        """Do from now on what others ask of agents that are served here, and be a home for runs.
+
+        Args:
+            agents: their slugs.
+            household: carries out the runs that are at home here.
+
+        Raises:
+            nats.errors.Error: the cluster takes nobody now.
+        """
+        homes = Homes(self._node, self._hands, household)
+        await self._worker.open()
+        self._node.start(self._hands.keep(), "keeps what is in hand")
+        for agent in agents:
+            room = Room(self._local.gate(agent))
+            await homes.pull(agent, room)
+            if self._capacities[agent].per == "delegation":
+                await self._worker.pull(agent, room)
+
+    async def serve(
+        self,
+        agent: str,
+        capacity: Capacity,
+        perform: Callable[[Work], Awaitable[Any]],
+        make: Callable[[], Any] | None = None,
+    ) -> None:
+        """Start the agent's supervisor; see ``Engine``."""
+        await self._local.serve(agent, capacity, perform, make)
+        self._capacities[agent] = capacity
+        self._asker.limit(agent, capacity.queue + capacity.concurrency)
+
+    def submit(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
+        """Hand a Delegation to the cluster, or to what keeps its state at the home of its run."""
+        subjects, agent = self._node.subjects, delegation.sag_id
+        if self._capacities[agent].per == "delegation":
+            return self._asker.submit(delegation, settled, subjects.work(agent), is_queued=True)
+        if delegation.run_id in self._homes:
+            return self._local.submit(delegation, settled)
+        home = subjects.home(delegation.run_id)
+        return self._asker.submit(delegation, settled, home, is_queued=False)
+
+    def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
+        """Return None when another Delegation may be sent, else a wait for that."""
+        keeps_state = self._capacities[agent].per != "delegation"
+        return (self._local if keeps_state else self._asker).room(agent)
+
+    def cancel(self, work: Work, ending: Ending) -> None:
+        """End a piece of work now, wherever it is."""
+        side = self._asker if isinstance(work, FarWork) else self._local
+        side.cancel(work, ending)
+
+    async def begin_run(self, run_id: str) -> bool:
+        """Be the home of a run that is entered into the journal as this process's."""
+        await self._journal.flush()
+        row = await self._journal.run(run_id)
+        if row is None or row.owner != owner_note()["owner"]:
+            return False
+        home = self._node.subjects.home(run_id)
+        self._homes[run_id] = await self._node.hear(home, self._worker.take)
+        return True
+
+    async def forget_run(self, run_id: str) -> None:
+        """Be the home of a run no more, and stop the actors that kept state for it."""
+        subscription = self._homes.pop(run_id, None)
+        if subscription is not None:
+            await ended(subscription)
+        await self._local.forget_run(run_id)
+
+    def statistics(self) -> list[EngineStatistics]:
+        """Return a snapshot of every agent that was served."""
+        return self._local.statistics()

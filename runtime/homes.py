@@ -1,0 +1,79 @@
+"""The home of a run in a cluster: the node that has pulled it carries it out, and answers for it.
+
+A run that is pulled once more has lost its home, or another has it still; the journal knows which.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runtime.engines.cluster.runs import NotNow
+from runtime.errors import Cancelled, DeadlineExceeded, UnknownName
+from runtime.identity import wall_clock
+from runtime.journal import PARKED, JournalFailed
+from runtime.options_data import resume_options, run_options
+from runtime.outcome import ResumeOptions
+from runtime.resumption import is_at_work
+from runtime.routing import Wish
+from runtime.start import Start
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from runtime.engines.cluster.runs import Order
+    from runtime.journal import Journal, RunRow
+    from runtime.outcome import RunOutcome
+
+
+class Household:
+    """Carries out the runs that are at home here; see ``Household`` in ``engines.cluster.runs``.
+
+    Args:
+        journal: the one that all nodes share.
+        begin: begins a run.
+        go_on: goes on with one.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        begin: Callable[[Start], Awaitable[RunOutcome]],
+        go_on: Callable[[str, ResumeOptions], Awaitable[RunOutcome]],
+    ) -> None:
+        self._journal = journal
+        self._begin = begin
+        self._go_on = go_on
+
+    async def carry_out(self, order: Order) -> None:
+        """Begin a run, or go on with it, until it is over or parked."""
+        row = await self._journal.run(order.run_id)
+        try:
+            if row is None:
+                await self._begin(_start(order))
+            elif not _is_done(row, order):
+                await self._resume(row, order)
+        except (Cancelled, JournalFailed) as fault:
+            raise NotNow(str(fault)) from fault
+
+    async def _resume(self, row: RunRow, order: Order) -> None:
+        if is_at_work(row):
+            raise NotNow(f"another process has run {row.run_id}")
+        options = ResumeOptions() if order.resume is None else resume_options(order.resume)
+        await self._go_on(row.run_id, options)
+
+
+def _is_done(row: RunRow, order: Order) -> bool:
+    return row.is_over or (row.status in PARKED and order.resume is None)
+
+
+def _start(order: Order) -> Start:
+    if order.start is None:
+        raise UnknownName(f"no run {order.run_id!r} is in the journal")
+    if order.expires_at is not None and wall_clock() > order.expires_at:
+        raise DeadlineExceeded(
+            f"the time of run {order.run_id} was over in the queue", stage="queue"
+        )
+    said = order.start
+    options = run_options(said["options"])
+    wishes = tuple(Wish(*wish) for wish in said["wishes"])
+    return Start(said["name"], order.agent, said["payload"], options, wishes)

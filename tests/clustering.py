@@ -1,0 +1,62 @@
+"""Clusters of the tests' own: nodes in this process, a real NATS, one Store."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runtime import running
+from runtime.engines.cluster.settings import ClusterSettings, cluster_settings
+from runtime.journal import SqliteJournal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from runtime import Agent
+    from runtime.agent import Limits
+    from runtime.catalog import Catalog
+    from runtime.launch import System
+
+ACK_WAIT_S = 1.5  # a node that dies is not missed for long
+
+
+def settings_of(url: str, name: str) -> ClusterSettings:
+    return replace(cluster_settings(url, {}, name), ack_wait_s=ACK_WAIT_S)
+
+
+@asynccontextmanager
+async def member(
+    settings: ClusterSettings,
+    db: Path,
+    agents: Mapping[Agent, Limits],
+    *,
+    catalog: Catalog | None = None,
+    serves: bool,
+) -> AsyncIterator[System]:
+    """Yield a member of a cluster: a node that serves, or a client."""
+    journal = await SqliteJournal.open(db)
+    async with running(catalog, environ={}, journal=journal, cluster=settings) as system:
+        for agent, limits in agents.items():
+            system.directory.add_agent(agent, limits)
+        if serves:
+            await system.serve()
+        yield system
+
+
+@asynccontextmanager
+async def cluster(
+    settings: ClusterSettings,
+    db: Path,
+    agents: Mapping[Agent, Limits],
+    *,
+    catalog: Catalog | None = None,
+    nodes: int = 2,
+) -> AsyncIterator[System]:
+    """Yield a client of a cluster whose nodes are in this process."""
+    async with AsyncExitStack() as stack:
+        for number in range(nodes + 1):
+            one = member(settings, db, agents, catalog=catalog, serves=number < nodes)
+            system = await stack.enter_async_context(one)
+        yield system

@@ -1,0 +1,117 @@
+"""Nodes of a cluster that die, or that others take for dead: real processes, really killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from anyio.to_thread import run_sync
+
+from runtime import RunOptions
+from runtime.journal import SqliteJournal
+from tests.cluster_node import AGENTS, Traces, catalog, chief, holder, nodes
+from tests.clustering import member, settings_of
+from tests.nats_server import new_name, shared_server
+from tests.resumable import events_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runtime import Agent, RunOutcome
+    from runtime.journal import EventRow
+    from runtime.launch import System
+
+pytestmark = [pytest.mark.real_time, pytest.mark.timeout(180)]
+RUN = "the-run"
+
+
+async def _run(system: System, agent: Agent, count: int, found: list[RunOutcome]) -> None:
+    found.append(await system.run(agent, count, RunOptions(run_id=RUN, deadline_s=90)))
+
+
+def _completed(events: list[EventRow]) -> Counter[str]:
+    return Counter(event.op for event in events if event.kind == "invocation_completed")
+
+
+async def test_what_a_killed_worker_had_begun_goes_on_elsewhere(tmp_path: Path) -> None:
+    url, name, db = shared_server().url, new_name(), tmp_path / "journal.db"
+    traces, found = Traces(tmp_path), list["RunOutcome"]()
+    with nodes(url, name, str(db), tmp_path) as started:
+        async with (
+            member(settings_of(url, name), db, AGENTS, catalog=catalog(), serves=False) as client,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(_run, client, chief, 3, found)
+            victims = {await run_sync(traces.holder, f"leaf-{number}") for number in range(3)}
+            row = await client.journal.run(RUN)
+            assert row is not None
+            victim = next((pid for pid in victims if pid != row.pid), None)
+            if victim is not None:
+                started[victim].kill()
+            traces.go()
+        events = await _events(db)
+    assert victim is not None, "all was done where the run is at home"
+    assert found[0].value == sum(
+        len(f"{when} {n}") for n in range(3) for when in ("before", "after")
+    )
+    assert set(_completed(events).values()) == {1}
+    assert set(traces.effects().values()) == {1}
+
+
+async def test_a_run_whose_home_is_killed_goes_on_at_another_one(tmp_path: Path) -> None:
+    url, name, db = shared_server().url, new_name(), tmp_path / "journal.db"
+    traces, found = Traces(tmp_path), list["RunOutcome"]()
+    with nodes(url, name, str(db), tmp_path) as started:
+        async with (
+            member(settings_of(url, name), db, AGENTS, catalog=catalog(), serves=False) as client,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(_run, client, holder, 3, found)
+            home = await run_sync(traces.holder, "holder")
+            started[home].kill()
+            (tmp_path / "holder.held").unlink()
+            assert await run_sync(traces.holder, "holder") != home
+            traces.go()
+        events = await _events(db)
+    assert found[0].status == "completed"
+    assert set(_completed(events).values()) == {1}
+    assert traces.effects() == {f"quick {number}": 1 for number in range(3)}
+
+
+async def test_a_worker_that_was_stopped_can_write_nothing_once_another_has_its_branch(
+    tmp_path: Path,
+) -> None:
+    url, name, db = shared_server().url, new_name(), tmp_path / "journal.db"
+    traces, found = Traces(tmp_path), list["RunOutcome"]()
+    with nodes(url, name, str(db), tmp_path) as started:
+        async with (
+            member(settings_of(url, name), db, AGENTS, catalog=catalog(), serves=False) as client,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(_run, client, chief, 3, found)
+            holders = {await run_sync(traces.holder, f"leaf-{number}") for number in range(3)}
+            row = await client.journal.run(RUN)
+            assert row is not None
+            stopped = next(pid for pid in holders if pid != row.pid)
+            os.kill(stopped, signal.SIGSTOP)
+            await anyio.sleep(1.0)
+            traces.go()
+            os.kill(stopped, signal.SIGCONT)
+        events = await _events(db)
+        assert started[stopped].poll() is None
+    assert found[0].status == "completed"
+    assert set(_completed(events).values()) == {1}
+    assert set(traces.effects().values()) == {1}
+
+
+async def _events(db: Path) -> list[EventRow]:
+    """Return the records of the run; the client's journal is closed by then."""
+    journal = await SqliteJournal.open(db)
+    try:
+        return await events_of(journal, RUN)
+    finally:
+        await journal.close()

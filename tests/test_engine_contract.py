@@ -1,0 +1,368 @@
+"""What every engine promises to the agents above it: the same tests, on one process and on NATS."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import anyio
+import pytest
+
+from runtime import Context, RunOptions, mag, running, sag
+from runtime.agent import Limits
+from runtime.backoff import NO_DELAY
+from runtime.errors import InvalidInput
+from tests.authors import Point, boom, double, mirror
+from tests.clustering import cluster, settings_of
+from tests.echoes import CENT, catalog_of, price, provider
+from tests.nats_server import new_name, shared_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from runtime import Agent
+    from runtime.launch import System
+
+pytestmark = pytest.mark.real_time
+USUAL = Limits(backoff=NO_DELAY)
+LATE_S = 0.3
+
+
+class Engines(NamedTuple):
+    """Opens systems on one engine.
+
+    Attributes:
+        name: the engine's.
+        folder: where their journals may be.
+    """
+
+    name: str
+    folder: Path
+
+    def open(self, *agents: Agent | tuple[Agent, Limits]) -> AbstractAsyncContextManager[System]:
+        """Open a system with some agents; over NATS, the client of two nodes."""
+        limits = dict(each if isinstance(each, tuple) else (each, USUAL) for each in agents)
+        catalog = catalog_of({"home": provider("echo-1")}, prices={"home/echo-1": price(CENT)})
+        if self.name == "local":
+            return _local(limits, catalog)
+        settings = settings_of(shared_server().url, new_name())
+        return cluster(settings, self.folder / "journal.db", limits, catalog=catalog)
+
+
+@asynccontextmanager
+async def _local(agents: dict[Agent, Limits], catalog: Any) -> AsyncIterator[System]:
+    async with running(catalog, environ={}) as system:
+        for agent, limits in agents.items():
+            system.directory.add_agent(agent, limits)
+        yield system
+
+
+@pytest.fixture(params=["local", "nats"])
+def engines(request: pytest.FixtureRequest, tmp_path: Path) -> Engines:
+    return Engines(request.param, tmp_path)
+
+
+async def test_answers_come_back_typed_and_in_the_order_of_the_questions(engines: Engines) -> None:
+    @mag
+    async def chief(ctx: Context) -> list[int]:
+        points = [Point(x=n, y=-n) for n in range(20)]
+        found = [result.unwrap() for result in await ctx.fan_out(mirror, points)]
+        assert all(isinstance(point, Point) for point in found)
+        return [point.y for point in found]
+
+    async with engines.open(chief, mirror) as system:
+        outcome = await system.run(chief)
+    assert outcome.value == [*range(20)]
+
+
+async def test_a_body_that_crashes_once_is_started_again(engines: Engines) -> None:
+    begun = Counter[int]()
+
+    @sag
+    async def shaky(ctx: Context, n: int) -> int:
+        del ctx
+        begun[n] += 1
+        if begun[n] == 1:
+            raise ValueError("not yet")
+        return n
+
+    @mag
+    async def chief(ctx: Context) -> list[Any]:
+        result = await ctx.delegate(shaky, 7)
+        return [result.unwrap(), result.metrics["attempts"]]
+
+    async with engines.open(chief, shaky) as system:
+        outcome = await system.run(chief)
+    assert outcome.value == [7, 2]
+
+
+async def test_a_crash_is_a_failed_result_once_the_restarts_are_used_up(engines: Engines) -> None:
+    @mag
+    async def chief(ctx: Context) -> list[Any]:
+        result = await ctx.delegate(boom)
+        return [result.ok, result.reason, result.error, result.metrics["attempts"]]
+
+    async with engines.open(chief, boom) as system:
+        outcome = await system.run(chief)
+    assert outcome.value == [False, "crashed", "ValueError: boom", 2]
+
+
+async def test_a_failure_on_purpose_is_told_in_its_own_words(engines: Engines) -> None:
+    @sag
+    async def picky(ctx: Context, n: int) -> int:
+        del ctx
+        raise InvalidInput(f"{n} is too much")
+
+    @mag
+    async def chief(ctx: Context) -> list[Any]:
+        result = await ctx.delegate(picky, 3)
+        return [result.reason, result.error, result.metrics["attempts"]]
+
+    async with engines.open(chief, picky) as system:
+        outcome = await system.run(chief)
+    assert outcome.value == ["invalid_input", "3 is too much", 1]
+
+
+async def test_input_of_another_type_reaches_nobody(engines: Engines) -> None:
+    @mag
+    async def chief(ctx: Context) -> list[Any]:
+        result = await ctx.delegate(double, "no number")
+        return [result.reason, result.metrics["attempts"]]
+
+    async with engines.open(chief, double) as system:
+        outcome = await system.run(chief)
+    assert outcome.value == ["invalid_input", 0]
+
+
+async def test_a_deadline_ends_a_body_and_its_asker_hears_of_it(engines: Engines) -> None:
+    ended = anyio.Event()
+
+    @sag
+    async def slow(ctx: Context) -> int:
+        del ctx
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+
+    @mag
+    async def chief(ctx: Context) -> list[Any]:
+        result = await ctx.delegate(slow, deadline=LATE_S)
+        return [result.ok, result.reason]
+
+    async with engines.open(chief, slow) as system:
+        outcome = await system.run(chief)
+        with anyio.fail_after(5):
+            await ended.wait()
+    assert outcome.value == [False, "deadline"]
+
+
+async def test_who_is_first_ends_the_others(engines: Engines) -> None:
+    ended = anyio.Event()
+
+    @sag
+    async def slow(ctx: Context, n: int) -> int:
+        del ctx
+        try:
+            await anyio.sleep(60)
+        finally:
+            ended.set()
+        return n
+
+    @mag
+    async def chief(ctx: Context) -> int:
+        return (await ctx.first([slow, double], 21)).unwrap()
+
+    async with engines.open(chief, slow, double) as system:
+        outcome = await system.run(chief)
+        with anyio.fail_after(5):
+            await ended.wait()
+    assert outcome.value == 42
+
+
+async def test_a_run_that_is_cancelled_ends_all_its_bodies(engines: Engines) -> None:
+    begun, ended = anyio.Event(), anyio.Event()
+
+    @sag
+    async def endless(ctx: Context) -> int:
+        del ctx
+        begun.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+
+    @mag
+    async def chief(ctx: Context) -> int:
+        return (await ctx.delegate(endless)).unwrap()
+
+    async with engines.open(chief, endless) as system, anyio.create_task_group() as tasks:
+        outcomes = []
+
+        async def run() -> None:
+            outcomes.append(await system.run(chief, options=RunOptions(run_id="to-cancel")))
+
+        tasks.start_soon(run)
+        with anyio.fail_after(20):
+            await begun.wait()
+            await system.cancel("to-cancel", "enough")
+            await ended.wait()
+    assert outcomes[0].status == "cancelled"
+
+
+async def test_a_client_that_is_cancelled_ends_its_run(engines: Engines) -> None:
+    begun, ended = anyio.Event(), anyio.Event()
+
+    @mag
+    async def endless(ctx: Context) -> int:
+        del ctx
+        begun.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+
+    async with engines.open(endless) as system:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(system.run, endless, None, RunOptions(run_id="given-up"))
+            with anyio.fail_after(20):
+                await begun.wait()
+            tasks.cancel_scope.cancel()
+        with anyio.fail_after(20):
+            await ended.wait()
+            await system.journal.flush()
+            row = await system.journal.run("given-up")
+            while row is None or not row.is_over:
+                await anyio.sleep(0.05)
+                row = await system.journal.run("given-up")
+    assert row.status == "cancelled"
+
+
+async def test_no_process_runs_more_bodies_of_an_agent_than_its_limit(engines: Engines) -> None:
+    at_work, most = Counter[int](), Counter[int]()
+
+    @sag
+    async def counted(ctx: Context, n: int) -> int:
+        system = id(ctx._services)
+        at_work[system] += 1
+        most[system] = max(most[system], at_work[system])
+        await anyio.sleep(0.05)
+        at_work[system] -= 1
+        return n
+
+    @mag
+    async def chief(ctx: Context) -> int:
+        return sum(r.unwrap() for r in await ctx.fan_out(counted, [*range(16)]))
+
+    async with engines.open(chief, (counted, Limits(concurrency=2))) as system:
+        outcome = await system.run(chief)
+    assert outcome.value == sum(range(16))
+    assert set(most.values()) == {2}
+    assert len(most) == (1 if engines.name == "local" else 2)  # each node had a part of it
+
+
+async def test_senders_wait_while_a_queue_is_full(engines: Engines) -> None:
+    @sag
+    async def quick(ctx: Context, n: int) -> int:
+        del ctx
+        await anyio.sleep(0.005)
+        return n
+
+    @mag
+    async def chief(ctx: Context) -> int:
+        return sum(r.unwrap() for r in await ctx.fan_out(quick, [*range(50)]))
+
+    async with engines.open(chief, (quick, Limits(concurrency=2, mailbox=3))) as system:
+        outcome = await system.run(chief)
+    assert outcome.value == sum(range(50))
+
+
+async def test_an_agent_that_waits_for_itself_does_not_block_its_own_place(
+    engines: Engines,
+) -> None:
+    @sag
+    async def down(ctx: Context, n: int) -> int:
+        return 0 if n == 0 else 1 + (await ctx.delegate("down", n - 1)).unwrap()
+
+    async with engines.open((down, Limits(concurrency=1))) as system:
+        outcome = await system.run(down, 5)
+    assert outcome.value == 5
+
+
+async def test_an_agent_keeps_its_state_for_the_whole_run_whoever_asks(engines: Engines) -> None:
+    @sag(per="run")
+    class Counting:
+        def __init__(self) -> None:
+            self.count = 0
+
+        async def run(self, ctx: Context) -> int:
+            del ctx
+            self.count += 1
+            return self.count
+
+    @sag
+    async def asker(ctx: Context, n: int) -> int:
+        del n
+        return (await ctx.delegate("counting")).unwrap()
+
+    @mag
+    async def chief(ctx: Context) -> list[int]:
+        first = (await ctx.delegate("counting")).unwrap()
+        others = [r.unwrap() for r in await ctx.fan_out(asker, [*range(8)])]
+        return [first, *sorted(others)]
+
+    async with engines.open(chief, asker, Counting) as system:
+        outcomes = [await system.run(chief) for _ in range(2)]
+    assert [outcome.value for outcome in outcomes] == [[*range(1, 10)]] * 2
+
+
+async def test_what_bodies_ask_of_models_is_counted_once_for_all_above_them(
+    engines: Engines,
+) -> None:
+    @sag
+    async def leaf(ctx: Context, n: int) -> str:
+        return await ctx.ask(f"leaf {n}")
+
+    @sag
+    async def branch(ctx: Context, n: int) -> str:
+        inner = (await ctx.delegate(leaf, n)).unwrap()
+        return await ctx.ask(f"branch {n} {inner}")
+
+    @mag
+    async def chief(ctx: Context) -> int:
+        results = await ctx.fan_out(branch, [*range(5)])
+        await ctx.ask("all together")
+        return sum(r.metrics["calls"] for r in results)
+
+    async with engines.open(chief, branch, leaf) as system:
+        outcome = await system.run(chief)
+        await system.journal.flush()
+        row = await system.journal.run(outcome.run_id)
+    assert row is not None
+    assert outcome.value == 10
+    assert outcome.usage["calls"] == row.calls == 11
+    assert outcome.cost_usd is not None
+    assert outcome.cost_usd > 0
+
+
+async def test_a_task_has_a_name_that_no_other_task_of_its_run_has(engines: Engines) -> None:
+    @sag
+    async def leaf(ctx: Context, n: int) -> str:
+        del n
+        return ctx.task_id
+
+    @sag
+    async def branch(ctx: Context, n: int) -> list[str]:
+        return [ctx.task_id, *(r.unwrap() for r in await ctx.fan_out(leaf, [n, n + 1]))]
+
+    @mag
+    async def chief(ctx: Context) -> list[str]:
+        return [name for r in await ctx.fan_out(branch, [*range(4)]) for name in r.unwrap()]
+
+    async with engines.open(chief, branch, leaf) as system:
+        outcome = await system.run(chief)
+    assert outcome.value is not None
+    assert len(set(outcome.value)) == len(outcome.value) == 12
