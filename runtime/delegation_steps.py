@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from runtime.activation import Activation
     from runtime.agent import Agent
-    from runtime.delivery import Sent
     from runtime.engines import Work
     from runtime.run import Run, Totals
+    from runtime.sent import Sent
     from runtime.wishes import Sending
 
 logger = logging.getLogger("runtime.dispatch")
@@ -49,7 +49,7 @@ def recall(sent: Sent, agent: Agent, keeps_state: Callable[[str], bool]) -> bool
     sent.run.totals.add(recorded.newly_counted(op))
     metrics = done.body.get("metrics") or {}
     answer = answer_of(agent, done.kind, done.body, recorded.totals(op))
-    sent.pending.set_result(result_of(sent.delegation.task_id, answer, metrics))
+    sent.set_result(result_of(sent.delegation.task_id, answer, metrics))
     return True
 
 

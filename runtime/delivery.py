@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from runtime.activation import Activation
     from runtime.agent import Agent
     from runtime.directory import Entry
-    from runtime.engines import Pending, Work
+    from runtime.engines import Work
     from runtime.run import Run, Totals
+    from runtime.sent import Sent
     from runtime.wishes import Sending
 
 MAX_DEPTH = 64  # agents above one another; a recursion that does not end is a mistake
@@ -42,15 +43,6 @@ class Answer(NamedTuple):
     totals: Totals
     reason: str | None = None
     error: str | None = None
-
-
-class Sent(NamedTuple):
-    """A Delegation on its way, as its caller knows it."""
-
-    run: Run
-    activation: Activation | None
-    delegation: Delegation
-    pending: Pending
 
 
 def addressed(
@@ -185,7 +177,7 @@ def note_outcome(sent: Sent, answer: Answer, metrics: Mapping[str, Any]) -> Answ
         else:
             return answer
     note |= {"error": answer.error, "reason": answer.reason}
-    if sent.pending.cancelled():  # nobody has seen how it ended: whoever asks again goes on with it
+    if sent.cancelled():  # nobody has seen how it ended: whoever asks again goes on with it
         sent.run.record("delegation_failed", op, note | {"unfinished": True}, terminal=False)
     else:
         sent.run.record("delegation_failed", op, note)

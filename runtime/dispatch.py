@@ -26,7 +26,6 @@ from runtime.context import Context
 from runtime.delegation_steps import go_on, may_delegate, recall, started_note
 from runtime.delivery import (
     Answer,
-    Sent,
     addressed,
     arguments_of,
     check,
@@ -37,17 +36,13 @@ from runtime.delivery import (
     ended_by,
     fault_of,
     log_fields_of,
-    note_outcome,
     note_sent,
     reason_of,
-    result_of,
-    room_given_back,
 )
-from runtime.engines import Capacity, Ending, Pending, Work
+from runtime.engines import Capacity
 from runtime.errors import Cancelled, PolicyDenied, RuntimeFault, UnknownName
-from runtime.governance.cost import usd
 from runtime.messages import Delegation, Result
-from runtime.run import Totals
+from runtime.sent import Sent
 from runtime.signature import to_json
 from runtime.wishes import Sending
 
@@ -59,14 +54,13 @@ if TYPE_CHECKING:
     from runtime.approval import Decision
     from runtime.approval_steps import Approvals
     from runtime.directory import Directory, Entry
-    from runtime.engines import Engine
+    from runtime.engines import Engine, Pending, Work
     from runtime.model_stream import ModelStream
     from runtime.models import Models
     from runtime.run import Run
     from runtime.skills import Skills
     from runtime.wishes import ApprovalWish, Question
 
-GIVEN_UP = Ending("cancelled", "its caller gave it up")
 END_S = 2.0  # what the bodies of a run that is over may still take; then they are leaked
 
 
@@ -238,10 +232,10 @@ class Dispatcher:
     ) -> Pending:
         """Nobody may work on it, or there is nobody: a failed Result like any other."""
         run = activation.run
-        sent = Sent(run, activation, delegation, Pending())
+        sent = Sent(run, activation, delegation)
         note_sent(run, delegation, fault)
-        self._conclude(sent, Answer(None, {}, Totals(), fault.reason, str(fault)))
-        return sent.pending
+        sent.refused(fault)
+        return sent
 
     # --- at the caller ---------------------------------------------------------------------------
 
@@ -271,61 +265,22 @@ class Dispatcher:
         submit: Callable[[Delegation, Callable[[Work], None]], Work],
     ) -> Pending:
         """Check, note and hand over; whatever is wrong becomes a failed Result."""
-        sent = Sent(run, activation, delegation, Pending())
+        sent = Sent(run, activation, delegation)
         if recall(sent, entry.agent, self._directory.keeps_state):
-            return sent.pending
+            return sent
         arguments, fault = check(entry, delegation)
         fault = note_sent(run, delegation, fault)
         if fault is not None:
-            self._conclude(sent, Answer(None, {}, Totals(), fault.reason, str(fault)))
-            return sent.pending
+            sent.refused(fault)
+            return sent
         # Of those in a resident's mailbox only one can work: that one counts itself.
-        is_counted = entry.agent.per == "delegation"
-        if is_counted:
+        sent.is_counted = entry.agent.per == "delegation"
+        if sent.is_counted:
             run.conduct.began()
-        settled = partial(self._answered, sent, is_counted=is_counted)
-        work = submit(delegation, settled)
+        work = submit(delegation, sent.answered)
         work.arguments, work.run = arguments, run
-        sent.pending.given_up = partial(self._give_up, work)
-        return sent.pending
-
-    def _give_up(self, work: Work) -> None:
-        """Nobody waits for the work any more: it has failed now, however long its body resists."""
-        self._engine.cancel(work, GIVEN_UP)
-        work.end()
-
-    def _answered(self, sent: Sent, work: Work, *, is_counted: bool) -> None:
-        """Turn what became of the work into a Result."""
-        if is_counted:
-            sent.run.conduct.ended()
-        if (failure := work.failure) is None:
-            answer = work.result
-        else:
-            answer = Answer(None, {}, Totals(), failure.reason, str(failure))
-        if sent.activation is not None:
-            sent.activation.totals.add(answer.totals)
-        self._conclude(sent, answer, work.attempts)
-
-    def _conclude(self, sent: Sent, answer: Answer, attempts: int = 0) -> None:
-        delegation, totals = sent.delegation, answer.totals
-        if sent.activation is not None:
-            sent.activation.children.discard(sent.pending)
-            room_given_back(sent.run, delegation)
-        cost = totals.known_cost
-        metrics = {
-            "duration_ms": round(sent.pending.age * 1000, 3),
-            "attempts": attempts,
-            "calls": totals.calls,
-            "tokens": totals.input_tokens + totals.output_tokens,
-            "cost_usd": None if cost is None else usd(cost),
-        }
-        try:
-            answer = note_outcome(sent, answer, metrics)
-        except RuntimeFault as fault:  # the journal's: who waits must hear of it all the same
-            answer = Answer(None, {}, totals, fault.reason, str(fault))
-        sent.pending.given_up = None  # else each delegation would be a cycle, for the collector
-        if not sent.pending.done():
-            sent.pending.set_result(result_of(delegation.task_id, answer, metrics))
+        sent.handed_over(self._engine, work)
+        return sent
 
     # --- in the agent's actor --------------------------------------------------------------------
 

@@ -58,16 +58,14 @@ class Pending(asyncio.Future[Any]):
     """What a caller waits for. It hears of its cancellation without a callback for every answer.
 
     Attributes:
-        given_up: called when the caller has given it up.
         since: since when it is waited for, in seconds of the event loop's clock.
     """
 
-    __slots__ = ("given_up", "since")
+    __slots__ = ("since",)
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(loop=loop)
-        self.given_up: Callable[[], None] | None = None
         self.since = loop.time()
 
     @property
@@ -75,10 +73,13 @@ class Pending(asyncio.Future[Any]):
         """How long it has been waited for, in seconds."""
         return self.get_loop().time() - self.since
 
+    def given_up(self) -> None:
+        """Hear that the caller has given it up."""
+
     def cancel(self, msg: Any | None = None) -> bool:
         """Give it up."""
         is_cancelled = super().cancel(msg)
-        if is_cancelled and self.given_up is not None:
+        if is_cancelled:
             loop = self.get_loop()
             if loop.is_running():
                 call_as_task(self.given_up)
