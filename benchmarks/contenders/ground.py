@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import tempfile
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime import running
-from runtime.__main__ import NEW_OBJECTS_TO_COLLECTION
 from runtime.catalog import ProviderEntry
 from runtime.catalog.policies import PolicyEntry
 from runtime.catalog.policy import policy_of
@@ -72,23 +70,12 @@ async def system_with(
     if policy:
         entries = [PolicyEntry.model_validate(each, strict=False) for each in POLICIES]
         catalog = replace(catalog, policies=tuple(policy_of(e, "benchmarks") for e in entries))
-    with tempfile.TemporaryDirectory() as folder, _collecting_as_commands_do():
+    with tempfile.TemporaryDirectory() as folder:
         environ = _spooling(Path(folder), endpoint) if spans else {}
         opened = await _journal(journal, Path(folder))
         with _kept_small(journal, Path(folder)):
             async with running(catalog, agents=agents, journal=opened, environ=environ) as system:
                 yield system
-
-
-@contextmanager
-def _collecting_as_commands_do() -> Iterator[None]:
-    """Look for garbage as seldom as ``python -m runtime``."""
-    before = gc.get_threshold()
-    gc.set_threshold(NEW_OBJECTS_TO_COLLECTION)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _spooling(folder: Path, endpoint: str | None) -> dict[str, str]:
