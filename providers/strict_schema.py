@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runtime.kept import kept
+
 DEEPEST = 10
 MOST_PROPERTIES = 5_000
 MOST_CHOICES = 1_000
@@ -37,6 +39,7 @@ class NotEligible(Exception):
     """The schema cannot be made to fit; the message says where and why."""
 
 
+@kept
 def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``schema`` changed so that strict mode takes it; the argument is left alone.
 

@@ -11,9 +11,12 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from runtime.kept import kept
 from runtime.messages import Image, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runtime.messages import Message, ModelReply, ModelRequest, Tool
 
 BYTES_A_TOKEN = 3.5  # of UTF-8; as a character has a byte or more, chars / 4 is always less
@@ -36,8 +39,10 @@ def estimate_input(request: ModelRequest) -> int:
 def prompt_tokens(request: ModelRequest) -> float:
     """Return the same before it is rounded up."""
     size = utf8_size(request.system or "") + sum(map(_message_size, request.messages))
-    for value in (request.schema, request.extra_body):
-        size += _json_size(value) if value else 0
+    if request.schema:
+        size += _schema_size(request.schema)
+    if request.extra_body:
+        size += _json_size(request.extra_body)
     if request.tools:
         size += sum(map(_tool_size, request.tools))
     images = sum(map(_image_tokens, request.messages))
@@ -82,8 +87,14 @@ def answer_usage(request: ModelRequest, reply: ModelReply) -> Usage:
     return cut_off_usage(request, reply.usage, generated)
 
 
+@kept
 def _tool_size(tool: Tool) -> int:
     return utf8_size(tool.name) + utf8_size(tool.description) + _json_size(tool.parameters)
+
+
+@kept
+def _schema_size(schema: Mapping[str, Any]) -> int:
+    return _json_size(schema)
 
 
 def _message_size(message: Message) -> int:
@@ -93,7 +104,7 @@ def _message_size(message: Message) -> int:
     size = utf8_size(message.text)
     for call in message.tool_calls:
         size += utf8_size(call.name) + utf8_size(call.arguments_raw)
-    return size + (_json_size(parsed) if parsed else 0)
+    return size + _json_size(parsed)
 
 
 def _image_tokens(message: Message) -> int:
@@ -105,8 +116,10 @@ def _image_tokens(message: Message) -> int:
 
 def _json_size(value: Any) -> int:
     """Return about how many bytes a JSON value has when it is written."""
+    if not value:
+        return 0
     size = 0
-    left = [value] if value else []
+    left = [value]
     for _ in range(MOST_NODES):
         if not left:
             break

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
+from runtime.kept import kept
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -45,6 +47,7 @@ class CannotClose(Exception):
     """The schema cannot be made to fit; the message says where and why."""
 
 
+@kept
 def closed_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return ``schema`` as the vendor takes it, and the constraints it has as description only.
 

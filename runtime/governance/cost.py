@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from runtime.kept import kept
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
-    from runtime.messages import Image, Message, ModelRequest, Price, Usage
+    from runtime.messages import Image, Message, ModelRequest, Price, Tool, Usage
 
 NANO = 1_000_000_000
 TOKENS_PER_PRICE = 1_000_000
@@ -100,8 +103,12 @@ def asked_tiers(request: ModelRequest) -> tuple[str, ...]:
 def most_input(request: ModelRequest) -> int:
     """Return the most prompt tokens that a call may have."""
     text = sum(map(_message_size, request.messages)) + _size(request.system or "")
-    for each in (request.schema, request.extra_body, *request.tools):
-        text += _size(str(each)) if each else 0
+    if request.schema:
+        text += _written_size(request.schema)
+    if request.extra_body:
+        text += _size(str(request.extra_body))
+    if request.tools:
+        text += sum(map(_written_size, request.tools))
     added = TOKENS_PER_REQUEST + TOKENS_PER_MESSAGE * (len(request.messages) + len(request.tools))
     return text + added + (TOKENS_FOR_TOOLS if request.tools or request.schema else 0)
 
@@ -132,6 +139,11 @@ def _of_output(rate: Price) -> int:
 
 def _size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode(errors="replace"))
+
+
+@kept
+def _written_size(value: Mapping[str, Any] | Tool) -> int:
+    return _size(str(value))
 
 
 def _message_size(message: Message) -> int:
