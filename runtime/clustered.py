@@ -55,7 +55,15 @@ class Clustered:
         """
         self._dispatcher = dispatcher
         self.client = Client(self._orders, self._journal, directory)
-        await self.engine.open(Guests(dispatcher, directory, self._journal, control, wall_clock))
+        guests = Guests(
+            dispatcher,
+            directory,
+            self._journal,
+            control,
+            clock=wall_clock,
+            ask_home=self.engine.ask_home,
+        )
+        await self.engine.open(guests)
         await self._orders.open()
 
     async def serve(

@@ -111,6 +111,10 @@ class Dispatcher:
         """Nano-USD that model calls under way hold in the budgets of their runs."""
         return sum(run.budget.reserved for run in self._runs.values())
 
+    def run_here(self, run_id: str) -> Run | None:
+        """Return a run that is at home here and under way; None for any other."""
+        return self._runs.get(run_id)
+
     async def run_root(self, run: Run, delegation: Delegation) -> Result[Any]:
         """Carry the Delegation at the root of a run, and return its Result."""
         self._runs[run.id] = run

@@ -1,26 +1,22 @@
-"""Runs that are at home in another process, as far as one Delegation of them is done here.
+"""The pipeline's side of a cluster: Delegations of runs that are at home elsewhere are done here.
 
-The guest of a run has its name, its trace, its wishes and its tenant, and a claim to one branch:
-the Delegation with all the steps below it. It notes these steps and the outcome; that the
-Delegation was sent, and that nobody waits for it any more, is noted by who has asked.
+And those of runs that are here are described for others, and what others have noted is understood.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import anyio
 
 from otel.log_scope import Scope, scoped
 from runtime.delegation_steps import answer_of
-from runtime.dialogues import Dialogue
-from runtime.engines import current_time
-from runtime.engines.cluster.envelope import Outcome
-from runtime.governance.budget import Budget
+from runtime.guest_run import GuestRun
 from runtime.journal import Fenced
+from runtime.purses import Ledger, as_data
 from runtime.recorded import Recorded
-from runtime.routing import Wish
-from runtime.run import Run, Totals
+from runtime.run import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,80 +26,10 @@ if TYPE_CHECKING:
     from runtime.directory import Directory
     from runtime.dispatch import Dispatcher
     from runtime.engines import Work
-    from runtime.engines.cluster.envelope import Asked
+    from runtime.engines.cluster.envelope import Asked, Outcome
+    from runtime.guest_run import AskHome
     from runtime.journal import Branch, Journal
-    from runtime.journal.records import Kind
-
-_OUTCOMES = frozenset(("delegation_completed", "delegation_failed"))
-
-
-class GuestRun(Run):
-    """A run that is at home elsewhere, as far as one Delegation of it is done here.
-
-    Attributes:
-        outcome: how the Delegation ended; None where that is not ours to say.
-    """
-
-    def __init__(
-        self, asked: Asked, branch: Branch, journal: Journal, clock: Callable[[], float]
-    ) -> None:
-        said, given = asked.run, asked.delegation
-        super().__init__(
-            given.run_id,
-            said["target"],
-            budget=Budget(None),
-            journal=journal,
-            clock=clock,
-            wishes=tuple(Wish(*wish) for wish in said["wishes"]),
-            routing=said["routing"],
-            tenant=said["tenant"],
-            dialogue=Dialogue(*said["dialogue"]),
-            durability=said["durability"],
-        )
-        self.epoch, self.branch = asked.epoch, branch
-        self.recorded = Recorded()
-        self.overrides = tuple(Wish(*wish) for wish in said["overrides"])
-        self.outcome: Outcome | None = None
-        self._given = given
-        self._recorded = self.recorded
-
-    async def recall(self) -> None:
-        """Read what was done before, if anything may have been; its asker has noted that it asks.
-
-        Raises:
-            JournalFailed: it cannot be read.
-        """
-        if self.epoch > 1 or (self.branch is not None and self.branch.attempt > 1):
-            await self._recorded.read(self.journal, self.id)
-            self.conduct.seen = self._recorded.seq
-        self._recorded.note("delegation_sent", self._given.op)
-
-    def task_id(self, agent: str) -> str:
-        """Return a short name for a task, which no other guest and not the home gives, too."""
-        return f"{self._given.task_id}.{super().task_id(agent)}"
-
-    def record(
-        self,
-        kind: Kind,
-        op: str,
-        body: Mapping[str, Any],
-        cost: int = 0,
-        *,
-        terminal: bool | None = None,
-    ) -> None:
-        """Note that something happened; see ``Run``."""
-        if op != self._given.op or kind not in _OUTCOMES:
-            super().record(kind, op, body, cost, terminal=terminal)
-        elif terminal is None and not self._is_late(body):
-            self.totals.add(self._recorded.newly_counted(op))
-            body = {**body, "totals": self.totals.as_data()}
-            super().record(kind, op, body, cost)
-            self.outcome = Outcome(kind, body)
-
-    def _is_late(self, body: Mapping[str, Any]) -> bool:
-        """Whether it was ended by its deadline, which its asker has noted by then."""
-        deadline = self._given.deadline
-        return body.get("reason") == "deadline" and current_time() >= (deadline or 0.0)
+    from runtime.run import Run
 
 
 class Guests:
@@ -115,6 +41,7 @@ class Guests:
         journal: where everything is noted.
         control: hears what others ask of runs.
         clock: the time, in seconds since the Unix epoch.
+        ask_home: asks the home of a run about its budget, until that answers.
     """
 
     def __init__(
@@ -123,13 +50,17 @@ class Guests:
         directory: Directory,
         journal: Journal,
         control: Control,
+        *,
         clock: Callable[[], float],
+        ask_home: AskHome,
     ) -> None:
         self._dispatcher = dispatcher
         self._directory = directory
         self._journal = journal
         self._control = control
         self._clock = clock
+        self._ask_home = ask_home
+        self._ledgers: WeakKeyDictionary[Run, Ledger] = WeakKeyDictionary()
 
     def epoch(self, work: Work) -> int:
         """Return the how-manieth owner its run has."""
@@ -147,6 +78,7 @@ class Guests:
             "dialogue": list(run.dialogue),
             "durability": run.durability,
             "overrides": [list(wish) for wish in run.overrides],
+            "budget": as_data(run.budget),
         }
 
     def answer(self, work: Work, outcome: Outcome) -> Answer:
@@ -158,18 +90,43 @@ class Guests:
         run.recorded.newly_counted(op)  # the totals below have it all
         totals = Totals(*outcome.body.get("totals", ()))
         run.totals.add(totals)
+        if run.budget.limit is None:  # else its ledger was told of each call
+            run.budget.settle(0, totals.cost)
         agent = self._directory.agents[work.delegation.sag_id].agent
         return answer_of(agent, outcome.kind, outcome.body, totals)
 
+    def is_left(self, work: Work) -> bool:
+        """Whether the run of a piece of work was left here, and goes on elsewhere."""
+        run: Run = work.run
+        return run.left is not None
+
+    def ended(self, work: Work) -> None:
+        """A piece of work has an end: what was granted for it and not settled counts as spent."""
+        home = self._dispatcher.run_here(work.delegation.run_id)
+        ledger = None if home is None else self._ledgers.get(home)
+        if ledger is not None:
+            ledger.close(work.delegation.op)
+
+    async def money(self, run_id: str, wish: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Do what a guest wishes of the ledger of a run that is at home here; see ``Pipeline``."""
+        home = self._dispatcher.run_here(run_id)
+        if home is None or home.epoch != wish["epoch"]:
+            return None
+        ledger = self._ledgers.get(home)
+        if ledger is None:
+            ledger = self._ledgers[home] = Ledger(home)
+        return await ledger.take(wish)
+
     async def perform(self, asked: Asked, branch: Branch) -> Outcome | None:
         """Do a Delegation as the guest of its run; see ``Pipeline``."""
-        run = GuestRun(asked, branch, self._journal, self._clock)
+        run = GuestRun(asked, branch, self._journal, self._clock, self._ask_home)
         try:
             await run.recall()
             self._control.add(run)
             try:
-                with scoped(Scope({"run_id": run.id}, None)), run.conduct.scope:
-                    await self._dispatcher.run_guest(run, asked.delegation)
+                async with run.settling():
+                    with scoped(Scope({"run_id": run.id}, None)), run.conduct.scope:
+                        await self._dispatcher.run_guest(run, asked.delegation)
             finally:
                 self._control.remove(run)
             await self._journal.flush()

@@ -295,6 +295,11 @@ class Run:
             self._settled.set()
             self._settled = None
 
+    async def more(self, amount: int) -> bool:
+        """Reserve what does not fit here, where its ledger is elsewhere; return whether it fits."""
+        del amount
+        return False
+
     async def next_settlement(self) -> None:
         """Wait until some call has settled."""
         if self._settled is None:

@@ -366,3 +366,27 @@ async def test_a_task_has_a_name_that_no_other_task_of_its_run_has(engines: Engi
         outcome = await system.run(chief)
     assert outcome.value is not None
     assert len(set(outcome.value)) == len(outcome.value) == 12
+
+
+async def test_what_bodies_spend_together_stays_below_the_budget_of_their_run(
+    engines: Engines,
+) -> None:
+    @sag
+    async def leaf(ctx: Context, n: int) -> str:
+        return await ctx.ask(f"leaf {n}")
+
+    @mag
+    async def chief(ctx: Context) -> list[str]:
+        results = await ctx.fan_out(leaf, [*range(30)])
+        return sorted({result.reason or "ok" for result in results})
+
+    thrifty = Limits(max_output_tokens=10)
+    async with engines.open(chief, (leaf, thrifty)) as system:
+        outcome = await system.run(chief, options=RunOptions(budget_usd=3))
+        await system.journal.flush()
+        row = await system.journal.run(outcome.run_id)
+    assert row is not None
+    assert outcome.value == ["budget", "ok"]
+    assert row.cost_nano_usd is not None
+    assert 0 < row.cost_nano_usd <= 300 * CENT
+    assert outcome.cost_usd == row.cost_nano_usd / 10**9

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.engines.cluster.asking import Asker, FarWork
 from runtime.engines.cluster.hands import Hands
-from runtime.engines.cluster.node import ended
+from runtime.engines.cluster.homestead import WORK, Homestead
 from runtime.engines.cluster.room import Room
 from runtime.engines.cluster.runs import Homes
 from runtime.engines.cluster.streams import ensure_stream
@@ -19,8 +19,6 @@ from runtime.journal.liveness import owner_note
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
-
-    from nats.aio.subscription import Subscription
 
     from runtime.engines.cluster.node import Node
     from runtime.engines.cluster.pipeline import Pipeline
@@ -42,13 +40,14 @@ class NatsEngine:
     """
 
     def __init__(self, local: LocalEngine, node: Node, journal: Journal) -> None:
-        self._homes: dict[str, Subscription] = {}
         self._journal = journal
         self._local = local
         self._node = node
         self._asker = Asker(node, journal)
         self._hands = Hands(node)
         self._worker = Worker(node, self._hands, journal)
+        self._homestead = Homestead(node, self._worker.take)
+        self.ask_home = self._homestead.ask
         self._capacities: dict[str, Capacity] = {}
         self.submit_here = local.submit_here
 
@@ -64,7 +63,7 @@ class NatsEngine:
         Raises:
             nats.errors.Error: the cluster takes nobody now.
         """
-        self._asker.pipeline = self._worker.pipeline = pipeline
+        self._asker.pipeline = self._worker.pipeline = self._homestead.pipeline = pipeline
         await ensure_stream(self._node)
         await self._asker.open()
 
@@ -104,9 +103,9 @@ class NatsEngine:
         subjects, agent = self._node.subjects, delegation.sag_id
         if self._capacities[agent].per == "delegation":
             return self._asker.submit(delegation, settled, subjects.work(agent), is_queued=True)
-        if delegation.run_id in self._homes:
+        if delegation.run_id in self._homestead:
             return self._local.submit(delegation, settled)
-        home = subjects.home(delegation.run_id)
+        home = subjects.home(delegation.run_id, WORK)
         return self._asker.submit(delegation, settled, home, is_queued=False)
 
     def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
@@ -125,15 +124,12 @@ class NatsEngine:
         row = await self._journal.run(run_id)
         if row is None or row.owner != owner_note()["owner"]:
             return False
-        home = self._node.subjects.home(run_id)
-        self._homes[run_id] = await self._node.hear(home, self._worker.take)
+        await self._homestead.begin(run_id)
         return True
 
     async def forget_run(self, run_id: str) -> None:
         """Be the home of a run no more, and stop the actors that kept state for it."""
-        subscription = self._homes.pop(run_id, None)
-        if subscription is not None:
-            await ended(subscription)
+        await self._homestead.end(run_id)
         await self._local.forget_run(run_id)
 
     def statistics(self) -> list[EngineStatistics]:

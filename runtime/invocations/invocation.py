@@ -176,7 +176,7 @@ class Invocation:
         run, amount = self._asker.run, self._begun.worst
         if not amount:
             return True
-        if not run.budget.reserve(amount):
+        if not run.budget.reserve(amount) and not await run.more(amount):
             return False
         try:
             fits = await self._noted_again(amount)

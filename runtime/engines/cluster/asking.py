@@ -158,7 +158,8 @@ class Asker:
         del self._asked[work.number]
         self._senders[work.delegation.sag_id].left()
         work.scope.cancel()
-        if work.ending is not None:
+        self.pipeline.ended(work)
+        if work.ending is not None and not self.pipeline.is_left(work):
             self._node.start(self._call_off(work), f"calls off {work.delegation.op}")
         settled(work)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
 import os
+import random
 import secrets
 import socket
 from contextlib import suppress
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING
 from nats.errors import Error
 
 from runtime.actors import current_time
+from runtime.backoff import Backoff
 from runtime.engines.cluster.envelope import Now
 from runtime.engines.cluster.subjects import Subjects
 from runtime.identity import wall_clock
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 
     from runtime.engines.cluster.settings import ClusterSettings
 
+ANSWER_S = 5.0
+ASK_AGAIN = Backoff(first=0.05, longest=2.0)
 logger = logging.getLogger("runtime.cluster")
 
 
@@ -76,6 +82,25 @@ class Node:
     def start(self, work: Coroutine[None, None, None], name: str) -> None:
         """Do something in the background, and log what goes wrong with it."""
         self._spawn(_logged(work, name), name=name)
+
+    async def insist(self, subject: str, data: bytes, still: Callable[[], None]) -> bytes:
+        """Ask whoever hears a subject until there is an answer, and return that.
+
+        Whoever hears it may hear it twice.
+
+        Args:
+            subject: where.
+            data: what.
+            still: raises when the answer is of no use any more.
+        """
+        for attempt in itertools.count():
+            still()
+            try:
+                return (await self.client.request(subject, data, timeout=ANSWER_S)).data
+            except (Error, TimeoutError) as error:
+                logger.debug("no answer on %s yet: %r", subject, error)
+            await asyncio.sleep(ASK_AGAIN.delay(attempt, random.random()))  # noqa: S311  # no secret
+        raise AssertionError
 
     async def hear(self, subject: str, take: Callable[[Msg], None]) -> Subscription:
         """Call a function with every message of a subject, until ``ended``."""

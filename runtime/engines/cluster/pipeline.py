@@ -27,6 +27,22 @@ class Pipeline(Protocol):
         """Return what an outcome is that another node has noted, as a body here would answer."""
         ...
 
+    def is_left(self, work: Work) -> bool:
+        """Whether the run of a piece of work was left here, and goes on elsewhere."""
+        ...
+
+    def ended(self, work: Work) -> None:
+        """A piece of work that was done elsewhere has an end, whichever it is."""
+        ...
+
+    async def money(self, run_id: str, wish: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Do what a guest wishes of the ledger of a run that is at home here.
+
+        Returns:
+            What it is told; None for a guest of a former home's time.
+        """
+        ...
+
     async def perform(self, asked: Asked, branch: Branch) -> Outcome | None:
         """Do a Delegation as the guest of its run.
 

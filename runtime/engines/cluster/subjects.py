@@ -50,9 +50,9 @@ class Subjects:
         """Return where Delegations to an agent wait."""
         return f"{self.cluster}.work.{token(agent)}"
 
-    def home(self, run_id: str) -> str:
-        """Return where the home of a run is spoken to."""
-        return f"{self.cluster}.home.{token(run_id)}"
+    def home(self, run_id: str, what: str) -> str:
+        """Return where the home of a run is spoken to about ``work`` or ``money``."""
+        return f"{self.cluster}.home.{token(run_id)}.{what}"
 
     def reply(self, node: str, number: str) -> str:
         """Return where a node hears what became of something; ``*`` for all of it."""

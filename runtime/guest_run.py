@@ -1,0 +1,146 @@
+"""A run that is at home in another process, as far as one Delegation of it is done here.
+
+The guest of a run has its name, its trace, its wishes and its tenant, and a claim to one branch:
+the Delegation with all the steps below it. It notes these steps and the outcome; that the
+Delegation was sent, and that nobody waits for it any more, is noted by who has asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import anyio
+
+from runtime.dialogues import Dialogue
+from runtime.engines import current_time
+from runtime.engines.cluster.envelope import Outcome
+from runtime.governance.budget import Budget
+from runtime.purses import FarBudget, Purse
+from runtime.recorded import Recorded
+from runtime.routing import Wish
+from runtime.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from anyio.abc import TaskGroup
+
+    from runtime.engines.cluster.envelope import Asked
+    from runtime.journal import Branch, Journal
+    from runtime.journal.records import Kind
+
+AskHome: TypeAlias = Callable[
+    [str, Mapping[str, Any], Callable[[], None]], Awaitable[Mapping[str, Any]]
+]
+_OUTCOMES = frozenset(("delegation_completed", "delegation_failed"))
+
+
+class GuestRun(Run):
+    """A run that is at home elsewhere, as far as one Delegation of it is done here.
+
+    Attributes:
+        outcome: how the Delegation ended; None where that is not ours to say.
+    """
+
+    def __init__(
+        self,
+        asked: Asked,
+        branch: Branch,
+        journal: Journal,
+        clock: Callable[[], float],
+        ask_home: AskHome,
+    ) -> None:
+        said, given = asked.run, asked.delegation
+        self._far = None if said["budget"] is None else FarBudget(said["budget"])
+        super().__init__(
+            given.run_id,
+            said["target"],
+            budget=self._far or Budget(None),
+            journal=journal,
+            clock=clock,
+            wishes=tuple(Wish(*wish) for wish in said["wishes"]),
+            routing=said["routing"],
+            tenant=said["tenant"],
+            dialogue=Dialogue(*said["dialogue"]),
+            durability=said["durability"],
+        )
+        self.epoch, self.branch = asked.epoch, branch
+        self.recorded = Recorded()
+        self.overrides = tuple(Wish(*wish) for wish in said["overrides"])
+        self.outcome: Outcome | None = None
+        self._given = given
+        self._recorded = self.recorded
+        self._ask_home = ask_home
+        self._purse = None if self._far is None else Purse(self._far, self._ask, given.op)
+        self._settlements: TaskGroup | None = None
+
+    async def recall(self) -> None:
+        """Read what was done before, if anything may have been; its asker has noted that it asks.
+
+        Raises:
+            JournalFailed: it cannot be read.
+        """
+        if self.epoch > 1 or (self.branch is not None and self.branch.attempt > 1):
+            await self._recorded.read(self.journal, self.id)
+            self.conduct.seen = self._recorded.seq
+        self._recorded.note("delegation_sent", self._given.op)
+
+    # --- money -----------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def settling(self) -> AsyncIterator[None]:
+        """Tell the home meanwhile what calls come to, and have told it all at the end."""
+        async with anyio.create_task_group() as self._settlements:
+            yield
+
+    def settle(self, reserved: int, actual: int) -> None:
+        """Replace a reservation by what was really spent; see ``Run``."""
+        super().settle(reserved, actual)
+        if self._purse is not None and self._settlements is not None and (reserved or actual):
+            self._settlements.start_soon(self._purse.settle, reserved, actual)
+
+    async def next_settlement(self) -> None:
+        """Wait until the home has reserved what did not fit; see ``Run``."""
+        if self._purse is not None:
+            await self._purse.more()
+
+    async def more(self, amount: int) -> bool:
+        """Reserve what does not fit here; see ``Run``."""
+        return self._purse is not None and await self._purse.at_once(amount)
+
+    async def _ask(self, wish: Mapping[str, Any]) -> Mapping[str, Any]:
+        return await self._ask_home(self.id, {"epoch": self.epoch, **wish}, self._still)
+
+    def _still(self) -> None:
+        self.journal.check_owner(self.id, self.epoch, self.branch)
+
+    # --- notes -----------------------------------------------------------------------------------
+
+    def task_id(self, agent: str) -> str:
+        """Return a short name for a task, which no other guest and not the home gives, too."""
+        return f"{self._given.task_id}.{super().task_id(agent)}"
+
+    def record(
+        self,
+        kind: Kind,
+        op: str,
+        body: Mapping[str, Any],
+        cost: int = 0,
+        *,
+        terminal: bool | None = None,
+    ) -> None:
+        """Note that something happened; see ``Run``."""
+        if op != self._given.op or kind not in _OUTCOMES:
+            super().record(kind, op, body, cost, terminal=terminal)
+        elif terminal is None and not self._is_late(body):
+            self.totals.add(self._recorded.newly_counted(op))
+            body = {**body, "totals": self.totals.as_data()}
+            super().record(kind, op, body, cost)
+            self.outcome = Outcome(kind, body)
+
+    def _is_late(self, body: Mapping[str, Any]) -> bool:
+        """Whether it was ended by its deadline, which its asker has noted by then."""
+        deadline = self._given.deadline
+        return body.get("reason") == "deadline" and current_time() >= (deadline or 0.0)
