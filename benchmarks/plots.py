@@ -6,6 +6,7 @@ matplotlib is in the extra ``bench``; without it there is one sentence that says
 from __future__ import annotations
 
 from importlib.util import find_spec
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -24,18 +25,33 @@ class Plot(NamedTuple):
     file: str
     value: str
     label: str
+    better: str
     over: str = "at_once"
     over_label: str = "operations under way at once"
 
 
 PLOTS = (
-    Plot("messages", "messages", "per_second", "messages a second"),
-    Plot("delegations", "delegations", "per_second", "delegations a second"),
-    Plot("invocations", "invocations", "per_second", "calls a second"),
-    Plot("invocations", "latency", "p99_ms", "latency, 99th percentile, ms"),
-    Plot("workflow", "workflow", "run_ms", "CPU a run, ms"),
-    Plot("actors", "actors", "crowd_mb", "memory, MB", "operations", "actors alive"),
+    Plot("messages", "messages", "per_second", "messages a second", "more"),
+    Plot("delegations", "delegations", "per_second", "delegations a second", "more"),
+    Plot("invocations", "invocations", "per_second", "calls a second", "more"),
+    Plot("invocations", "latency", "p99_ms", "latency, 99th percentile, ms", "less"),
+    Plot("workflow", "workflow", "run_ms", "CPU a run, ms", "less"),
+    Plot("actors", "actors", "crowd_mb", "memory, MB", "less", "operations", "actors alive"),
 )
+
+STYLES: dict[str, dict[str, Any]] = {
+    "ours": {"linewidth": 3.0, "marker": "o"},
+    "baseline": {"linewidth": 2.0, "marker": "s", "linestyle": "--"},
+    "peer": {"linewidth": 1.2, "marker": "."},
+}
+COLOURS = {  # ours are the strong ones
+    "ours": ("#d62728", "#1f77b4", "#9467bd", "#2ca02c", "#ff7f0e", "#e377c2"),
+    "baseline": ("black",),
+    "peer": (
+        *("#8dd3c7", "#bc80bd", "#b3a272", "#fdb462", "#80b1d3", "#a6761d"),
+        *("#999999", "#66a61e", "#fccde5", "#bebada"),
+    ),
+}
 
 
 def cannot_draw() -> str | None:
@@ -88,22 +104,24 @@ def _draw(plot: Plot, case: str, lines: Mapping[tuple[str, str], list[Any]], fil
     from matplotlib import pyplot as plt  # noqa: PLC0415  # likewise
 
     figure, axes = plt.subplots(figsize=(10, 6), layout="constrained")
-    colours = iter(plt.get_cmap("tab20").colors)
+    colours = {role: cycle(each) for role, each in COLOURS.items()}
     for (name, role), points in lines.items():
         at, low, middle, high = zip(*points, strict=True)
-        style = {
-            "ours": {"linewidth": 3.0, "marker": "o"},
-            "baseline": {"linewidth": 2.0, "linestyle": "--", "marker": "s", "color": "black"},
-        }.get(role, {"linewidth": 1.2, "marker": "."})
-        style.setdefault("color", next(colours))
+        style = STYLES[role] | {"color": next(colours[role])}
         axes.plot(at, middle, label=name, **style)
         axes.fill_between(at, low, high, alpha=0.12, color=style["color"])
-    axes.set(xscale="log", yscale="log", xlabel=plot.over_label, ylabel=plot.label)
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel=plot.over_label,
+        ylabel=f"{plot.label} ({plot.better} is better)",
+    )
     axes.set_xticks(sorted({point[0] for points in lines.values() for point in points}))
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     axes.xaxis.set_minor_locator(plt.NullLocator())
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:,g}")
-    axes.set_title(f"{plot.bench}: {case}")
+    axes.yaxis.set_minor_formatter(plt.NullFormatter())
+    axes.set_title(f"{plot.bench}: {case}; medians, shaded from the lowest to the highest round")
     axes.grid(which="major", alpha=0.4)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9, frameon=False)
     figure.savefig(file, dpi=110)
