@@ -1,6 +1,7 @@
 """Workflow: whole runs of two model calls and one tool, over a model that is a stub in the process.
 
-Ours has everything on; the peers have neither journal nor budget nor admission nor spans.
+Ours has everything on; the peers have neither journal nor budget nor admission nor spans, and the
+baseline is what a person writes in ten lines.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from benchmarks.contender import Case, Contender
 CASE = Case(
     "2 calls, 1 tool",
     (
+        Contender("bare loop by hand", "by_hand:workflow", "baseline"),
         Contender("everything on", "calls:workflow", "ours", options={"everything": True}),
         Contender("nothing on", "calls:workflow", "ours", options={"everything": False}),
         Contender("agno", "agno:workflow", environment="agno"),
