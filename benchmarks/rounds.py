@@ -39,10 +39,13 @@ def _case(case: Case, settings: Settings) -> Iterator[Row]:
     wanted = [one for one in case.contenders if settings.peers or one.role != "peer"]
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(one)) for one in wanted]
-        rates: dict[str, float] = {}
+        if case.operations is None:
+            for worker in workers:
+                worker.turn(1, 1)  # imports what is lazy, and says nothing of the next
+        costs: dict[str, float] = {}
         numbers = settings.at_once if case.operations is None else ()
         for at_once in numbers or case.at_once:
-            turns = _turns(case, workers, at_once, settings, rates)
+            turns = _turns(case, workers, at_once, settings, costs)
             baseline = next((turns[w.contender.name] for w in workers if _is_baseline(w)), [])
             for worker in workers:
                 yield _row(case.name, at_once, worker, turns[worker.contender.name], baseline)
@@ -53,12 +56,12 @@ def _is_baseline(worker: Worker) -> bool:
 
 
 def _turns(
-    case: Case, workers: list[Worker], at_once: int, settings: Settings, rates: dict[str, float]
+    case: Case, workers: list[Worker], at_once: int, settings: Settings, costs: dict[str, float]
 ) -> dict[str, list[Turn]]:
     """Return what each worker told in each round; nothing for those that had none."""
     told: dict[str, list[Turn]] = {worker.contender.name: [] for worker in workers}
     planned = {
-        worker.contender.name: _operations(case, worker, at_once, settings, rates)
+        worker.contender.name: _operations(case, worker, at_once, settings, costs)
         for worker in workers
     }
     for _ in range(settings.rounds):
@@ -67,17 +70,19 @@ def _turns(
             operations = planned[name]
             if operations and (turn := worker.turn(operations, at_once)) is not None:
                 told[name].append(turn | {"operations": operations})
-                # What it needs for more at once is guessed by its last turn: the first was cold.
-                rates[name] = operations / max(turn["wall_s"], 1e-9)
+                costs[name] = turn["cpu_s"] / operations
     return told
 
 
 def _operations(
-    case: Case, worker: Worker, at_once: int, settings: Settings, rates: dict[str, float]
+    case: Case, worker: Worker, at_once: int, settings: Settings, costs: dict[str, float]
 ) -> int:
-    """Warm a worker up, and return how many operations its turns have; 0 for no turn."""
-    name = worker.contender.name
-    expected_s = at_once / rates.get(name, float("inf"))
+    """Warm a worker up, and return how many operations its turns have; 0 for no turn.
+
+    How long more at once would take is guessed by the CPU that one took in its last turn: who waits
+    for a server waits for all of them together.
+    """
+    expected_s = at_once * costs.get(worker.contender.name, 0.0)
     if at_once > worker.contender.at_most or expected_s > settings.patience_s:
         return 0
     if case.operations is not None:
@@ -85,12 +90,12 @@ def _operations(
             return 0
         return settings.scaled(case.operations)
     operations = at_once
-    for _ in range(3):  # the first ones connect, import and compile
+    for _ in range(3):  # the first ones connect, and fill caches
         turn = worker.turn(operations, at_once)
         if turn is None:
             return 0
-        rates[name] = operations / max(turn["wall_s"], 1e-9)
-        operations = int(min(rates[name] * settings.seconds, MOST_OPERATIONS))
+        rate = operations / max(turn["wall_s"], 1e-9)
+        operations = int(min(rate * settings.seconds, MOST_OPERATIONS))
         operations = max(at_once, operations)
         if turn["wall_s"] > settings.seconds / 2:
             break

@@ -140,6 +140,15 @@ def test_a_contender_is_not_asked_for_more_than_it_bears() -> None:
     assert rows[1].reason == "not asked for more than 5 at once"
 
 
+def test_who_waits_for_a_server_is_asked_for_more_at_once_all_the_same(server: str) -> None:
+    """One call of 50 ms at a time is 20 a second, and 100 at once take no five seconds for that."""
+    slow = f"{server.removesuffix('/0/v1')}/50/v1"
+    waiting = Contender("bare", "http:by_hand", "baseline", options={"url": slow})
+    settings = replace(TINY, patience_s=1.0)
+    rows = measure([Case("calls", (waiting,), (1, 100))], settings, lambda _: None)
+    assert [row.reason for row in rows] == [None, None]
+
+
 def test_start_up_is_that_of_whole_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     starts = startup._starts()
     monkeypatch.setattr(startup, "_starts", lambda: starts[:2])
