@@ -2,7 +2,8 @@
 
 The loop never waits: when nothing is ready its clock leaps to the next deadline, so an hour of
 back-off takes microseconds, and a test that would hang for ever fails at once as a deadlock.
-Tests with threads, sockets or processes carry the marker ``real_time``.
+Tests with threads, sockets or processes carry the marker ``real_time``. No example of a property
+has to be quick either: how long one takes depends on what else the machine does.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import os
 import selectors
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests import nats_server, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True, scope="session")
