@@ -8,6 +8,7 @@ Its parts, in reading order:
    ``breaker`` (whether at all), ``retry`` (whether once more), ``estimate`` (how many tokens),
    ``rate_headers`` (what a server says of its limits), ``downgrade`` (which dialect it knows).
    ``settlement`` tells them what became of an attempt.
+   ``cluster``: how nodes share the limits of one account.
 3. ``backend``: what makes an attempt.  ``http_backend``: over HTTP; ``http_stream``: in pieces;
    ``http``: the port to the HTTP libraries.
 4. ``adapter``: what a wire dialect has to do, without any I/O.  One package a dialect:
@@ -33,11 +34,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from providers.account import Account
     from providers.adapter import Adapter
     from providers.backend import Backend
+    from providers.cluster import Party
     from providers.prices import price_of
     from runtime.actors import Actor
     from runtime.messages import ProviderProfile
@@ -74,10 +76,18 @@ IN_PROCESS = "echo"
 
 
 class ProviderActors:
-    """Starts the provider actors of one system, again after a crash with what they knew."""
+    """Starts the provider actors of one system, again after a crash with what they knew.
 
-    def __init__(self) -> None:
+    Args:
+        node: the name of this node, where several share the limits of their accounts; else None.
+        share: called with each account's name and its part in that, for whoever carries what the
+            nodes tell each other. Nobody else knows of what is in this process, like ``echo``.
+    """
+
+    def __init__(self, node: str = "", share: Callable[[str, Party], None] | None = None) -> None:
         self._accounts: dict[str, Account] = {}
+        self._node = node
+        self._share = share
 
     def start(self, profile: ProviderProfile) -> Actor:
         """Return the actor that makes the model calls of one account.
@@ -93,8 +103,20 @@ class ProviderActors:
 
         account = self._accounts.get(profile.name)
         if account is None or account.profile != profile:
-            account = self._accounts[profile.name] = Account(profile, _backend_of(profile))
+            is_shared = self._share is not None and profile.dialect != IN_PROCESS
+            account = self._accounts[profile.name] = Account(
+                profile, _backend_of(profile), share=self._party_of if is_shared else None
+            )
         return ProviderActor(account)
+
+    def _party_of(self, account: Account) -> Party:
+        from providers.cluster import Party  # noqa: PLC0415  # for clusters
+
+        profile = account.profile
+        party = Party(self._node, account.limits_of, profile.timeouts.total)
+        if self._share is not None:
+            self._share(profile.name, party)
+        return party
 
 
 def adapter_of(profile: ProviderProfile, dialect: str | None = None) -> Adapter:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from providers.admission import GroupStatistics
     from providers.backend import Backend
+    from providers.cluster.party import ClusterStatistics, Party
     from runtime.messages import ProviderProfile
 
 MOST_MODELS = 1_024  # of one account; beyond it the ones that were asked first are forgotten
@@ -60,6 +61,7 @@ class AccountStatistics(NamedTuple):
         groups: the limit groups by name: limits, in flight, queued by run, paused until, pace.
         breakers: the circuit breakers by model; what shuts the whole account shuts each of them.
         breaker: the circuit breaker of the whole account.
+        cluster: what is known of who grants its limits; None where this process has them alone.
     """
 
     calls: int
@@ -70,6 +72,7 @@ class AccountStatistics(NamedTuple):
     groups: Mapping[str, GroupStatistics]
     breakers: Mapping[str, BreakerStatistics]
     breaker: BreakerStatistics
+    cluster: ClusterStatistics | None = None
 
     @property
     def in_flight(self) -> int:
@@ -122,6 +125,8 @@ class Account:
         profile: the account.
         backend: what makes its calls.
         draw: a random number in [0, 1).
+        share: returns its part in what other nodes have of the same account; None for an account
+            of this process alone.
 
     Attributes:
         profile: the account.
@@ -138,6 +143,7 @@ class Account:
         profile: ProviderProfile,
         backend: Backend,
         draw: Callable[[], float] = random.random,
+        share: Callable[[Account], Party] | None = None,
     ) -> None:
         self.profile = profile
         self.backend = backend
@@ -149,8 +155,11 @@ class Account:
         self.last_error: str | None = None
         self._groups: dict[str, tuple[LimitGroup, Line, Limits]] = {}
         self._wards: dict[str, Ward] = {}
-        self._breaker = Breaker(draw)
+        self._party = None if share is None else share(self)
+        self._breaker = self._new_breaker("")
         self._was_closed = True
+        if self._party is not None:
+            self._party.on_circuit = self._look
 
     def ward(self, model: str) -> Ward:
         """Return what stands before a model."""
@@ -160,7 +169,7 @@ class Account:
                 self._forget_one()
             group, line, limits = self._group(model)
             name = f"{self.profile.name}/{model}"
-            circuit = Circuit(name, self._breaker, Breaker(self.draw), line, limits.max_queue)
+            circuit = Circuit(name, self._breaker, self._new_breaker(model), line, limits.max_queue)
             found = self._wards[model] = Ward(group, line, circuit, limits, self._outcome)
         return found
 
@@ -177,6 +186,7 @@ class Account:
             breaker=BreakerStatistics(
                 self._breaker.state(now), self._breaker.until(now), self._breaker.reason or "", 0
             ),
+            cluster=None if self._party is None else self._party.statistics(now),
         )
 
     def after_crash(self, now: float) -> None:
@@ -198,14 +208,41 @@ class Account:
             each.circuit.look(now)
         ward.line.serve(now)
 
+    def _look(self, now: float) -> None:
+        """Tell all who wait that another node has shut or closed a circuit."""
+        for ward in self._wards.values():
+            ward.circuit.look(now)
+
     def _group(self, model: str) -> tuple[LimitGroup, Line, Limits]:
         pattern, limits = self._limits(model)
         name = {"model": model, "pattern": pattern, "account": "*"}[self.profile.group_by]
         found = self._groups.get(name)
         if found is None:
-            group = LimitGroup(name, limits, max_pause_s=self.profile.max_pause_s, draw=self.draw)
-            found = self._groups[name] = (group, Line(group), limits)
+            found = self._groups[name] = (*self._new_group(name, model, limits), limits)
         return found
+
+    def _new_group(self, name: str, model: str, limits: Limits) -> tuple[LimitGroup, Line]:
+        longest_s, party = self.profile.max_pause_s, self._party
+        if party is None:
+            group = LimitGroup(name, limits, max_pause_s=longest_s, draw=self.draw)
+            return group, Line(group)
+        from providers.cluster import LeasedGroup  # noqa: PLC0415  # for accounts that are shared
+
+        leased = LeasedGroup(name, model, limits, max_pause_s=longest_s, draw=self.draw)
+        line = Line(leased)
+        party.join(leased, line.serve)
+        return leased, line
+
+    def _new_breaker(self, target: str) -> Breaker:
+        """Return a breaker for a model, or for the whole account, which has no name."""
+        breaker = Breaker(self.draw)
+        if self._party is not None:
+            self._party.share(target, breaker)
+        return breaker
+
+    def limits_of(self, model: str) -> Limits:
+        """Return what is known of the limits of a model's group."""
+        return self._limits(model)[1]
 
     def _limits(self, model: str) -> tuple[str, Limits]:
         for pattern, limits in self.profile.limits.items():
@@ -218,8 +255,12 @@ class Account:
         model = next((model for model, ward in self._wards.items() if not ward.calls), None)
         if model is not None:
             del self._wards[model]
+            if self._party is not None:
+                self._party.keep(model)
             if self.profile.group_by == "model":
                 del self._groups[model]
+                if self._party is not None:
+                    self._party.leave(model)
 
 
 def _snapshot(circuit: Circuit, now: float) -> BreakerStatistics:

@@ -91,6 +91,7 @@ class Breaker:
 
     Attributes:
         reason: why it is not closed, one line; None when it is.
+        on_change: called after it was shut or closed by what became of a call; None for nobody.
     """
 
     def __init__(self, draw: Callable[[], float]) -> None:
@@ -100,6 +101,7 @@ class Breaker:
             draw: gives random numbers in [0, 1).
         """
         self.reason: str | None = None
+        self.on_change: Callable[[float], None] | None = None
         self._draw = draw
         self._shut: Literal["open", "disabled"] | None = None
         self._until = -inf
@@ -154,6 +156,7 @@ class Breaker:
         self._successes += 1
         if self._successes >= SUCCESSES_TO_CLOSE:
             self._close(now)
+            self._changed(now)
 
     def failed(self, now: float, began: float | None = None) -> None:
         """Note that the target failed, by its own fault."""
@@ -178,6 +181,25 @@ class Breaker:
             now: the instant.
         """
         self._shut_until("disabled", reason, now, now + PROBE_AFTER_S)
+        self._changed(now)
+
+    def impose(self, state: State, reason: str, seconds: float, now: float) -> None:
+        """Take over the state of another breaker before the same target.
+
+        Args:
+            state: what it says: ``closed``, ``open`` or ``disabled``.
+            reason: why, one line.
+            seconds: how much longer it lets nothing out.
+            now: the instant.
+        """
+        if state == "open" or state == "disabled":  # noqa: PLR1714  # mypy narrows by these
+            self._shut_until(state, reason, now, now + seconds)
+        else:
+            self._close(now)
+
+    def _changed(self, now: float) -> None:
+        if self.on_change is not None:
+            self.on_change(now)
 
     def _concerns(self, began: float | None) -> bool:
         if began is not None and began < self._since:
@@ -194,6 +216,7 @@ class Breaker:
         seconds = OPEN_FOR.delay(self._openings, 0.0) * (1.0 + JITTER * self._draw())
         self._openings += 1
         self._shut_until("open", reason, now, now + seconds)
+        self._changed(now)
 
     def _shut_until(
         self, shut: Literal["open", "disabled"], reason: str, now: float, until: float

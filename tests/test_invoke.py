@@ -380,6 +380,7 @@ def test_an_account_that_waits_says_for_what_and_many_are_counted() -> None:
         queued=7,
         retry_tokens=12.5,
         breaker=SimpleNamespace(state="closed", until=None, reason=""),
+        cluster=None,
         groups={"m": group, "idle": idle},
         breakers={
             "good": SimpleNamespace(state="closed", until=None, reason=""),
@@ -396,6 +397,12 @@ def test_an_account_that_waits_says_for_what_and_many_are_counted() -> None:
     account.breaker = SimpleNamespace(state="disabled", until=None, reason="no key")
     (shown,) = live_lines({"a": account}, 100.0)
     assert shown.endswith(", paused m: 2.50 s more, circuit account: disabled (no key)")
+    account.cluster = SimpleNamespace(epoch=3, is_here=False, away_s=0.0, held=12)
+    (shown,) = live_lines({"a": account}, 100.0)
+    assert shown.endswith(", limits granted by another node (epoch 3), 12 requests in stock")
+    account.cluster = SimpleNamespace(epoch=3, is_here=False, away_s=7.5, held=1)
+    (shown,) = live_lines({"a": account}, 100.0)
+    assert shown.endswith(", limits granted by nobody for 7.50 s, 1 request in stock")
     assert list(live_lines({}, 0.0)) == []
 
 

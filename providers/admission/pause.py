@@ -84,6 +84,13 @@ class SharedPause:
         else:
             self.until = max(self.until, end)
 
+    def impose(self, seconds: float, now: float) -> None:
+        """Pause because somebody else was told to; no longer than that."""
+        if seconds > self._longest_s:
+            self.close(now + seconds)
+        else:
+            self.until = max(self.until, now + seconds)
+
     def close(self, until: float) -> None:
         """Let nothing out before ``until``, which is too long to wait for."""
         self.unavailable_until = max(self.unavailable_until, until)

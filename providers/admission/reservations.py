@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from providers.admission.pacer import Pacer
-from providers.admission.sliding_log import SlidingLog
+from providers.admission.sliding_log import Charge, SlidingLog
 from providers.admission.ticket import Ticket
 from providers.admission.window import (
     DAY_S,
@@ -19,8 +19,10 @@ from providers.admission.window import (
 
 if TYPE_CHECKING:
     from providers.admission.headers import RateHeaders
+    from providers.admission.sliding_log import Amounts
     from runtime.messages import Limits
 
+Charges = tuple[Charge, Charge]  # of the minute and of the day
 GRAINS = 1000  # into which a span is cut where no limit of requests bounds its log
 SMALLEST = Ticket("", 0, 0, 0.0)
 
@@ -58,6 +60,15 @@ class Reservations:
         """What this process may use at once of each known limit, by its name in ``Limits``."""
         return {window.dimension.name: window.capacity for window in self._known}
 
+    def share_of(self, amount: Amounts, seconds: float) -> float:
+        """Return how much of an amount the limits give in so many seconds; infinity: all."""
+        shares = (
+            window.rate * seconds / used
+            for window in self._known
+            if (used := window.dimension.amount_of(amount)) > 0
+        )
+        return min(shares, default=inf)
+
     def expire(self, now: float) -> None:
         """Let go of what has left its window."""
         self.minute.expire(now)
@@ -94,6 +105,27 @@ class Reservations:
         more = (requests - 1, tokens_in - ticket.tokens_in, tokens_out - ticket.tokens_out)
         for log, charge in zip((self.minute, self.day), ticket.charges, strict=True):
             log.adjust(charge, *more)
+
+    def charge(self, amount: Amounts, at: float, former: Charges | None, now: float) -> Charges:
+        """Charge calls that others may start until ``at``.
+
+        Args:
+            amount: how many, and their tokens.
+            at: the latest instant; not before that of any charge.
+            former: charges of the same instant to add them to; None for new ones.
+            now: the instant.
+        """
+        for _ in range(amount.requests):
+            self.pacer.take(now)
+        if former is None:
+            return self.minute.charge(amount, at), self.day.charge(amount, at)
+        self.adjust(former, amount)
+        return former
+
+    def adjust(self, charges: Charges, by: Amounts) -> None:
+        """Add to charges, or take from them; without effect once they have left their logs."""
+        for log, charge in zip((self.minute, self.day), charges, strict=True):
+            log.adjust(charge, by.requests, by.tokens_in, by.tokens_out)
 
     def hear(self, headers: RateHeaders, now: float) -> None:
         """Adapt to what the server says of its limits."""

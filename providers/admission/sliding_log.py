@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 MOST_LOOKED_AT = 64
 
@@ -87,10 +87,25 @@ class SlidingLog:
         self.adjust(last, 1, tokens_in, tokens_out)
         return last
 
+    def charge(self, amount: Amounts, at: float) -> Charge:
+        """Charge several calls that are started at ``at`` at the latest.
+
+        Args:
+            amount: how many calls, and their tokens.
+            at: an instant that is not before that of any other charge.
+        """
+        charge = self.add(amount.tokens_in, amount.tokens_out, at)
+        self.adjust(charge, amount.requests - 1, 0, 0)
+        return charge
+
+    def charges(self) -> Iterator[Charge]:
+        """Yield what counts, oldest first."""
+        return iter(self._charges)
+
     def adjust(self, charge: Charge, requests: int, tokens_in: int, tokens_out: int) -> None:
         """Add to a charge, or take from it; without effect once it has left the log.
 
-        A charge without any request leaves it at once: what was never sent takes no room.
+        A charge of nothing leaves it at once: what was never sent takes no room.
         """
         if not charge.counted:
             return
@@ -100,7 +115,7 @@ class SlidingLog:
         self.requests += requests
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
-        if not charge.requests:
+        if not charge.requests and not charge.tokens_in and not charge.tokens_out:
             charge.counted = False
             del self._charges[charge]
 

@@ -38,6 +38,7 @@ def _facts(account: Any, now: float) -> Iterator[str]:
     yield from _some("limits", [_limits(name, group) for name, group in groups.items()])
     yield from _some("paused", [_paused(name, group, now) for name, group in groups.items()])
     yield from _some("circuit", [_circuit(name, each, now) for name, each in breakers.items()])
+    yield from _some("limits granted by", [_authority(account.cluster)])
 
 
 def _most(groups: Mapping[str, Any]) -> int:
@@ -51,6 +52,16 @@ def _some(title: str, told: Sequence[str]) -> Iterator[str]:
         more = len(told) - MOST_NAMED
         rest = f" and {more:,} more" if more > 0 else ""
         yield f"{title} {'; '.join(told[:MOST_NAMED])}{rest}"
+
+
+def _authority(cluster: Any) -> str:
+    if cluster is None:
+        return ""
+    if cluster.away_s > 0 or not cluster.epoch:
+        who = f"nobody for {duration(cluster.away_s)}" if cluster.away_s > 0 else "nobody yet"
+    else:
+        who = f"{'this' if cluster.is_here else 'another'} node (epoch {cluster.epoch})"
+    return f"{who}, {plural(cluster.held, 'request')} in stock"
 
 
 def _limits(name: str, group: Any) -> str:
