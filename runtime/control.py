@@ -9,14 +9,13 @@ with it. See ``Journal.request`` for how requests come in, and ``conduct`` for w
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
 from runtime.approval import Decision
 from runtime.conduct import Halt
-from runtime.errors import Cancelled, RuntimeFault
-from runtime.journal import Record
+from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,8 +61,7 @@ class Control:
     def add(self, run: Run) -> None:
         """Listen for a run that is under way from now on."""
         self._runs.setdefault(run.id, []).append(run)
-        if run.branch is None:  # else its home parks it
-            run.conduct.on_quiet = lambda: self._became_quiet(run)
+        run.conduct.on_quiet = lambda: self._became_quiet(run)
         self._is_behind = self._is_behind or run.recorded is not None
         if self._some is not None:
             self._some.set()
@@ -119,7 +117,7 @@ class Control:
         run.conduct.stop(Halt("cancelled", *_said(event)))
 
     def _pause(self, run: Run, event: EventRow) -> None:
-        if run.conduct.pausing is None and run.branch is None:
+        if run.conduct.pausing is None:
             grace_s = event.body.get("grace_s", GRACE_S)
             self._tasks.start_soon(self._wait_no_longer, run, float(grace_s))
         run.conduct.pause(Halt("paused", *_said(event)))
@@ -156,16 +154,11 @@ class Control:
     async def _park(self, run: Run) -> bool:
         """Leave a run, unless somebody has asked something of it that was not heard yet."""
         conduct = run.conduct
-        halt = conduct.pausing or Halt("waiting")
-        record = _record(run, halt)
         conduct.hold()
         try:
-            if not await self._journal.park(record, conduct.seen):
+            if not await run.park(conduct.pausing or Halt("waiting")):
                 await self._look()
                 return False
-            if conduct.halt is None:  # else it has been cancelled meanwhile, which is its end
-                conduct.park(halt)
-                run.leave(Cancelled(f"run {run.id} is parked; nothing of it may begin here"))
         except RuntimeFault as error:
             logger.warning("a run cannot be parked", extra={"run_id": run.id, "error": str(error)})
             await anyio.sleep(AGAIN_S)
@@ -174,16 +167,6 @@ class Control:
             if not conduct.is_parked:
                 conduct.release()
         return True
-
-
-def _record(run: Run, halt: Halt) -> Record:
-    body: dict[str, Any] = {
-        "tickets": [asked.request.ticket for asked in run.conduct.open.values()]
-    }
-    if halt.by:
-        body |= {"by": halt.by, "why": halt.why}
-    kind: Any = f"run_{halt.status}"
-    return Record(run.id, kind, f"parked:{run.epoch}", body, run.now, epoch=run.epoch)
 
 
 def _said(event: EventRow) -> tuple[str, str]:

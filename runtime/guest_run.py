@@ -15,7 +15,7 @@ import anyio
 
 from runtime.dialogues import Dialogue
 from runtime.engines import current_time
-from runtime.engines.cluster.envelope import Outcome
+from runtime.engines.cluster.envelope import PARKED, Outcome
 from runtime.governance.budget import Budget
 from runtime.purses import FarBudget, Purse
 from runtime.recorded import Recorded
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from runtime.approval import ApprovalRequest
+    from runtime.conduct import Halt
     from runtime.engines.cluster.envelope import Asked
     from runtime.journal import Branch, Journal
     from runtime.journal.records import Kind
@@ -38,11 +40,7 @@ _OUTCOMES = frozenset(("delegation_completed", "delegation_failed"))
 
 
 class GuestRun(Run):
-    """A run that is at home elsewhere, as far as one Delegation of it is done here.
-
-    Attributes:
-        outcome: how the Delegation ended; None where that is not ours to say.
-    """
+    """A run that is at home elsewhere, as far as one Delegation of it is done here."""
 
     def __init__(
         self,
@@ -69,7 +67,8 @@ class GuestRun(Run):
         self.epoch, self.branch = asked.epoch, branch
         self.recorded = Recorded()
         self.overrides = tuple(Wish(*wish) for wish in said["overrides"])
-        self.outcome: Outcome | None = None
+        self._outcome: Outcome | None = None
+        self._waits_for: dict[str, ApprovalRequest] = {}
         self._given = given
         self._recorded = self.recorded
         self._ask_home = ask_home
@@ -116,6 +115,23 @@ class GuestRun(Run):
     def _still(self) -> None:
         self.journal.check_owner(self.id, self.epoch, self.branch)
 
+    # --- an end that is none ---------------------------------------------------------------------
+
+    async def park(self, halt: Halt) -> bool:
+        """Leave the branch to its home, which asks again when it goes on; see ``Run``."""
+        await self.journal.flush()
+        self._waits_for = {op: asked.request for op, asked in self.conduct.open.items()}
+        self.parked(halt)
+        return True
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the Delegation ended; None where that is not ours to say."""
+        if self._outcome is None and self.conduct.is_parked:
+            asked = [[op, each.asked_at, each.as_body()] for op, each in self._waits_for.items()]
+            return Outcome(PARKED, {"asked": asked})
+        return self._outcome
+
     # --- notes -----------------------------------------------------------------------------------
 
     def task_id(self, agent: str) -> str:
@@ -138,7 +154,7 @@ class GuestRun(Run):
             self.totals.add(self._recorded.newly_counted(op))
             body = {**body, "totals": self.totals.as_data()}
             super().record(kind, op, body, cost)
-            self.outcome = Outcome(kind, body)
+            self._outcome = Outcome(kind, body)
 
     def _is_late(self, body: Mapping[str, Any]) -> bool:
         """Whether it was ended by its deadline, which its asker has noted by then."""

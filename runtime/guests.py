@@ -5,12 +5,14 @@ And those of runs that are here are described for others, and what others have n
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import anyio
 
 from otel.log_scope import Scope, scoped
+from runtime.approval import ApprovalRequest
 from runtime.delegation_steps import answer_of
 from runtime.guest_run import GuestRun
 from runtime.journal import Fenced
@@ -19,8 +21,9 @@ from runtime.recorded import Recorded
 from runtime.run import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from runtime.conduct import Asked as Question
     from runtime.control import Control
     from runtime.delivery import Answer
     from runtime.directory import Directory
@@ -95,6 +98,25 @@ class Guests:
         agent = self._directory.agents[work.delegation.sag_id].agent
         return answer_of(agent, outcome.kind, outcome.body, totals)
 
+    async def waits(self, work: Work, outcome: Outcome) -> None:
+        """Wait with a piece of work that is parked; its run may be parked meanwhile."""
+        run: Run = work.run
+        conduct = run.conduct
+        asked = {
+            op: conduct.ask(op, ApprovalRequest.of_body(run.id, at, body))
+            for op, at, body in outcome.body["asked"]
+            if op not in conduct.heard
+        }
+        is_decided = len(asked) < len(outcome.body["asked"])
+        conduct.ended()  # last, as the run may be quiet by that
+        try:
+            if not is_decided:
+                await _first_decided(asked.values(), run.now)
+        finally:
+            conduct.began()
+            for op, each in asked.items():
+                conduct.take_back(op, each)
+
     def is_left(self, work: Work) -> bool:
         """Whether the run of a piece of work was left here, and goes on elsewhere."""
         run: Run = work.run
@@ -137,3 +159,18 @@ class Guests:
             with anyio.CancelScope(shield=True):
                 await self._journal.leave(run.id, run.epoch, branch)
         return run.outcome
+
+
+async def _first_decided(asked: Iterable[Question], now: float) -> None:
+    """Wait until one of some questions is decided, or has expired; for ever where there is none."""
+    async with anyio.create_task_group() as waits:
+
+        async def wait(one: Question) -> None:
+            expires_at = one.request.expires_at
+            with anyio.move_on_after(math.inf if expires_at is None else expires_at - now):
+                await one.decided()
+            waits.cancel_scope.cancel()
+
+        for each in asked:
+            waits.start_soon(wait, each)
+        await anyio.sleep_forever()

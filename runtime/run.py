@@ -11,6 +11,7 @@ import anyio
 
 from runtime.conduct import Conduct
 from runtime.dialogues import NOBODYS
+from runtime.errors import Cancelled
 from runtime.identity import digest_of, trace_id_of
 from runtime.journal import Claim, Record, known_cost, scope_of
 from runtime.journal.calls import day_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from otel import Span
     from runtime.approval import Approve
     from runtime.code import CodeOfRun
+    from runtime.conduct import Halt
     from runtime.dialogues import Dialogue
     from runtime.errors import RuntimeFault
     from runtime.governance.budget import Budget
@@ -278,6 +280,37 @@ class Run:
         if self.left is None:
             self.left = why
             self.conduct.scope.cancel()
+
+    async def park(self, halt: Halt) -> bool:
+        """Leave it to whoever goes on with it.
+
+        Args:
+            halt: where it stands then, and who wants that.
+
+        Returns:
+            Whether it is parked; False when somebody has asked something of it that was not heard.
+
+        Raises:
+            JournalFailed: the journal cannot be written.
+        """
+        conduct = self.conduct
+        body: dict[str, Any] = {
+            "tickets": [asked.request.ticket for asked in conduct.open.values()]
+        }
+        if halt.by:
+            body |= {"by": halt.by, "why": halt.why}
+        kind: Any = f"run_{halt.status}"
+        record = Record(self.id, kind, f"parked:{self.epoch}", body, self.now, epoch=self.epoch)
+        if not await self.journal.park(record, conduct.seen):
+            return False
+        self.parked(halt)
+        return True
+
+    def parked(self, halt: Halt) -> None:
+        """End it here, unless it has been cancelled meanwhile, which is its end."""
+        if self.conduct.halt is None:
+            self.conduct.park(halt)
+            self.leave(Cancelled(f"run {self.id} is parked; nothing of it may begin here"))
 
     def _tell(self, record: Record) -> None:
         if self.listener is None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import anyio
 import pytest
 
-from runtime import Context, RunOptions, mag, running, sag
+from runtime import Context, RunOptions, mag, running, sag, skill
 from runtime.agent import Limits
 from runtime.backoff import NO_DELAY
 from runtime.errors import InvalidInput
+from runtime.messages import Delegation
 from tests.authors import Point, boom, double, mirror
 from tests.clustering import cluster, settings_of
 from tests.echoes import CENT, catalog_of, price, provider
@@ -390,3 +391,107 @@ async def test_what_bodies_spend_together_stays_below_the_budget_of_their_run(
     assert row.cost_nano_usd is not None
     assert 0 < row.cost_nano_usd <= 300 * CENT
     assert outcome.cost_usd == row.cost_nano_usd / 10**9
+
+
+async def test_a_run_is_parked_while_a_body_that_it_has_asked_waits_for_people(
+    engines: Engines,
+) -> None:
+    asked = Counter[str]()
+
+    @skill(inline=True)
+    def mark(text: str) -> int:
+        asked[text] += 1
+        return len(text)
+
+    @sag
+    async def careful(ctx: Context, n: int) -> str:
+        await ctx.use(mark, "before")
+        decision = await ctx.approve(f"May I do {n}?")
+        return f"{decision.approved} by {decision.by}"
+
+    @sag
+    async def between(ctx: Context, n: int) -> str:
+        return (await ctx.delegate(careful, n)).unwrap()
+
+    @mag
+    async def chief(ctx: Context) -> list[str]:
+        return [r.unwrap() for r in await ctx.fan_out(between, [1])]
+
+    async with engines.open(chief, between, careful) as system:
+        parked = await system.run(chief)
+        assert parked.status == "waiting"
+        (request,) = parked.waits_for
+        assert request.question == "May I do 1?"
+        await system.approve(parked.run_id, request.ticket, by="Ada")
+        outcome = await system.resume(parked.run_id)
+    assert outcome.value == ["True by Ada"]
+    assert asked == {"before": 1}
+
+
+async def test_a_body_goes_on_when_people_decide_while_its_run_is_at_work(
+    engines: Engines,
+) -> None:
+    @sag
+    async def careful(ctx: Context, n: int) -> int:
+        return n * (await ctx.approve("May I?")).approved
+
+    @sag
+    async def busy(ctx: Context, n: int) -> int:
+        del ctx
+        await anyio.sleep(3)
+        return n
+
+    @mag
+    async def chief(ctx: Context) -> list[int]:
+        both = [Delegation("", name, n) for n, name in enumerate(("careful", "busy"), 1)]
+        results = await ctx.fan_out(both)
+        return [result.unwrap() for result in results]
+
+    async with engines.open(chief, careful, busy) as system, anyio.create_task_group() as tasks:
+        outcomes = []
+
+        async def run() -> None:
+            outcomes.append(await system.run(chief))
+
+        tasks.start_soon(run)
+        with anyio.fail_after(20):
+            while not (requests := await system.approvals()):  # noqa: ASYNC110  # others ask
+                await anyio.sleep(0.05)
+        await anyio.sleep(0.6)  # whoever asks may have left meanwhile
+        await system.approve(requests[0].run_id, requests[0].ticket)
+    assert outcomes[0].value == [1, 2]
+
+
+async def test_a_run_that_is_paused_goes_on_where_all_its_bodies_were(engines: Engines) -> None:
+    done, begun = Counter[int](), anyio.Event()
+
+    @skill
+    async def step(n: int) -> int:
+        done[n] += 1
+        begun.set()
+        await anyio.sleep(0.2)
+        return n
+
+    @sag
+    async def worker(ctx: Context, n: int) -> int:
+        return sum([await ctx.use(step, 10 * n + each) for each in range(5)])
+
+    @mag
+    async def chief(ctx: Context) -> int:
+        return sum(r.unwrap() for r in await ctx.fan_out(worker, [1, 2]))
+
+    async with engines.open(chief, worker) as system:
+        outcomes = []
+
+        async def run() -> None:
+            outcomes.append(await system.run(chief, options=RunOptions(run_id="paused")))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            with anyio.fail_after(30):
+                await begun.wait()
+                await system.pause("paused")
+        assert outcomes[0].status == "paused"
+        outcome = await system.resume("paused")
+    assert outcome.value == sum(done)
+    assert set(done.values()) == {1}

@@ -2,6 +2,7 @@
 
     asked -- published -- answered by inbox ----------------------> settled
                 |  ^----- published again: it is in no queue any more
+                |-- parked: waits for people, or its run is paused -> published again
                 +-- looked up: the journal has the outcome ------> settled
                 +-- late, or given up: told to all nodes --------> settled by its asker
 
@@ -26,7 +27,7 @@ from nats.js.errors import NotFoundError
 
 from runtime.actors import current_time
 from runtime.backoff import Backoff
-from runtime.engines.cluster.envelope import Asked, Outcome, decode_outcome, encode
+from runtime.engines.cluster.envelope import PARKED, Asked, Outcome, decode_outcome, encode
 from runtime.engines.cluster.streams import MESSAGE_ID, ensure_stream
 from runtime.engines.deadlines import Deadlines
 from runtime.engines.local import LATE
@@ -59,9 +60,10 @@ class FarWork(Work):
         scope: what asks for it.
         sequence: its place in the stream; None where it has none.
         answered: set when there is news of it.
+        parked: what it waits for, when that is news.
     """
 
-    __slots__ = ("answered", "is_queued", "number", "scope", "sequence", "subject")
+    __slots__ = ("answered", "is_queued", "number", "parked", "scope", "sequence", "subject")
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class FarWork(Work):
         self.scope = anyio.CancelScope()
         self.sequence: int | None = None
         self.answered = asyncio.Event()
+        self.parked: Outcome | None = None
 
 
 class Asker:
@@ -175,9 +178,18 @@ class Asker:
                     work.answered.clear()
                     with anyio.move_on_after(_soon(LOOK, look)):
                         await work.answered.wait()
-                    await self._look(work)
+                    await self._go_on(work)
             except RuntimeFault as fault:
                 self.cancel(work, Ending("killed", f"its journal cannot be used: {fault}"))
+
+    async def _go_on(self, work: FarWork) -> None:
+        """Do what there is to do for a piece of work that is not settled."""
+        parked, work.parked = work.parked, None
+        if parked is None:
+            await self._look(work)
+        else:
+            await self.pipeline.waits(work, parked)
+            await self._publish(work)
 
     async def _publish(self, work: FarWork) -> None:
         """Put a piece of work where it is done, however long that takes."""
@@ -239,7 +251,10 @@ class Asker:
             self._answer(work, decode_outcome(message.data))
 
     def _answer(self, work: FarWork, outcome: Outcome) -> None:
-        if not work.is_settled:
+        if outcome.kind == PARKED:
+            work.parked = outcome
+            work.answered.set()
+        elif not work.is_settled:
             work.attempts = outcome.body.get("metrics", {}).get("attempts", 0)
             work.answer(self.pipeline.answer(work, outcome))
 

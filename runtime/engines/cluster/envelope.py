@@ -32,12 +32,16 @@ class Now(NamedTuple):
     loop: float
 
 
+PARKED = "parked"
+
+
 class Outcome(NamedTuple):
-    """How a Delegation ended, as the journal has it.
+    """How a Delegation ended, as the journal has it; or ``PARKED``, and it did not end.
 
     Attributes:
         kind: the kind of its record.
-        body: what the record says.
+        body: what the record says; of what is parked: what people are ``asked``, each with its
+            step, its time and its question.
     """
 
     kind: str

@@ -27,6 +27,10 @@ class Pipeline(Protocol):
         """Return what an outcome is that another node has noted, as a body here would answer."""
         ...
 
+    async def waits(self, work: Work, outcome: Outcome) -> None:
+        """Wait with a piece of work that is parked, until it has to be asked for again."""
+        ...
+
     def is_left(self, work: Work) -> bool:
         """Whether the run of a piece of work was left here, and goes on elsewhere."""
         ...
