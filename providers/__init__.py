@@ -14,7 +14,7 @@ Its parts, in reading order:
 4. ``adapter``: what a wire dialect has to do, without any I/O.  One package a dialect:
    ``openai_responses``, ``openai_chat``, ``anthropic``, ``google``, ``ollama``.  What they share:
    ``classification`` (errors), ``sse``, ``accumulate``, ``json_values``, ``response_hints``,
-   ``strict_schema``, ``options``, ``base_url``.
+   ``strict_schema``, ``left_out``, ``options``, ``base_url``.
 5. ``echo``: two models in this process, without network, key or cost. ``echo-1`` gives the prompt
    back or fills a schema (``filling``, from ``prompt_json`` where it can); ``extract-1``
    summarises by picking sentences (``extract``, ``extraction``). ``prompt`` is what they read,

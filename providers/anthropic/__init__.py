@@ -21,6 +21,7 @@ from providers.anthropic.settings import read_settings
 from providers.anthropic.stream import open_reader
 from providers.incoming import models_in
 from providers.json_values import count_of, json_or_text, object_of
+from providers.left_out import LeftOut
 from providers.outgoing import json_body
 from runtime.errors import MalformedResponse
 
@@ -62,6 +63,7 @@ class AnthropicMessages:
 
     def __init__(self, profile: ProviderProfile) -> None:
         self._settings = read_settings(profile)
+        self._left_out = LeftOut(self._warnings)
 
     def to_request(self, request: ModelRequest, api_key: str) -> HttpRequest:
         """Write a request; an empty key sends no credential.
@@ -73,6 +75,7 @@ class AnthropicMessages:
             InvalidRequest: it holds an image of an unknown kind, no words at all, or no JSON.
         """
         written = write_request(request, self._settings)
+        self._left_out.note(request, written.warnings)
         headers = self._settings.headers(api_key, request)
         return HttpRequest("POST", self._settings.path, headers, json_body(written.body))
 
@@ -83,7 +86,7 @@ class AnthropicMessages:
             ProviderError: it holds an error in spite of its status.
             MalformedResponse: it is no message.
         """
-        return read_reply(response, request, self._warnings(request))
+        return read_reply(response, request, self._left_out.of(request))
 
     def parse_error(self, response: HttpResponse, request: ModelRequest) -> ProviderError:
         """Say what went wrong; never raises."""
@@ -91,7 +94,7 @@ class AnthropicMessages:
 
     def reader(self, headers: Mapping[str, str], request: ModelRequest) -> StreamReader:
         """Return a reader for a streamed answer, or for one that came whole after all."""
-        return open_reader(headers, request, self._warnings(request))
+        return open_reader(headers, request, self._left_out.of(request))
 
     def models_request(self, api_key: str) -> HttpRequest:
         """Write the request that lists the account's models."""

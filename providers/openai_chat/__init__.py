@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from providers.adapter import HttpRequest
 from providers.classification import error_of
+from providers.left_out import LeftOut
 from providers.openai_chat.formats import is_prompted
 from providers.openai_chat.models import read_models
 from providers.openai_chat.profile import chat_options
 from providers.openai_chat.reply import ENDPOINT, Reading, read_body
-from providers.openai_chat.request import address, body_of, draft_of, headers_of
+from providers.openai_chat.request import address, draft_of, headers_of, write_body
 from providers.openai_chat.stream import ChatStreamReader
 from providers.outgoing import credential
 
@@ -48,6 +49,7 @@ class OpenAIChat:
 
     def __init__(self, profile: ProviderProfile) -> None:
         self._options = chat_options(profile)
+        self._left_out = LeftOut(self._warnings)
 
     def to_request(self, request: ModelRequest, api_key: str) -> HttpRequest:
         """Write a request; an empty key sends no credential.
@@ -57,7 +59,9 @@ class OpenAIChat:
         """
         path = address(self._options.path, self._options, request.model)
         headers = headers_of(request, self._options, api_key)
-        return HttpRequest("POST", path, headers, body_of(request, self._options))
+        body, warnings = write_body(request, self._options)
+        self._left_out.note(request, warnings)
+        return HttpRequest("POST", path, headers, body)
 
     def parse_reply(self, response: HttpResponse, request: ModelRequest) -> ModelReply:
         """Read an answer.
@@ -96,5 +100,8 @@ class OpenAIChat:
             request=request,
             reasoning_fields=self._options.reasoning_fields,
             fenced=is_prompted(request, self._options),
-            warnings=tuple(draft_of(request, self._options).warnings),
+            warnings=self._left_out.of(request),
         )
+
+    def _warnings(self, request: ModelRequest) -> tuple[str, ...]:
+        return tuple(draft_of(request, self._options).warnings)

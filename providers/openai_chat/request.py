@@ -50,17 +50,18 @@ def draft_of(request: ModelRequest, options: ChatOptions) -> Draft:
     return draft
 
 
-def body_of(request: ModelRequest, options: ChatOptions) -> bytes:
-    """Return the body of a request.
+def write_body(request: ModelRequest, options: ChatOptions) -> tuple[bytes, tuple[str, ...]]:
+    """Return the body of a request, and a warning for each thing of it that is not there.
 
     Raises:
         InvalidRequest: something in the request is no JSON data.
     """
     try:
-        text = json_text(draft_of(request, options).body)
+        draft = draft_of(request, options)
+        text = json_text(draft.body)
     except (TypeError, ValueError, RecursionError) as error:
         raise _invalid(request, f"it cannot be written as JSON: {error}") from None
-    return text.encode(errors="replace")
+    return text.encode(errors="replace"), tuple(draft.warnings)
 
 
 def headers_of(request: ModelRequest, options: ChatOptions, api_key: str) -> dict[str, str]:
