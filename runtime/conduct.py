@@ -116,7 +116,7 @@ class Conduct:
     def ended(self) -> None:
         """Count it out again."""
         self._at_work -= 1
-        if self.may_park:
+        if not self._at_work and self.may_park:
             self.on_quiet()
 
     @property

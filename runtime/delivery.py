@@ -137,7 +137,8 @@ def check(entry: Entry, delegation: Delegation) -> tuple[Any, RuntimeFault | Non
     if cycle is not None:
         return None, DelegationCycle(cycle)
     try:
-        hints_of(delegation.context, delegation.input)
+        if delegation.context or says_something(delegation.input):
+            hints_of(delegation.context, delegation.input)
         return arguments_of(entry.agent, delegation), None
     except InvalidInput as fault:
         return None, fault

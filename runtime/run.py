@@ -213,7 +213,8 @@ class Run:
             self.id, kind, op, body, self._clock(), cost, terminal, self.epoch, self.branch
         )
         self.journal.append(record)
-        self._tell(record)
+        if self.listener is not None:
+            self._tell(record)
 
     async def admit(
         self,
@@ -371,10 +372,12 @@ class Run:
     def step(self, parent: str, kind: str, digest: str) -> str:
         """Return the id of a step whose content has a digest; see ``operation``."""
         key = _key(parent, kind, digest)
+        if self.recorded is None:
+            count = self._operations[key] = self._operations.get(key, 0) + 1
+            return f"{key}:{count}"
         count = self._operations[key] = self._next(key)
         op = f"{key}:{count}"
-        if self.recorded is not None:
-            self.recorded.come_to(parent, op)
+        self.recorded.come_to(parent, op)
         return op
 
     def idempotency_key(self, op: str) -> str:
