@@ -39,7 +39,7 @@ from runtime.delivery import (
     note_sent,
     reason_of,
 )
-from runtime.engines import Capacity
+from runtime.engines import Capacity, event_loop
 from runtime.errors import Cancelled, PolicyDenied, RuntimeFault, UnknownName
 from runtime.messages import Delegation, Result
 from runtime.sent import Sent
@@ -96,6 +96,7 @@ class Dispatcher:
         self._approvals = approvals
         self._telling = AgentTelemetry(tracing, metrics)
         self._bodies = Bodies(directory)
+        self._loop = event_loop()
         self._runs: dict[str, Run] = {}
         self._served: dict[str, Entry] = {}
 
@@ -236,7 +237,7 @@ class Dispatcher:
     ) -> Pending:
         """Nobody may work on it, or there is nobody: a failed Result like any other."""
         run = activation.run
-        sent = Sent(run, activation, delegation)
+        sent = Sent(run, activation, delegation, self._loop)
         note_sent(run, delegation, fault)
         sent.refused(fault)
         return sent
@@ -269,7 +270,7 @@ class Dispatcher:
         submit: Callable[[Delegation, Callable[[Work], None]], Work],
     ) -> Pending:
         """Check, note and hand over; whatever is wrong becomes a failed Result."""
-        sent = Sent(run, activation, delegation)
+        sent = Sent(run, activation, delegation, self._loop)
         if recall(sent, entry.agent, self._directory.keeps_state):
             return sent
         arguments, fault = check(entry, delegation)

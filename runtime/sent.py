@@ -15,7 +15,7 @@ from runtime.run import Totals
 
 if TYPE_CHECKING:
     from runtime.activation import Activation
-    from runtime.engines import Engine, Work
+    from runtime.engines import Engine, EventLoop, Work
     from runtime.messages import Delegation
     from runtime.run import Run
 
@@ -34,8 +34,14 @@ class Sent(Pending):
 
     __slots__ = ("_engine", "_work", "activation", "delegation", "is_counted", "run")
 
-    def __init__(self, run: Run, activation: Activation | None, delegation: Delegation) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        run: Run,
+        activation: Activation | None,
+        delegation: Delegation,
+        loop: EventLoop,
+    ) -> None:
+        super().__init__(loop)
         self.run = run
         self.activation = activation
         self.delegation = delegation

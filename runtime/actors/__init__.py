@@ -23,7 +23,7 @@ never handled again; every waiting asker is answered; a watcher gets exactly one
 """
 
 from runtime.actors.actor import Actor, Errand, HandedOff
-from runtime.actors.callbacks import current_time
+from runtime.actors.callbacks import EventLoop, current_time, event_loop
 from runtime.actors.child import ChildInfo, Counts, SupervisorStatistics
 from runtime.actors.dead_letters import DeadLetter, DeadLetters
 from runtime.actors.errors import (
@@ -76,6 +76,7 @@ __all__ = [
     "DeadLetters",
     "Down",
     "Errand",
+    "EventLoop",
     "Exit",
     "HandedOff",
     "Ignore",
@@ -102,4 +103,5 @@ __all__ = [
     "Watchdog",
     "actor_system",
     "current_time",
+    "event_loop",
 ]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, ParamSpec, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 P = ParamSpec("P")
+EventLoop: TypeAlias = asyncio.AbstractEventLoop
 
 
 def call_as_task(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
@@ -32,6 +33,15 @@ def name_the_event_loop() -> None:
     except ModuleNotFoundError:
         return
     sniffio.current_async_library_cvar.set("asyncio")
+
+
+def event_loop() -> EventLoop:
+    """Return the event loop that runs. Whoever needs it often keeps it: this is a system call.
+
+    Raises:
+        RuntimeError: none does.
+    """
+    return asyncio.get_running_loop()
 
 
 def current_time() -> float:

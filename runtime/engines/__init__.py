@@ -6,7 +6,7 @@ at once), ``work`` (one Delegation on its way), ``deadlines``, ``actors`` (who c
 process: what is handed over and answered is data.
 """
 
-from runtime.actors import current_time
+from runtime.actors import EventLoop, current_time, event_loop
 from runtime.engines.engine import Capacity, Engine
 from runtime.engines.gate import Gate
 from runtime.engines.local import EngineStatistics, LocalEngine
@@ -25,6 +25,7 @@ __all__ = [
     "Ending",
     "Engine",
     "EngineStatistics",
+    "EventLoop",
     "Gate",
     "LocalEngine",
     "Pending",
@@ -33,5 +34,6 @@ __all__ = [
     "WorkFailed",
     "any_done",
     "current_time",
+    "event_loop",
     "first_leaf",
 ]

@@ -63,8 +63,7 @@ class Pending(asyncio.Future[Any]):
 
     __slots__ = ("since",)
 
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self.since = loop.time()
 
