@@ -34,20 +34,21 @@ class Alike(dict[str, "AttributeValue"]):
 
 
 class Joined(dict[str, "AttributeValue"]):
-    """Attributes that a span has like others, and its own; none is in both.
+    """Attributes that a span has like others, and its own; none is there twice.
 
     Attributes:
-        alike: the former.
         own: the latter.
+        alike: the former; those of its kind of work, say, and those of its run.
     """
 
     __slots__ = ("alike", "own")
 
-    def __init__(self, alike: Alike, own: Attributes) -> None:
-        super().__init__(alike)
-        self.update(own)
-        self.alike = alike
+    def __init__(self, own: Attributes, *alike: Alike) -> None:
+        super().__init__(own)
+        for each in alike:
+            self.update(each)
         self.own = own
+        self.alike = alike
 
 
 def span_name(operation: str, subject: str) -> str:
@@ -77,17 +78,24 @@ def invoke_workflow_start(
         conversation_id: the user's conversation, if there is one; never made up.
         forked_from: ``run_id`` and ``step`` that it was forked from, if it was.
     """
-    source = forked_from or {}
-    return present(
-        {
-            names.OPERATION_NAME: names.INVOKE_WORKFLOW,
-            names.WORKFLOW_NAME: name,
-            names.RUN_ID: run_id,
-            names.FORK_RUN_ID: source.get("run_id"),
-            names.FORK_STEP: source.get("step"),
-            names.SESSION_ID: session_id,
-            names.CONVERSATION_ID: conversation_id,
-        }
+    own: Attributes = {names.OPERATION_NAME: names.INVOKE_WORKFLOW, names.WORKFLOW_NAME: name}
+    if forked_from is not None:
+        own[names.FORK_RUN_ID] = forked_from["run_id"]
+        own[names.FORK_STEP] = forked_from["step"]
+    return Joined(own, of_run(run_id, conversation_id, session_id))
+
+
+@lru_cache(maxsize=1_024)  # runs that are under way, or most of them
+def of_run(run_id: str | None, conversation_id: str | None, session_id: str | None) -> Alike:
+    """Return what all spans of a run, or of one dialogue in it, say alike."""
+    return Alike(
+        present(
+            {
+                names.CONVERSATION_ID: conversation_id,
+                names.SESSION_ID: session_id,
+                names.RUN_ID: run_id,
+            }
+        )
     )
 
 
@@ -133,9 +141,6 @@ def invoke_agent_start(
         conversation_id: the user's conversation, if there is one.
         session_id: the user's session, if there is one.
     """
-    alike = _invoke_agent(
-        name, description, run_id, delegated_by, depth, mode, conversation_id, session_id
-    )
     own: Attributes = {names.TASK_ID: task_id}
     if actor_id is not None:
         own[names.ACTOR_ID] = actor_id
@@ -143,30 +148,21 @@ def invoke_agent_start(
         own[names.MESSAGE_ID] = message_id
     if mailbox_wait_ms is not None:
         own[names.MAILBOX_WAIT_MS] = mailbox_wait_ms
-    return Joined(alike, own)
+    alike = _invoke_agent(name, description, delegated_by, depth, mode)
+    return Joined(own, alike, of_run(run_id, conversation_id, session_id))
 
 
 @lru_cache(maxsize=256)
-def _invoke_agent(  # noqa: PLR0917  # called by position, which costs less here
-    name: str,
-    description: str | None,
-    run_id: str,
-    delegated_by: str | None,
-    depth: int | None,
-    mode: str,
-    conversation_id: str | None,
-    session_id: str | None,
+def _invoke_agent(
+    name: str, description: str | None, delegated_by: str | None, depth: int | None, mode: str
 ) -> Alike:
-    """Return what all spans of a fan-out say alike."""
+    """Return what all bodies of an agent say alike that stand at the same place."""
     return Alike(
         present(
             {
                 names.OPERATION_NAME: names.INVOKE_AGENT,
                 names.AGENT_NAME: name,
                 names.AGENT_DESCRIPTION: description,
-                names.CONVERSATION_ID: conversation_id,
-                names.SESSION_ID: session_id,
-                names.RUN_ID: run_id,
                 names.DELEGATION_FROM: delegated_by,
                 names.DELEGATION_TO: name,
                 names.DELEGATION_DEPTH: depth,
@@ -193,16 +189,12 @@ def plan_start(
         conversation_id: the user's conversation, if there is one.
         session_id: the user's session, if there is one.
     """
-    return present(
-        {
-            names.OPERATION_NAME: names.PLAN,
-            names.AGENT_NAME: agent,
-            names.CONVERSATION_ID: conversation_id,
-            names.SESSION_ID: session_id,
-            names.RUN_ID: run_id,
-            names.TASK_ID: task_id,
-        }
-    )
+    own: Attributes = {
+        names.OPERATION_NAME: names.PLAN,
+        names.AGENT_NAME: agent,
+        names.TASK_ID: task_id,
+    }
+    return Joined(own, of_run(run_id, conversation_id, session_id))
 
 
 @lru_cache(maxsize=256)  # most agents ask nothing, or once
@@ -250,8 +242,9 @@ def execute_tool_start(
         run_id: the run.
         task_id: the delegation that uses it.
     """
-    own = present({names.TOOL_CALL_ID: call_id, names.RUN_ID: run_id, names.TASK_ID: task_id})
-    return Joined(_execute_tool(name, tool_type, description, agent), own)
+    own = present({names.TOOL_CALL_ID: call_id, names.TASK_ID: task_id})
+    alike = _execute_tool(name, tool_type, description, agent)
+    return Joined(own, alike, of_run(run_id, None, None))
 
 
 @lru_cache(maxsize=256)

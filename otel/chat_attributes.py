@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from otel import conventions as names
-from otel.attributes import Alike, Attributes, Joined, present
+from otel.attributes import Alike, Attributes, Joined, of_run, present
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,16 +93,12 @@ def chat_start(
         frequency_penalty, presence_penalty, tuple(stop_sequences), seed, choice_count, stream,
         reasoning_level, output_type, prompt_name, prompt_version,
     )  # fmt: skip
-    own = present(
-        {
-            names.REQUEST_PREVIOUS_RESPONSE_ID: previous_response_id,
-            names.CONVERSATION_ID: conversation_id,
-            names.SESSION_ID: session_id,
-            names.RUN_ID: run_id,
-            names.TASK_ID: task_id,
-        }
-    )
-    return Joined(alike, own)
+    own: Attributes = {}
+    if previous_response_id is not None:
+        own[names.REQUEST_PREVIOUS_RESPONSE_ID] = previous_response_id
+    if task_id is not None:
+        own[names.TASK_ID] = task_id
+    return Joined(own, alike, of_run(run_id, conversation_id, session_id))
 
 
 @lru_cache(maxsize=256, typed=True)  # typed: 1 and 1.0 are not said in the same way
@@ -210,7 +206,8 @@ def chat_end(
         budget_wait_ms: milliseconds waited for what other calls had reserved.
         cache_hit: whether our own cache answered.
     """
-    alike = _answered(response_model, tuple(finish_reasons), attempts, cache_hit)
+    priced_by = None if cost_nano_usd is None else cost_source
+    alike = _answered(response_model, tuple(finish_reasons), attempts, cache_hit, priced_by)
     own = present(
         {
             names.RESPONSE_ID: response_id,
@@ -227,8 +224,11 @@ def chat_end(
         }
     )
     if cost_nano_usd is not None:
-        own |= _cost(cost_nano_usd, input_cost_nano_usd, cost_source)
-    return Joined(alike, own)
+        own[names.COST_AMOUNT] = own[names.OPERATION_COST] = cost_nano_usd / _NANO
+        own[names.COST_NANO_USD] = cost_nano_usd
+        if input_cost_nano_usd is not None:
+            own[names.COST_INPUT_NANO_USD] = input_cost_nano_usd
+    return Joined(own, alike)
 
 
 @lru_cache(maxsize=256)
@@ -237,6 +237,7 @@ def _answered(
     finish_reasons: tuple[str, ...],
     attempts: int | None,
     cache_hit: bool | None,
+    priced_by: str | None,
 ) -> Alike:
     """Return what calls say alike that ended in the same way."""
     return Alike(
@@ -246,18 +247,8 @@ def _answered(
                 names.RESPONSE_FINISH_REASONS: finish_reasons or None,
                 names.ATTEMPTS: attempts,
                 names.CACHE_HIT: cache_hit,
+                names.COST_CURRENCY: priced_by and "USD",
+                names.COST_SOURCE: priced_by,
             }
         )
     )
-
-
-def _cost(nano_usd: int, of_input: int | None, source: Literal["provider", "local"]) -> Attributes:
-    said: Attributes = {} if of_input is None else {names.COST_INPUT_NANO_USD: of_input}
-    usd = nano_usd / _NANO
-    return said | {
-        names.COST_AMOUNT: usd,
-        names.COST_CURRENCY: "USD",
-        names.COST_SOURCE: source,
-        names.OPERATION_COST: usd,
-        names.COST_NANO_USD: nano_usd,
-    }

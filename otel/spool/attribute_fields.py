@@ -113,7 +113,10 @@ OF_LINKS: Final = Names(tag(4, BYTES))
 def attribute_fields(values: Mapping[str, object]) -> bytes:
     """Return the attributes of a span; what many have alike is written once."""
     if type(values) is Joined:
-        return (values.alike.written or _written(values.alike)) + fields_of(values.own)
+        written = fields_of(values.own)
+        for each in values.alike:
+            written += each.written or _written(each)
+        return written
     return values.written or _written(values) if type(values) is Alike else fields_of(values)
 
 
