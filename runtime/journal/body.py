@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _LARGEST = 2**53  # what every JSON reader holds exactly; a thousand of them still fit into 64 bits
 
@@ -29,6 +29,16 @@ def count_in(body: Mapping[str, Any], name: str) -> int:
     if type(value) is not int or not 0 <= value <= _LARGEST:
         check_count(name, value)
     return value
+
+
+def counts_in(body: Mapping[str, Any], names: Sequence[str]) -> dict[str, int]:
+    """Return several counts, by their names; see ``count_in``."""
+    counts = {name: body.get(name) or 0 for name in names}
+    values = counts.values()
+    if {*map(type, values)} != {int} or min(values) < 0 or max(values) > _LARGEST:
+        for name, value in counts.items():
+            check_count(name, value)
+    return counts
 
 
 def field_in(body: Mapping[str, Any], name: str, *wanted: type) -> Any:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from runtime.journal.body import count_in, field_in
+from runtime.journal.body import count_in, counts_in, field_in
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -234,6 +234,7 @@ _TEXTS_AT_END = frozenset(
         *("reply_sha256", "request_id"),
     )
 )
+_UNSAID = (None, "")
 _STATUS_OF: Mapping[str, CallStatus] = {
     "invocation_started": "running",
     "invocation_denied": "denied",
@@ -274,7 +275,7 @@ def call_facts(record: Record) -> CallFacts:
 def _ended(record: Record, status: CallStatus) -> Ended:
     body, usage = record.body, field_in(record.body, "usage", Mapping) or {}
     said: dict[str, Any] = _texts(body, _TEXTS_AT_END)
-    said |= {name: count_in(usage, name) for name in TOKENS}
+    said |= counts_in(usage, TOKENS)
     said["attempts"] = count_in(body, "attempts")
     said["unpriced"] = body.get("unpriced") is True
     said["cost_nano_usd"] = record.cost_nano_usd
@@ -286,14 +287,12 @@ def _ended(record: Record, status: CallStatus) -> Ended:
 
 
 def _texts(body: Mapping[str, Any], names: AbstractSet[str]) -> dict[str, str]:
-    said = {}
-    for name in body.keys() & names:
-        value = body[name]
-        if value is None or value == "":
-            continue
-        usual = type(value) is str and value.isascii()
-        said[name] = value if usual else field_in(body, name, str)
-    return said
+    said = {name: body[name] for name in body.keys() & names if body[name] not in _UNSAID}
+    try:
+        is_usual = "".join(said.values()).isascii()
+    except TypeError:  # one is no text: it is named
+        is_usual = False
+    return said if is_usual else {name: field_in(body, name, str) for name in said}
 
 
 def day_of(at: float) -> str:
