@@ -33,6 +33,7 @@ _SAVE = (
     f"ON CONFLICT (run_id, op) DO UPDATE SET {_CHANGES}"
 )
 _LOAD = f"SELECT {_COLUMNS} FROM call WHERE run_id = ? AND op = ?"  # noqa: S608  # our own columns
+_IS_THERE = "SELECT 1 FROM call WHERE run_id = ? AND op = ?"
 _SPEND = """
     INSERT INTO spending (subject, name, day, nano_usd) VALUES (?, ?, ?, ?)
     ON CONFLICT (subject, name, day) DO UPDATE SET nano_usd = spending.nano_usd + excluded.nano_usd
@@ -190,8 +191,10 @@ class Books:
     def _loaded(self, key: CallKey) -> CallRow | None:
         if key in self._read:
             return self._read[key]
-        found = self._connection.execute(_LOAD, key).fetchone()
-        return CallRow(*found) if found else None
+        # Few are there, and of all columns that are asked for the names are put together first.
+        if self._connection.execute(_IS_THERE, key).fetchone() is None:
+            return None
+        return CallRow(*self._connection.execute(_LOAD, key).fetchone())
 
     def _stored(self, scope: Scope) -> Balance:
         return Balance(

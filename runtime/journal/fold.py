@@ -313,3 +313,8 @@ class RunState:
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(RunState))
 values_of = attrgetter(*COLUMNS)
+COUNTS = (
+    *("next_seq", "calls", "errors", "unpriced_calls"),
+    *("input_tokens", "output_tokens", "cost_nano_usd"),
+)
+counts_of = attrgetter(*COUNTS, "run_id")

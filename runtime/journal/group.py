@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from runtime.journal.entry import Parking, Right
-from runtime.journal.fold import COLUMNS
+from runtime.journal.fold import COLUMNS, COUNTS, Call
 from runtime.journal.records import Branch
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LEFT_OUT = frozenset(("fenced", "not_taken", "not_noted", "moves"))
 _LARGEST_INLINE = 64 * 1024  # bytes; longer bodies are kept once, by their hash
+_COUNTED = frozenset((Call, type(None)))  # facts that change no more than counts
 _KEPT_ONCE = frozenset(("run_code",))  # of any size: many runs have the same
 
 Verdicts: TypeAlias = "list[tuple[Entry, Verdict]]"
@@ -49,6 +50,7 @@ SAVE = (
     f"INSERT INTO run ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608  # our own columns
     f"ON CONFLICT (run_id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])}"
 )
+GROW = f"UPDATE run SET {', '.join(f'{column} = ?' for column in COUNTS)} WHERE run_id = ?"  # noqa: S608  # our own columns
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class Outcome:
         large: these bodies by their digests, as ``KEEP`` takes them.
         changed: the runs that the records have changed; only these: what is known of others may
             be old.
+        told: those of them of which records tell more than what is counted.
         verdicts: what became of those records of which something was in question.
         moves: those that are no records, and the runs as they are behind the group: who has a
             branch is decided when the records are written, so that no outcome is overlooked.
@@ -70,6 +73,7 @@ class Outcome:
     filed: list[FiledRow] = field(default_factory=list)
     large: dict[bytes, str] = field(default_factory=dict)
     changed: dict[str, RunState] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
     verdicts: Verdicts = field(default_factory=list)
     moves: list[tuple[Entry, RunState]] = field(default_factory=list)
 
@@ -118,7 +122,10 @@ def decide(
         if entry.call is not None:
             books.take(entry)
         outcome.changed[run_id] = state
-        _write(entry, state.take(entry.at, entry.facts), outcome)
+        seq = state.take(entry.at, entry.facts)
+        if seq == 1 or type(entry.facts) not in _COUNTED:
+            outcome.told.add(run_id)
+        _write(entry, seq, outcome)
     return outcome
 
 

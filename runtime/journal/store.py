@@ -18,8 +18,8 @@ from runtime.journal.backlog import in_turns
 from runtime.journal.books import Books
 from runtime.journal.entry import Right
 from runtime.journal.faults import JournalUnusable, describe
-from runtime.journal.fold import COLUMNS, RunState, values_of
-from runtime.journal.group import INSERT, INSERT_FILED, KEEP, SAVE, decide, settle
+from runtime.journal.fold import COLUMNS, RunState, counts_of, values_of
+from runtime.journal.group import GROW, INSERT, INSERT_FILED, KEEP, SAVE, decide, settle
 from runtime.journal.holdings import Holdings
 from runtime.journal.leases import Leases
 from runtime.journal.liveness import steady_clock
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from runtime.journal.books import CallKey
     from runtime.journal.calls import CallRow
     from runtime.journal.entry import Entry
-    from runtime.journal.group import Verdicts
+    from runtime.journal.group import Outcome, Verdicts
     from runtime.journal.schema import Synchronous
     from runtime.journal.tenure import Tenure
 
@@ -138,12 +138,19 @@ class FileStore:
         if outcome.filed:
             self._connection.executemany(KEEP, outcome.large.items())
             self._connection.executemany(INSERT_FILED, outcome.filed)
-        self._connection.executemany(SAVE, map(values_of, outcome.changed.values()))
+        self._save(outcome)
         books.save()
         if outcome.moves:
             outcome.verdicts += holdings.move(outcome.moves)
             self._calls.clear()  # of a branch that comes back others may have written the calls
         return outcome.verdicts
+
+    def _save(self, outcome: Outcome) -> None:
+        """Write the rows of the runs; of most only what is counted has changed."""
+        told, changed = outcome.told, outcome.changed
+        self._connection.executemany(SAVE, [values_of(changed[run_id]) for run_id in told])
+        grown = [counts_of(changed[run_id]) for run_id in changed.keys() - told]
+        self._connection.executemany(GROW, grown)
 
     def _insert_singly(self, entries: Sequence[Entry]) -> tuple[list[Entry], Verdicts]:
         refused: list[Entry] = []
