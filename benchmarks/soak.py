@@ -1,9 +1,9 @@
 """Soak: whole runs without end, and whether memory and open files stay what they were.
 
 A run has two model calls and a tool, everything on; a collector takes the spans, and the journal is
-bounded, as it has to be where runs never end. Each tenth of the time is a row. The last row is the
-slope of all but the first, which fills caches and pools: a line through memory and files over time,
-an hour's worth of it. Its spread are the least and the most that was there.
+bounded, as it has to be where runs never end. Every few seconds there is a look at what the process
+has; each tenth of the time is a row. The last row is the slope after the first tenth, which fills
+caches and pools: a line through memory and files over time, an hour's worth of it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 TENTHS = 10
 AT_ONCE = 100
 FIRST_RUNS = 1_000
+LOOK_S = 5.0
+LEAST_LOOKS = 4
 HOUR_S = 3_600.0
 PATIENCE_S = 600.0
 SHOWN = ("operations", "per_second", "cpu_us", "rss_mb", "own_mb", "files")
@@ -52,19 +54,22 @@ def soak(seconds: float, tell: Callable[[Row], None]) -> list[Row]:
         with Worker(there) as worker:
             for look in _looks(worker, seconds):
                 looks.append(look)
+                if look["at_s"] < seconds * (len(rows) + 1) / TENTHS:
+                    continue
                 values = {name: Spread.of([look[name]]) for name in SHOWN}
                 rows.append(_row(f"soak, {look['at_s']:,.0f} s", values))
                 tell(rows[-1])
             case = f"soak of {seconds:,.0f} s"
-            rows.append(_row(case, _slopes(looks), _why_not(worker, looks)))
+            rows.append(_row(case, _slopes(looks, seconds / TENTHS), worker.reason))
             tell(rows[-1])
     return rows
 
 
 def _looks(worker: Worker, seconds: float) -> Iterator[dict[str, float]]:
-    """Yield what the process had at the end of each tenth, the first of which is to warm up."""
-    began, runs = time.monotonic(), FIRST_RUNS
-    for _ in range(TENTHS):
+    """Yield what the process has, again and again."""
+    began, runs, looks = time.monotonic(), FIRST_RUNS, 0
+    while looks < LEAST_LOOKS or time.monotonic() - began < seconds:
+        looks += 1
         turn = worker.turn(runs, AT_ONCE)
         if turn is None:
             return
@@ -75,11 +80,11 @@ def _looks(worker: Worker, seconds: float) -> Iterator[dict[str, float]]:
             "per_second": rate,
             "cpu_us": turn["cpu_s"] / runs * 1e6,
         }
-        runs = max(AT_ONCE, int(rate * seconds / TENTHS))
+        runs = max(AT_ONCE, int(rate * min(LOOK_S, seconds / TENTHS)))
 
 
-def _slopes(looks: list[dict[str, float]]) -> dict[str, Spread]:
-    settled = looks[1:]
+def _slopes(looks: list[dict[str, float]], warm_s: float) -> dict[str, Spread]:
+    settled = [look for look in looks[1:] if look["at_s"] > warm_s]
     if len(settled) < 2:  # noqa: PLR2004  # a line has two ends
         return {}
     found = {name: Spread.of(look[name] for look in settled) for name in ("rss_mb", "files")}
@@ -89,10 +94,6 @@ def _slopes(looks: list[dict[str, float]]) -> dict[str, Spread]:
         )
         found[slope] = Spread.of([line.slope * HOUR_S])
     return found
-
-
-def _why_not(worker: Worker, looks: list[dict[str, float]]) -> str | None:
-    return worker.reason or (None if len(looks) == TENTHS else "it ended before its time")
 
 
 def _row(case: str, values: dict[str, Spread], reason: str | None = None) -> Row:

