@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from runtime.identity import wall_clock
-from runtime.journal import Fenced, Record, SqliteJournal
+from runtime.journal import Fenced, Ours, Record, SqliteJournal
 from runtime.journal.liveness import owner_note, this_process
 from runtime.journal.ownership import ProcessIdentity
 from runtime.journal.reader import Reader
@@ -153,6 +153,33 @@ async def test_who_wakes_too_late_hears_whose_the_run_is_before_anything_begins(
         with pytest.raises(Fenced, match="taken over"):
             journal.check_owner("run", 1)
         journal.check_owner("own", 1)
+
+
+async def test_a_guest_has_a_lease_and_hears_what_others_have_before_anything_begins(
+    path: Path,
+) -> None:
+    async with opened(path) as journal:
+        owner = {"pid": ELSEWHERE.pid, "host": ELSEWHERE.host, "owner": str(ELSEWHERE)}
+        journal.append(Record("run", "run_started", "", {"target": "t", **owner}, 1.0))
+        claims = [await journal.claim("run", op, 1) for op in ("boss/a", "boss/b", "boss/c")]
+        taken, left, own = (each.branch for each in claims if isinstance(each, Ours))
+        first = held_until(path)
+        await until_renewed(path, first)
+        with stalled(path):
+            await anyio.sleep(LEASE_S)
+            execute(path, "UPDATE branch SET attempt = 2, owner = 'x' WHERE op = 'boss/a'")
+            execute(path, "UPDATE branch SET owner = '' WHERE op = 'boss/b'")
+        await journal.room()
+        for branch in (taken, left):
+            with pytest.raises(Fenced, match=f"{branch.op} of run run was taken over"):
+                journal.check_owner("run", 1, branch)
+        journal.check_owner("run", 1, own)
+        execute(path, "UPDATE run SET epoch = 2")
+        with stalled(path):
+            await anyio.sleep(LEASE_S)
+        await journal.room()
+        with pytest.raises(Fenced):
+            journal.check_owner("run", 1, own)
 
 
 async def test_leases_that_say_nothing_any_more_are_forgotten(path: Path) -> None:
