@@ -92,7 +92,7 @@ def _operations(
     operations = at_once
     for _ in range(3):  # the first ones connect, and fill caches
         turn = worker.turn(operations, at_once)
-        if turn is None:
+        if turn is None or turn["wall_s"] > settings.patience_s:
             return 0
         rate = operations / max(turn["wall_s"], 1e-9)
         operations = int(min(rate * settings.seconds, MOST_OPERATIONS))
