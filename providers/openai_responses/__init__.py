@@ -22,12 +22,13 @@ from providers.adapter import HttpRequest
 from providers.classification import classified, report_of
 from providers.downgrade import is_unsupported
 from providers.json_values import json_or_text
+from providers.left_out import LeftOut
 from providers.openai_responses.models import read_models
 from providers.openai_responses.reply import ENDPOINT, read_reply
-from providers.openai_responses.request import body_of, body_warnings
+from providers.openai_responses.request import write_body
 from providers.openai_responses.settings import settings_of
 from providers.openai_responses.stream import open_reader
-from providers.outgoing import JSON_TYPE, credential, header_warnings, headers_with
+from providers.outgoing import JSON_TYPE, credential, headers_with
 from runtime.errors import EndpointUnsupported
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class OpenAIResponses:
 
     def __init__(self, profile: ProviderProfile) -> None:
         self._settings = settings_of(profile)
+        self._left_out = LeftOut(self._warnings)
 
     def to_request(self, request: ModelRequest, api_key: str) -> HttpRequest:
         """Write a request; an empty key sends no credential.
@@ -67,7 +69,8 @@ class OpenAIResponses:
         """
         own = {"content-type": JSON_TYPE, "accept": ACCEPTED[request.stream]}
         headers = headers_with(own | credential(self._settings.auth, api_key), request)
-        body = body_of(request, self._settings)
+        body, warnings = write_body(request, self._settings)
+        self._left_out.note(request, warnings)
         return HttpRequest("POST", self._address(self._settings.path), headers, body)
 
     def parse_reply(self, response: HttpResponse, request: ModelRequest) -> ModelReply:
@@ -78,7 +81,7 @@ class OpenAIResponses:
             ProviderError: it holds an error in spite of its status.
             MalformedResponse: it is no response object.
         """
-        return read_reply(response, request, self._warnings(request))
+        return read_reply(response, request, self._left_out.of(request))
 
     def parse_error(self, response: HttpResponse, request: ModelRequest) -> ProviderError:
         """Say what went wrong; never raises.
@@ -95,7 +98,7 @@ class OpenAIResponses:
 
     def reader(self, headers: Mapping[str, str], request: ModelRequest) -> StreamReader:
         """Return a reader for a streamed answer of status 200."""
-        return open_reader(headers, request, self._warnings(request))
+        return open_reader(headers, request, self._left_out.of(request))
 
     def models_request(self, api_key: str) -> HttpRequest:
         """Write the request that lists the account's models."""
@@ -115,4 +118,4 @@ class OpenAIResponses:
         return f"{path}?{query}" if query else path
 
     def _warnings(self, request: ModelRequest) -> tuple[str, ...]:
-        return (*body_warnings(request, self._settings), *header_warnings(request))
+        return write_body(request, self._settings)[1]

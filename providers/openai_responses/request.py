@@ -1,7 +1,7 @@
 """Writing the body of a request.
 
 Each part of the body is written by one function, which also says what it had to leave out; the
-warnings of a reply are those of its request, so they are found by the same functions.
+warnings of a reply are those of its request.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from providers.openai_responses.families import family_of
 from providers.openai_responses.turns import input_of, turn_warnings
-from providers.outgoing import json_body, left_out
+from providers.outgoing import header_warnings, json_body, left_out
 from providers.strict_schema import NotEligible, strict_schema
 
 if TYPE_CHECKING:
@@ -37,28 +37,21 @@ class Part(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def body_of(request: ModelRequest, settings: Settings) -> bytes:
-    """Write a body.
+def write_body(request: ModelRequest, settings: Settings) -> tuple[bytes, tuple[str, ...]]:
+    """Return the body of a request, and what of the request it does not say.
 
     Raises:
         InvalidRequest: something in the request is no JSON.
     """
     payload: dict[str, Any] = {"model": request.model, "input": input_of(request)}
-    for part in _parts(request, settings):
+    warnings: list[str] = []
+    for write in WRITERS:
+        part = write(request, settings)
         payload |= part.fields
+        warnings += part.warnings
     for name, value in request.extra_body.items():
         payload[name] = _merged(payload.get(name), value) if name in MERGED else value
-    return json_body(payload)
-
-
-def body_warnings(request: ModelRequest, settings: Settings) -> list[str]:
-    """Return what of the request its body does not say."""
-    parts = _parts(request, settings)
-    return [warning for part in parts for warning in part.warnings] + turn_warnings(request)
-
-
-def _parts(request: ModelRequest, settings: Settings) -> list[Part]:
-    return [write(request, settings) for write in WRITERS]
+    return json_body(payload), (*warnings, *turn_warnings(request), *header_warnings(request))
 
 
 def _merged(ours: Any, theirs: Any) -> Any:
