@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from itertools import cycle
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +28,7 @@ class Plot(NamedTuple):
     better: str
     over: str = "at_once"
     over_label: str = "operations under way at once"
+    scale: Literal["log", "linear"] = "log"
 
 
 PLOTS = (
@@ -37,6 +38,8 @@ PLOTS = (
     Plot("invocations", "latency", "p99_ms", "latency, 99th percentile, ms", "less"),
     Plot("workflow", "workflow", "run_ms", "CPU a run, ms", "less"),
     Plot("actors", "actors", "crowd_mb", "memory, MB", "less", "operations", "actors alive"),
+    Plot("scaling", "memory", "rss_mb", "memory, MB", "less", "at_s", "seconds", "linear"),
+    Plot("scaling", "files", "files", "open files", "less", "at_s", "seconds", "linear"),
 )
 
 STYLES: dict[str, dict[str, Any]] = {
@@ -87,14 +90,14 @@ def _lines(rows: Sequence[Row], plot: Plot) -> Iterator[tuple[tuple[str, str], l
     for name in dict.fromkeys(row.contender for row in rows):
         its = [row for row in rows if row.contender == name and plot.value in row.values]
         points = [
-            (
-                row.at_once if plot.over == "at_once" else row.median(plot.over),
-                *row.values[plot.value],
-            )
-            for row in its
+            (at, *row.values[plot.value]) for row in its if (at := _at(row, plot)) is not None
         ]
         if points:
             yield (name, its[0].role), sorted(points)
+
+
+def _at(row: Row, plot: Plot) -> float | None:
+    return row.at_once if plot.over == "at_once" else row.median(plot.over)
 
 
 def _draw(plot: Plot, case: str, lines: Mapping[tuple[str, str], list[Any]], file: Path) -> Path:
@@ -110,20 +113,23 @@ def _draw(plot: Plot, case: str, lines: Mapping[tuple[str, str], list[Any]], fil
         style = STYLES[role] | {"color": next(colours[role])}
         axes.plot(at, middle, label=name, **style)
         axes.fill_between(at, low, high, alpha=0.12, color=style["color"])
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel=plot.over_label,
-        ylabel=f"{plot.label} ({plot.better} is better)",
-    )
-    axes.set_xticks(sorted({point[0] for points in lines.values() for point in points}))
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
-    axes.xaxis.set_minor_locator(plt.NullLocator())
-    axes.yaxis.set_major_formatter(lambda y, _: f"{y:,g}")
-    axes.yaxis.set_minor_formatter(plt.NullFormatter())
+    _scale(axes, plot, sorted({point[0] for points in lines.values() for point in points}))
     axes.set_title(f"{plot.bench}: {case}; medians, shaded from the lowest to the highest round")
-    axes.grid(which="major", alpha=0.4)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9, frameon=False)
     figure.savefig(file, dpi=110)
     plt.close(figure)
     return file
+
+
+def _scale(axes: Any, plot: Plot, at: Sequence[float]) -> None:
+    """Label the axes; one that is linear begins at zero, so that what is flat looks flat."""
+    axes.set(xlabel=plot.over_label, ylabel=f"{plot.label} ({plot.better} is better)")
+    axes.set(xscale=plot.scale, yscale=plot.scale)
+    axes.grid(which="major", alpha=0.4)
+    if plot.scale == "linear":
+        axes.set(xlim=(0, None), ylim=(0, None))
+        return
+    axes.set_xticks(at)
+    axes.minorticks_off()
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    axes.yaxis.set_major_formatter(lambda y, _: f"{y:,g}")

@@ -81,6 +81,7 @@ BENCH = Scaling(
     (),
     (
         Column("how many", "operations", ",.0f"),
+        Column("after s", "at_s", ",.0f"),
         PER_SECOND,
         CPU,
         Column("RSS MB", "rss_mb", ",.0f"),

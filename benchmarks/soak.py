@@ -28,7 +28,7 @@ LOOK_S = 5.0
 LEAST_LOOKS = 4
 HOUR_S = 3_600.0
 PATIENCE_S = 600.0
-SHOWN = ("operations", "per_second", "cpu_us", "rss_mb", "own_mb", "files")
+SHOWN = ("at_s", "operations", "per_second", "cpu_us", "rss_mb", "own_mb", "files")
 RUNS = Contender(
     "everything on",
     "calls:workflow",
@@ -57,7 +57,7 @@ def soak(seconds: float, tell: Callable[[Row], None]) -> list[Row]:
                 if look["at_s"] < seconds * (len(rows) + 1) / TENTHS:
                     continue
                 values = {name: Spread.of([look[name]]) for name in SHOWN}
-                rows.append(_row(f"soak, {look['at_s']:,.0f} s", values))
+                rows.append(_row("soak", values))
                 tell(rows[-1])
             case = f"soak of {seconds:,.0f} s"
             rows.append(_row(case, _slopes(looks, seconds / TENTHS), worker.reason))

@@ -257,7 +257,7 @@ def test_without_matplotlib_plots_are_refused_before_anything_is_measured(
 def test_each_plot_is_a_file_for_each_case(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the extra `bench` is not installed")
     values = {plot.value: Spread(1.0, 2.0, 3.0) for plot in PLOTS}
-    values["operations"] = Spread(10.0, 10.0, 10.0)
+    values["operations"] = values["at_s"] = Spread(10.0, 10.0, 10.0)
     rows = [Row("a case", at_once, "x", "ours", values) for at_once in (1, 10)]
     files = draw({plot.bench: rows for plot in PLOTS}, tmp_path / "plots")
     assert len(files) == len(PLOTS)
