@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from runtime import running
 from runtime.engines.cluster.settings import ClusterSettings, cluster_settings
-from runtime.journal import SqliteJournal
+from tests.stores import open_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
-    from pathlib import Path
 
     from runtime import Agent
     from runtime.agent import Limits
@@ -29,14 +28,14 @@ def settings_of(url: str, name: str) -> ClusterSettings:
 @asynccontextmanager
 async def member(
     settings: ClusterSettings,
-    db: Path,
+    where: str,
     agents: Mapping[Agent, Limits],
     *,
     catalog: Catalog | None = None,
     serves: bool,
 ) -> AsyncIterator[System]:
     """Yield a member of a cluster: a node that serves, or a client."""
-    journal = await SqliteJournal.open(db)
+    journal = await open_at(where)
     async with running(catalog, environ={}, journal=journal, cluster=settings) as system:
         for agent, limits in agents.items():
             system.directory.add_agent(agent, limits)
@@ -48,7 +47,7 @@ async def member(
 @asynccontextmanager
 async def cluster(
     settings: ClusterSettings,
-    db: Path,
+    where: str,
     agents: Mapping[Agent, Limits],
     *,
     catalog: Catalog | None = None,
@@ -57,6 +56,6 @@ async def cluster(
     """Yield a client of a cluster whose nodes are in this process."""
     async with AsyncExitStack() as stack:
         for number in range(nodes + 1):
-            one = member(settings, db, agents, catalog=catalog, serves=number < nodes)
+            one = member(settings, where, agents, catalog=catalog, serves=number < nodes)
             system = await stack.enter_async_context(one)
         yield system

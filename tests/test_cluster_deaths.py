@@ -12,13 +12,14 @@ import pytest
 from anyio.to_thread import run_sync
 
 from runtime import RunOptions
-from runtime.journal import SqliteJournal
 from tests.cluster_node import AGENTS, Traces, catalog, chief, holder, nodes
 from tests.clustering import member, settings_of
 from tests.nats_server import new_name, shared_server
 from tests.resumable import events_of
+from tests.stores import SHARED, open_at, place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from runtime import Agent, RunOutcome
@@ -29,6 +30,12 @@ pytestmark = [pytest.mark.real_time, pytest.mark.timeout(180)]
 RUN = "the-run"
 
 
+@pytest.fixture(params=SHARED)
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    with place(request.param, tmp_path) as where:
+        yield where
+
+
 async def _run(system: System, agent: Agent, count: int, found: list[RunOutcome]) -> None:
     found.append(await system.run(agent, count, RunOptions(run_id=RUN, deadline_s=90)))
 
@@ -37,12 +44,14 @@ def _completed(events: list[EventRow]) -> Counter[str]:
     return Counter(event.op for event in events if event.kind == "invocation_completed")
 
 
-async def test_what_a_killed_worker_had_begun_goes_on_elsewhere(tmp_path: Path) -> None:
-    url, name, db = shared_server().url, new_name(), tmp_path / "journal.db"
+async def test_what_a_killed_worker_had_begun_goes_on_elsewhere(where: str, tmp_path: Path) -> None:
+    url, name = shared_server().url, new_name()
     traces, found = Traces(tmp_path), list["RunOutcome"]()
-    with nodes(url, name, str(db), tmp_path) as started:
+    with nodes(url, name, where, tmp_path) as started:
         async with (
-            member(settings_of(url, name), db, AGENTS, catalog=catalog(), serves=False) as client,
+            member(
+                settings_of(url, name), where, AGENTS, catalog=catalog(), serves=False
+            ) as client,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(_run, client, chief, 3, found)
@@ -53,7 +62,7 @@ async def test_what_a_killed_worker_had_begun_goes_on_elsewhere(tmp_path: Path) 
             if victim is not None:
                 started[victim].kill()
             traces.go()
-        events = await _events(db)
+        events = await _events(where)
     assert victim is not None, "all was done where the run is at home"
     assert found[0].value == sum(
         len(f"{when} {n}") for n in range(3) for when in ("before", "after")
@@ -62,12 +71,16 @@ async def test_what_a_killed_worker_had_begun_goes_on_elsewhere(tmp_path: Path) 
     assert set(traces.effects().values()) == {1}
 
 
-async def test_a_run_whose_home_is_killed_goes_on_at_another_one(tmp_path: Path) -> None:
-    url, name, db = shared_server().url, new_name(), tmp_path / "journal.db"
+async def test_a_run_whose_home_is_killed_goes_on_at_another_one(
+    where: str, tmp_path: Path
+) -> None:
+    url, name = shared_server().url, new_name()
     traces, found = Traces(tmp_path), list["RunOutcome"]()
-    with nodes(url, name, str(db), tmp_path) as started:
+    with nodes(url, name, where, tmp_path) as started:
         async with (
-            member(settings_of(url, name), db, AGENTS, catalog=catalog(), serves=False) as client,
+            member(
+                settings_of(url, name), where, AGENTS, catalog=catalog(), serves=False
+            ) as client,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(_run, client, holder, 3, found)
@@ -76,20 +89,22 @@ async def test_a_run_whose_home_is_killed_goes_on_at_another_one(tmp_path: Path)
             (tmp_path / "holder.held").unlink()
             assert await run_sync(traces.holder, "holder") != home
             traces.go()
-        events = await _events(db)
+        events = await _events(where)
     assert found[0].status == "completed"
     assert set(_completed(events).values()) == {1}
     assert traces.effects() == {f"quick {number}": 1 for number in range(3)}
 
 
 async def test_a_worker_that_was_stopped_can_write_nothing_once_another_has_its_branch(
-    tmp_path: Path,
+    where: str, tmp_path: Path
 ) -> None:
-    url, name, db = shared_server().url, new_name(), tmp_path / "journal.db"
+    url, name = shared_server().url, new_name()
     traces, found = Traces(tmp_path), list["RunOutcome"]()
-    with nodes(url, name, str(db), tmp_path) as started:
+    with nodes(url, name, where, tmp_path) as started:
         async with (
-            member(settings_of(url, name), db, AGENTS, catalog=catalog(), serves=False) as client,
+            member(
+                settings_of(url, name), where, AGENTS, catalog=catalog(), serves=False
+            ) as client,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(_run, client, chief, 3, found)
@@ -101,16 +116,16 @@ async def test_a_worker_that_was_stopped_can_write_nothing_once_another_has_its_
             await anyio.sleep(1.0)
             traces.go()
             os.kill(stopped, signal.SIGCONT)
-        events = await _events(db)
+        events = await _events(where)
         assert started[stopped].poll() is None
     assert found[0].status == "completed"
     assert set(_completed(events).values()) == {1}
     assert set(traces.effects().values()) == {1}
 
 
-async def _events(db: Path) -> list[EventRow]:
+async def _events(where: str) -> list[EventRow]:
     """Return the records of the run; the client's journal is closed by then."""
-    journal = await SqliteJournal.open(db)
+    journal = await open_at(where)
     try:
         return await events_of(journal, RUN)
     finally:

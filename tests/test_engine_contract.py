@@ -18,9 +18,10 @@ from tests.authors import Point, boom, double, mirror
 from tests.clustering import cluster, settings_of
 from tests.echoes import CENT, catalog_of, price, provider
 from tests.nats_server import new_name, shared_server
+from tests.stores import place
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -37,11 +38,11 @@ class Engines(NamedTuple):
 
     Attributes:
         name: the engine's.
-        folder: where their journals may be.
+        where: the journal that all processes of a cluster share.
     """
 
     name: str
-    folder: Path
+    where: str
 
     def open(self, *agents: Agent | tuple[Agent, Limits]) -> AbstractAsyncContextManager[System]:
         """Open a system with some agents; over NATS, the client of two nodes."""
@@ -50,7 +51,7 @@ class Engines(NamedTuple):
         if self.name == "local":
             return _local(limits, catalog)
         settings = settings_of(shared_server().url, new_name())
-        return cluster(settings, self.folder / "journal.db", limits, catalog=catalog)
+        return cluster(settings, self.where, limits, catalog=catalog)
 
 
 @asynccontextmanager
@@ -61,9 +62,11 @@ async def _local(agents: dict[Agent, Limits], catalog: Any) -> AsyncIterator[Sys
         yield system
 
 
-@pytest.fixture(params=["local", "nats"])
-def engines(request: pytest.FixtureRequest, tmp_path: Path) -> Engines:
-    return Engines(request.param, tmp_path)
+@pytest.fixture(params=["local", "nats over sqlite", "nats over postgres"])
+def engines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engines]:
+    name, _, store = request.param.partition(" over ")
+    with place(store or "memory", tmp_path) as where:
+        yield Engines(name, where)
 
 
 async def test_answers_come_back_typed_and_in_the_order_of_the_questions(engines: Engines) -> None:
