@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from nats.errors import Error
 
 from runtime.clients import Client
 from runtime.engines.cluster.connection import connect
@@ -85,7 +88,8 @@ class Clustered:
 
     async def close(self) -> None:
         """Leave the cluster."""
-        await self.node.client.close()
+        with suppress(OSError, Error):  # it is away, and so are we
+            await self.node.client.close()
 
 
 async def joined(

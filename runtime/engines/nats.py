@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime.engines.cluster.asking import Asker, FarWork
+from runtime.engines.cluster.asking import Asker
+from runtime.engines.cluster.far_work import FarWork
 from runtime.engines.cluster.hands import Hands
 from runtime.engines.cluster.homestead import WORK, Homestead
 from runtime.engines.cluster.room import Room

@@ -4,9 +4,10 @@ In reading order: ``login`` (servers, and who one is there; pure), ``settings`` 
 how one gets in; pure), ``trust`` (certificates and credentials), ``lasting`` (a client that comes
 back for ever), ``connection`` (the way in) and ``refusals`` (why there is none; pure). Then what
 all of it is called (``subjects``, pure) and what travels (``envelope``, pure); a ``node``, its
-``streams`` and what it has in ``hands``; Delegations: ``asking`` has them done, ``pulling`` brings
-them to where there is ``room``, ``worker`` does them; whole runs: ``orders`` of a client, and
-``runs`` at their home. What all that asks of the runtime above it is in ``pipeline``.
+``streams`` and what it has in ``hands``; Delegations (``far_work``): ``asking`` has them done,
+``pulling`` brings them to where there is ``room``, ``worker`` does them, and a ``homestead`` does
+what only the home of their run can; whole runs: ``orders`` of a client, and ``runs`` at their home.
+What all that asks of the runtime above it is in ``pipeline``.
 
 Truth is in the journal. What is in NATS are hints, which may be lost: the journal alone can go on
 with every run. Nothing here is imported unless ``--engine nats`` was asked for, and nothing else

@@ -13,7 +13,6 @@ harmless if that comes twice.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import random
@@ -25,14 +24,14 @@ import orjson
 from nats.errors import Error
 from nats.js.errors import NotFoundError
 
-from runtime.actors import current_time
 from runtime.backoff import Backoff
 from runtime.engines.cluster.envelope import PARKED, Asked, Outcome, decode_outcome, encode
+from runtime.engines.cluster.far_work import FarWork
 from runtime.engines.cluster.streams import MESSAGE_ID, ensure_stream
 from runtime.engines.deadlines import Deadlines
 from runtime.engines.local import LATE
 from runtime.engines.senders import Senders
-from runtime.engines.work import Ending, Work
+from runtime.engines.work import Ending
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
@@ -42,46 +41,13 @@ if TYPE_CHECKING:
 
     from runtime.engines.cluster.node import Node
     from runtime.engines.cluster.pipeline import Pipeline
+    from runtime.engines.work import Work
     from runtime.journal import Journal
     from runtime.messages import Delegation
 
 PUBLISH = Backoff(first=0.1, longest=2.0)
 LOOK = Backoff(first=5.0, longest=30.0, jitter=0.25)
 logger = logging.getLogger("runtime.cluster")
-
-
-class FarWork(Work):
-    """A Delegation whose body is somewhere in the cluster.
-
-    Attributes:
-        number: which one it is of all that this node has asked.
-        subject: where it waits to be done.
-        is_queued: whether it waits in the stream; else its run's home hears of it directly.
-        scope: what asks for it.
-        sequence: its place in the stream; None where it has none.
-        answered: set when there is news of it.
-        parked: what it waits for, when that is news.
-    """
-
-    __slots__ = ("answered", "is_queued", "number", "parked", "scope", "sequence", "subject")
-
-    def __init__(
-        self,
-        delegation: Delegation,
-        settled: Callable[[Work], None],
-        *,
-        number: str,
-        subject: str,
-        is_queued: bool,
-    ) -> None:
-        super().__init__(delegation, settled, current_time())
-        self.number = number
-        self.subject = subject
-        self.is_queued = is_queued
-        self.scope = anyio.CancelScope()
-        self.sequence: int | None = None
-        self.answered = asyncio.Event()
-        self.parked: Outcome | None = None
 
 
 class Asker:
@@ -135,15 +101,15 @@ class Asker:
             subject: who is asked.
             is_queued: whether that is a queue, and not the home of a run.
         """
-        number = str(next(self._numbers))
+        name = f"{self._node.name}/{next(self._numbers)}"
         work = FarWork(
             delegation,
             cast("Callable[[Work], None]", partial(self._settled, settled)),
-            number=number,
+            name=name,
             subject=subject,
             is_queued=is_queued,
         )
-        self._asked[number] = work
+        self._asked[work.number] = work
         self._senders[delegation.sag_id].entered()
         if delegation.deadline is not None:
             work.due = self._deadlines.add(delegation.deadline, work)
@@ -198,14 +164,15 @@ class Asker:
             work.delegation,
             pipeline.described(work),
             pipeline.epoch(work),
-            f"{node.name}/{work.number}",
+            work.name,
             node.subjects.reply(node.name, work.number),
         )
+        work.times += 1
         for attempt in itertools.count():
             data = encode(asked, node.now)
             try:
                 if work.is_queued:
-                    await self._queue(work, data, asked.number)
+                    await self._queue(work, data)
                 else:
                     await node.client.publish(work.subject, data)
             except (Error, TimeoutError) as error:
@@ -214,8 +181,8 @@ class Asker:
             else:
                 return
 
-    async def _queue(self, work: FarWork, data: bytes, number: str) -> None:
-        headers = {MESSAGE_ID: f"{number}/{work.sequence or 0}"}
+    async def _queue(self, work: FarWork, data: bytes) -> None:
+        headers = {MESSAGE_ID: work.message_id}
         try:
             told = await self._node.jetstream.publish(work.subject, data, headers=headers)
         except Error:
@@ -241,7 +208,7 @@ class Asker:
             return True
         except (Error, TimeoutError):
             return False
-        return message.subject != work.subject
+        return (message.headers or {}).get(MESSAGE_ID) != work.message_id
 
     # --- answers ---------------------------------------------------------------------------------
 
@@ -266,9 +233,8 @@ class Asker:
     async def _call_off(self, work: FarWork) -> None:
         """Tell all nodes that nobody waits for a piece of work; take it out of the queue."""
         node = self._node
-        number = f"{node.name}/{work.number}"
         try:
-            await node.client.publish(node.subjects.cancel, orjson.dumps(number))
+            await node.client.publish(node.subjects.cancel, orjson.dumps(work.name))
             if work.sequence is not None:
                 await node.jetstream.delete_msg(node.subjects.stream, work.sequence)
         except (Error, TimeoutError) as error:

@@ -7,13 +7,16 @@ time is over; what is asked for here comes at once.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
 from nats.errors import Error
 
 from runtime.engines.cluster.node import ended
+from runtime.engines.cluster.streams import ensure_consumer, ensure_stream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,9 +27,10 @@ if TYPE_CHECKING:
 
 EXPIRES_S = 10.0  # then a request that was not filled is made anew
 PATIENCE_S = 2.0  # beyond that: the server's word that it is over was lost
-AGAIN_S = 0.5  # after a request that was refused: the consumer is being made, or moved
+AGAIN_S = 0.5  # before a consumer is made again that cannot be made now
 _NANO = 1_000_000_000
 _STATUS = "Status"
+logger = logging.getLogger("runtime.cluster")
 
 
 class Puller:
@@ -35,6 +39,7 @@ class Puller:
     Args:
         node: who pulls.
         consumer: the consumer's name.
+        subject: what it has.
         room: waits until there is room, and returns for how many messages.
         take: called with each message; waits for nothing.
     """
@@ -43,46 +48,71 @@ class Puller:
         self,
         node: Node,
         consumer: str,
+        subject: str,
+        *,
         room: Callable[[], Awaitable[int]],
         take: Callable[[Msg], None],
     ) -> None:
         self._node = node
+        self._ensure = partial(ensure_consumer, node, consumer, subject)
         stream = node.subjects.stream
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = f"_INBOX.{secrets.token_hex(11)}"
         self._room = room
         self._take = take
         self._missing = 0
-        self._is_refused = False
+        self._in_doubt = False  # whether the servers still have the consumer
         self._over = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<Puller of {self._next} [{self._missing} asked for]>"
 
-    async def run(self) -> None:
-        """Pull until it is cancelled."""
+    async def open(self) -> None:
+        """Make the consumer, and pull from now on.
+
+        Raises:
+            nats.errors.Error: it cannot be made now.
+        """
+        await self._ensure()
+        self._node.start(self._run(), f"pulls from {self._next}")
+
+    async def _run(self) -> None:
         subscription = await self._node.client.subscribe(self._inbox, cb=self._came)
-        self._node.back.append(self._over.set)  # the servers have forgotten what was asked for
+        self._node.back.append(self._forgotten)
         try:
             while True:
-                await self._pull(await self._room())
+                count = await self._room()
+                if self._in_doubt:
+                    await self._mend()
+                await self._pull(count)
         finally:
-            self._node.back.remove(self._over.set)
+            self._node.back.remove(self._forgotten)
             await ended(subscription)
 
     async def _pull(self, count: int) -> None:
-        self._missing, self._is_refused = count, False
+        self._missing = count
         self._over.clear()
         wish = {"batch": count, "expires": int(EXPIRES_S * _NANO)}
         try:
             await self._node.client.publish(self._next, orjson.dumps(wish), self._inbox)
             async with asyncio.timeout(EXPIRES_S + PATIENCE_S):
                 await self._over.wait()
-        except TimeoutError:
-            return
-        except Error:
-            self._is_refused = True
-        if self._is_refused:
+        except (Error, TimeoutError):  # servers say nothing of a consumer that they do not have
+            self._in_doubt = True
+
+    def _forgotten(self) -> None:
+        """The servers were away, and have forgotten what was asked for, or more."""
+        self._in_doubt = True
+        self._over.set()
+
+    async def _mend(self) -> None:
+        """Make what the servers may have lost, all of it."""
+        try:
+            await ensure_stream(self._node)
+            await self._ensure()
+            self._in_doubt = False
+        except (Error, TimeoutError) as error:
+            logger.debug("%r cannot be made yet: %r", self, error)
             await asyncio.sleep(AGAIN_S)
 
     async def _came(self, message: Msg) -> None:
@@ -91,7 +121,7 @@ class Puller:
             self._missing -= 1
             self._take(message)
         elif status != "100":  # no heart-beat: the request is over
-            self._is_refused = status not in ("404", "408")
+            self._in_doubt = status not in ("404", "408")
             self._over.set()
         if self._missing <= 0:
             self._over.set()

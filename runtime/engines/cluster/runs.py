@@ -21,7 +21,6 @@ from nats.errors import Error
 
 from runtime.engines.cluster.hands import done, give_back
 from runtime.engines.cluster.pulling import Puller
-from runtime.engines.cluster.streams import ensure_consumer
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
@@ -110,11 +109,10 @@ class Homes:
 
     async def pull(self, agent: str, room: Room) -> None:
         """Be the home of runs that begin with an agent, while there is room at its gate."""
-        node = self._node
-        consumer = node.subjects.consumer("run", agent)
-        await ensure_consumer(node, consumer, node.subjects.run(agent))
-        puller = Puller(node, consumer, partial(self._free, room), self._take)
-        node.start(puller.run(), f"pulls runs of {agent}")
+        subjects = self._node.subjects
+        room_here = partial(self._free, room)
+        consumer, subject = subjects.consumer("run", agent), subjects.run(agent)
+        await Puller(self._node, consumer, subject, room=room_here, take=self._take).open()
 
     async def _free(self, room: Room) -> int:
         while self._count >= MOST_HOMES:

@@ -22,7 +22,6 @@ from nats.errors import Error
 from runtime.engines.cluster.envelope import Outcome, decode, encode_outcome
 from runtime.engines.cluster.hands import done, give_back
 from runtime.engines.cluster.pulling import Puller
-from runtime.engines.cluster.streams import ensure_consumer
 from runtime.errors import RuntimeFault
 from runtime.journal import Gone, Held, Settled
 
@@ -90,11 +89,10 @@ class Worker:
             agent: its slug.
             room: the room at its gate.
         """
-        node = self._node
-        consumer = node.subjects.consumer("work", agent)
-        await ensure_consumer(node, consumer, node.subjects.work(agent))
-        puller = Puller(node, consumer, room.free, partial(self._pulled, room))
-        node.start(puller.run(), f"pulls work of {agent}")
+        subjects = self._node.subjects
+        take = partial(self._pulled, room)
+        consumer, subject = subjects.consumer("work", agent), subjects.work(agent)
+        await Puller(self._node, consumer, subject, room=room.free, take=take).open()
 
     def _pulled(self, room: Room, message: Msg) -> None:
         room.coming()

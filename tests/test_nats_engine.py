@@ -1,0 +1,206 @@
+"""What only a cluster can go through: messages that are lost or come twice, and nobody at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from runtime import Context, RunOptions, mag, sag
+from runtime.agent import Limits
+from runtime.engines.cluster.connection import connect
+from runtime.errors import ConfigurationError, DeadlineExceeded, UnknownName
+from tests.authors import double
+from tests.clustering import cluster, member, settings_of
+from tests.nats_server import nats_server, new_name, shared_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runtime.journal import Record
+    from runtime.launch import System
+
+pytestmark = pytest.mark.real_time
+RUN = RunOptions(run_id="the-run", deadline_s=60)
+USUAL = Limits()
+
+
+class Held:
+    """An agent whose bodies stay until the test lets them go, and one that asks three of them."""
+
+    def __init__(self) -> None:
+        self.begun = Counter[int]()
+        self.go = anyio.Event()
+        held = self
+
+        @sag
+        async def stays(ctx: Context, n: int) -> int:
+            del ctx
+            held.begun[n] += 1
+            await held.go.wait()
+            return n
+
+        @mag
+        async def chief(ctx: Context) -> int:
+            return sum(r.unwrap() for r in await ctx.fan_out(stays, [1, 2, 3]))
+
+        self.stays, self.chief = stays, chief
+
+    async def all_begun(self) -> None:
+        with anyio.fail_after(20):
+            while len(self.begun) < 3:  # noqa: ASYNC110  # in another system
+                await anyio.sleep(0.02)
+
+
+async def _outcome_while(system: System, held: Held, during: Any) -> Any:
+    """Run until all bodies are at work, do something, let them go, and return what came of it."""
+    outcomes = []
+
+    async def run() -> None:
+        outcomes.append(await system.run(held.chief, options=RUN))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        await held.all_begun()
+        await during()
+    return outcomes[0]
+
+
+async def _outcomes_noted(system: System) -> Counter[str]:
+    events = await system.journal.events(RUN.run_id or "")
+    return Counter(event.op for event in events if event.kind == "delegation_completed")
+
+
+async def _waiting(system: System, name: str) -> int:
+    """Return how many messages the stream of a cluster has."""
+    assert system.cluster is not None
+    stream = await system.cluster.node.jetstream.stream_info(f"{name}_queue")
+    return stream.state.messages
+
+
+async def test_answers_are_found_in_the_journal_when_nats_was_away(tmp_path: Path) -> None:
+    held, where = Held(), str(tmp_path / "journal.db")
+    agents = dict.fromkeys((held.chief, held.stays), USUAL)
+    with nats_server() as server:
+
+        async def outage() -> None:
+            server.kill()
+            held.go.set()
+            await anyio.sleep(0.5)
+            server.start()
+
+        async with cluster(settings_of(server.url, "c"), where, agents) as system:
+            outcome = await _outcome_while(system, held, outage)
+            noted = await _outcomes_noted(system)
+    assert outcome.value == 6
+    assert held.begun == {1: 1, 2: 1, 3: 1}
+    assert set(noted.values()) == {1}
+
+
+async def test_a_run_outlives_the_loss_of_all_that_nats_had(tmp_path: Path) -> None:
+    held, where = Held(), str(tmp_path / "journal.db")
+    agents = {held.chief: USUAL, held.stays: Limits(concurrency=1)}
+    begun_before: list[int] = []
+    with nats_server() as server:
+
+        async def loss() -> None:
+            begun_before.append(held.begun.total())
+            server.kill()
+            shutil.rmtree(server.folder / "store")
+            server.start()
+            held.go.set()
+
+        async with cluster(settings_of(server.url, "c"), where, agents, nodes=2) as system:
+            held.all_begun = _two_begun(held)  # type: ignore[method-assign]  # the third waits in NATS
+            outcome = await _outcome_while(system, held, loss)
+            noted = await _outcomes_noted(system)
+    assert outcome.value == 6
+    assert begun_before == [2]
+    assert set(noted.values()) == {1}
+
+
+def _two_begun(held: Held) -> Any:
+    async def two_begun() -> None:
+        with anyio.fail_after(20):
+            while len(held.begun) < 2:  # noqa: ASYNC110  # in another system
+                await anyio.sleep(0.02)
+        await anyio.sleep(0.2)
+
+    return two_begun
+
+
+async def test_a_message_that_comes_twice_is_done_once(tmp_path: Path) -> None:
+    held, where, name = Held(), str(tmp_path / "journal.db"), new_name()
+    agents = dict.fromkeys((held.chief, held.stays), USUAL)
+    settings = settings_of(shared_server().url, name)
+
+    async def again() -> None:
+        client = await connect(settings, label="a test")
+        try:
+            jetstream = client.jetstream()
+            state = (await jetstream.stream_info(f"{name}_queue")).state
+            for sequence in range(state.first_seq, state.last_seq + 1):
+                message = await jetstream.get_msg(f"{name}_queue", sequence)
+                await jetstream.publish(message.subject or "", message.data or b"")
+        finally:
+            await client.close()
+        await anyio.sleep(0.3)
+        held.go.set()
+
+    async with cluster(settings, where, agents) as system:
+        outcome = await _outcome_while(system, held, again)
+        noted = await _outcomes_noted(system)
+        with anyio.fail_after(20):
+            while await _waiting(system, name):  # noqa: ASYNC110  # until all were looked at
+                await anyio.sleep(0.1)
+    assert outcome.value == 6
+    assert held.begun == {1: 1, 2: 1, 3: 1}
+    assert set(noted.values()) == {1}
+
+
+async def test_a_client_says_so_when_no_node_begins_its_run(tmp_path: Path) -> None:
+    settings = settings_of(shared_server().url, new_name())
+    where = str(tmp_path / "journal.db")
+    async with member(settings, where, {double: USUAL}, serves=False) as system:
+        with pytest.raises(DeadlineExceeded, match="no node has begun run the-run"):
+            await system.run(double, 1, replace(RUN, deadline_s=0.5))
+        assert await system.journal.run("the-run") is None
+
+
+async def test_a_client_hears_of_what_happens_and_has_what_came_of_it(tmp_path: Path) -> None:
+    heard: list[Record] = []
+    settings, where = settings_of(shared_server().url, new_name()), str(tmp_path / "journal.db")
+    async with cluster(settings, where, {double: USUAL}) as system:
+        outcome = await system.run(double, 21, replace(RUN, listener=heard.append))
+        with pytest.raises(ConfigurationError, match="is in the journal already"):
+            await system.run(double, 21, RUN)
+    assert outcome.value == 42
+    assert [record.kind for record in heard] == [
+        "run_started",
+        "delegation_sent",
+        "delegation_started",
+        "delegation_completed",
+        "run_completed",
+    ]
+
+
+async def test_what_is_not_there_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    settings, where = settings_of(shared_server().url, new_name()), str(tmp_path / "journal.db")
+    async with member(settings, where, {double: USUAL}, serves=False) as system:
+        with pytest.raises(UnknownName, match="nobody"):
+            await system.run("nobody")
+        with pytest.raises(UnknownName, match="no-run"):
+            await system.resume("no-run")
+        assert await _waiting(system, settings.name) == 0
+
+
+async def test_only_what_is_in_a_cluster_serves_one() -> None:
+    from runtime import running  # noqa: PLC0415
+
+    async with running(environ={}) as system:
+        with pytest.raises(ConfigurationError, match="--engine nats"):
+            await system.serve()
