@@ -37,6 +37,7 @@ UNITS_S = (3600.0, 60.0, 1.0, 1e-3, 1e-6, 1e-9)
 UNIX_SECONDS, UNIX_MILLISECONDS = 1e9, 1e11  # no waiting time is that long
 LONGEST_MINUTE_S = 3600.0  # a limit whose refill takes longer is no limit of a minute
 LONGEST_FIELD = 64
+MOST_SERVERS = 256
 
 
 class Names(NamedTuple):
@@ -83,20 +84,31 @@ def read_rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
     Args:
         headers: its header fields, names in lower case.
     """
-    if not any("ratelimit-" in name for name in headers):
+    rows = _rows_in(tuple(headers))
+    if rows is None:
         return None
     answered_at = _http_date(headers.get("date", ""))
     told: dict[str, Allowance] = {}
-    for names in NAMES:
-        if names.limit not in headers and names.remaining not in headers:
-            continue
+    for names in rows:
         allowance = _allowance(names, headers, answered_at)
         if allowance is not None:
-            drips = GO_DURATION.fullmatch(headers.get(names.reset, "")) is not None
-            told_as = _by_the_day(names.told_as, allowance) if drips else names.told_as
+            told_as = names.told_as
+            if told_as == "requests" and GO_DURATION.fullmatch(headers.get(names.reset, "")):
+                told_as = _period_of(allowance)
             told[told_as] = _tighter(told.get(told_as), allowance)
-    read = RateHeaders(**told, exhausted_s=_exhausted_s(headers, answered_at))
-    return read or None
+    exhausted_s = _exhausted_s(headers, answered_at)
+    return RateHeaders(**told, exhausted_s=exhausted_s) if told or exhausted_s else None
+
+
+@lru_cache(maxsize=MOST_SERVERS)
+def _rows_in(fields: tuple[str, ...]) -> tuple[Names, ...] | None:
+    """Return the limits that an answer with these fields names; None where it is about none.
+
+    All answers of a server have the same ones.
+    """
+    if not any("ratelimit-" in name for name in fields):
+        return None
+    return tuple(row for row in NAMES if row.limit in fields or row.remaining in fields)
 
 
 def _allowance(
@@ -111,19 +123,19 @@ def _allowance(
     return Allowance(limit, remaining, seconds_until(headers.get(names.reset), answered_at))
 
 
-def _by_the_day(told_as: str, allowance: Allowance) -> str:
-    """Name a limit of requests that is counted by the day under the name of a minute's.
+def _period_of(allowance: Allowance) -> str:
+    """Name a limit of requests that may be counted by the day under the name of a minute's.
 
     Those who write Go durations have a bucket that is filled evenly: the time until all of it is
     there again, for the part that is used, gives its period away.
     """
-    if told_as != "requests" or not allowance.limit or not allowance.reset_s:
-        return told_as
+    if not allowance.limit or not allowance.reset_s:
+        return "requests"
     used = allowance.limit - (allowance.remaining or 0)
     if used <= 0:
-        return told_as
+        return "requests"
     period = allowance.reset_s * allowance.limit / used
-    return "requests_day" if period > LONGEST_MINUTE_S else told_as
+    return "requests_day" if period > LONGEST_MINUTE_S else "requests"
 
 
 def _tighter(one: Allowance | None, other: Allowance) -> Allowance:

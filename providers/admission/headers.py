@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(NamedTuple):
     """One limit, as an answer's header fields have it. None: not said, or not to be believed.
 
     Attributes:
@@ -20,8 +19,7 @@ class Allowance:
     reset_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateHeaders:
+class RateHeaders(NamedTuple):
     """The limits of one account that one answer names; None where it names none.
 
     Attributes:
@@ -40,10 +38,3 @@ class RateHeaders:
     output_tokens: Allowance | None = None
     requests_day: Allowance | None = None
     exhausted_s: float | None = None
-
-    def __bool__(self) -> bool:
-        """Whether the answer says anything about limits."""
-        return self != NOTHING_SAID
-
-
-NOTHING_SAID = RateHeaders()

@@ -129,11 +129,15 @@ class Reservations:
 
     def hear(self, headers: RateHeaders, now: float) -> None:
         """Adapt to what the server says of its limits."""
+        is_new = False
         for window in self._windows:
             told = getattr(headers, window.dimension.told_as)
             if told is not None:
+                before = window.limit
                 window.hear(told, now)
-        self._adapt(now)
+                is_new = is_new or window.limit != before
+        if is_new:
+            self._adapt(now)
 
     def _adapt(self, now: float) -> None:
         self._known = [window for window in self._windows if window.limit is not None]

@@ -86,8 +86,11 @@ class Window:
 
     def hear(self, told: Allowance, now: float) -> None:
         """Adapt to what the server said: a lower limit than configured, and what others use."""
-        if told.limit is not None:
-            self._set(told.limit if self._configured is None else min(told.limit, self._configured))
+        limit = told.limit
+        if limit is not None:
+            limit = limit if self._configured is None else min(limit, self._configured)
+            if limit != self.limit:
+                self._set(limit)
         if told.remaining is None or self.limit is None:
             return
         unexplained = self.capacity - self.dimension.amount_of(self._log) - told.remaining
