@@ -20,7 +20,7 @@ WITHOUT_BODY = (204, 304)
 END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 LONGEST_END = 4
 STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: .*)?")
-FIELD = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\0\r]*?)[ \t]*")
+FIELD = re.compile(r"^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;.*)?\r?\n?")
 
 Fed = tuple[list[bytes], bytes]
@@ -243,15 +243,21 @@ def _framing(head: Head) -> Body:
 
 
 def _head_of(data: bytes) -> Head:
-    lines = data.decode("latin-1").replace("\r\n", "\n").split("\n")
-    status = STATUS_LINE.fullmatch(lines[0])
+    first, newline, rest = data.decode("latin-1").replace("\r\n", "\n").partition("\n")
+    status = STATUS_LINE.fullmatch(first)
     if status is None:
         raise NotHttp("it does not begin as an answer does")
-    headers: dict[str, str] = {}
-    for line in lines[1:]:
-        field = FIELD.fullmatch(line)
-        if field is None:
-            raise NotHttp("a header field is none")
-        name, value = field.group(1).lower(), field.group(2)
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Head(int(status.group(2)), headers, int(status.group(1)))
+    return Head(int(status.group(2)), _fields_of(rest) if newline else {}, int(status.group(1)))
+
+
+def _fields_of(lines: str) -> dict[str, str]:
+    fields = FIELD.findall(lines)
+    if len(fields) <= lines.count("\n") or "\0" in lines or "\r" in lines:
+        raise NotHttp("a header field is none")
+    headers: dict[str, str] = {name.lower(): value for name, value in fields}
+    if len(headers) < len(fields):
+        headers = {}
+        for given, value in fields:
+            name = given.lower()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
