@@ -71,12 +71,11 @@ class Activation:
         "turns",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # made so often that names would cost
         self,
         run: Run,
         agent: Agent,
         limits: Limits,
-        *,
         delegation: Delegation,
         span: Span,
         place: Place | None,

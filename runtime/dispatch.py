@@ -294,9 +294,7 @@ class Dispatcher:
         run: Run = work.run
         entry = self._directory.agents[delegation.sag_id]
         span = self._telling.begin(run, entry.agent, work)
-        activation = Activation(
-            run, entry.agent, entry.limits, delegation=delegation, span=span, place=work.place
-        )
+        activation = Activation(run, entry.agent, entry.limits, delegation, span, work.place)
         note = started_note(run, entry.agent, work)
         work.body = activation
         run.body_began()

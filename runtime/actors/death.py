@@ -45,12 +45,11 @@ class Mortal:
         "exit", "id", "incarnation", "info", "mailbox", "name",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # made so often that names would cost
         self,
         system: ActorSystem,
         name: str,
         factory: Callable[[], Actor],
-        *,
         mailbox: Mailbox | None = None,
         on_exit: Callable[[ActorRef, Exit], None] | None = None,
         keep_address: bool = False,

@@ -151,9 +151,9 @@ class Parent(Actor, ABC):
             self.ref._system,  # noqa: SLF001  # a supervisor is the kernel's own
             str(child.id),
             partial(spec.start, *args) if args else spec.start,
-            mailbox=spec.mailbox(),
-            on_exit=child.exited,
-            keep_address=spec.keep_address and not is_temporary,
+            spec.mailbox(),
+            child.exited,
+            spec.keep_address and not is_temporary,
         )
         if is_temporary and args:
             child.spec, child.args = spec.without_args(), ()  # it is never started again

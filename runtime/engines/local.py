@@ -225,7 +225,7 @@ class LocalEngine:
             served.call_sender()
         if work.is_settled:
             return False
-        work.place = Place(served.gate, inside=True)
+        work.place = Place(served.gate, True)
         try:
             work.ref = served.supervisor.spawn(work)
         except ActorError as error:

@@ -18,7 +18,7 @@ class Place:
 
     __slots__ = ("_coming", "_gate", "inside")
 
-    def __init__(self, gate: Gate, *, inside: bool = False) -> None:
+    def __init__(self, gate: Gate, inside: bool = False) -> None:
         self.inside = inside
         self._gate = gate
         self._coming: asyncio.Future[None] | None = None
