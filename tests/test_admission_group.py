@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from providers.admission import LimitGroup, Ticket
 from runtime.errors import QueueFull, RequestTooLarge
@@ -61,6 +63,70 @@ def test_settling_twice_has_no_effect() -> None:
     group.rejected(ticket, 1.0, hint=5.0, kind="rate_limited")
     assert held(group, 1.0) == (1, 100)
     assert group.statistics(1.0).epochs == 0
+
+
+# --- what need not wait --------------------------------------------------------------------------
+
+
+def test_a_call_that_nobody_waits_before_goes_out_at_once() -> None:
+    group = group_of(tpm=1_000)
+    assert group.start_at_once(Ticket("run", 400, 0, 0.0), 0.0)
+    assert held(group, 0.0) == (1, 400)
+    assert group.statistics(0.0).in_flight == 1
+    assert group.next_start(0.0) is None
+
+
+def test_a_call_never_goes_out_at_once_before_one_that_waits() -> None:
+    group = group_of(tpm=1_000)
+    started(group, 800)
+    group.enqueue(Ticket("large", 300, 0, 0.0), 0.0)
+    assert not group.start_at_once(Ticket("small", 1, 0, 0.0), 0.0)
+
+
+@pytest.mark.parametrize("limits", [{"concurrency": 1}, {"tpm": 1_000}, {"rpm": 1}])
+def test_a_call_that_may_not_go_out_yet_changes_nothing(limits: dict[str, float]) -> None:
+    group = group_of(**limits)
+    started(group, 800)
+    before, waiting = group.statistics(0.0), Ticket("run", 300, 0, 0.0)
+    assert not group.start_at_once(waiting, 0.0)
+    assert group.statistics(0.0) == before
+    group.enqueue(waiting, 0.0)
+    assert group.statistics(0.0).queued == 1
+
+
+def test_a_call_larger_than_a_limit_does_not_go_out_at_once() -> None:
+    group = group_of(tpm=1_000)
+    assert not group.start_at_once(Ticket("run", 1_001, 0, 0.0), 0.0)
+    assert is_idle(group)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.integers(0, 700), st.sampled_from([0.0, 0.4, 25.0])),
+        max_size=30,
+    ),
+    st.fixed_dictionaries(
+        {}, optional={"tpm": st.just(1_000), "rpm": st.just(5), "concurrency": st.just(2)}
+    ),
+)
+def test_going_out_at_once_is_what_queueing_would_come_to(
+    calls: list[tuple[str, int, float]], limits: dict[str, float]
+) -> None:
+    queued, quick, now = group_of(**limits), group_of(**limits), 0.0
+    for run, size, pause in calls:
+        now += pause
+        one, other = (Ticket(run, size, 0, now) for _ in "ab")
+        queued.enqueue(one, now)
+        expected = queued.start(now)
+        if quick.start_at_once(other, now):
+            assert expected == [one]
+        else:
+            quick.enqueue(other, now)
+            assert len(quick.start(now)) == len(expected)
+        if expected[:1] == [one] and size % 2:
+            queued.succeeded(one, size // 2, 0, now)
+            quick.succeeded(other, size // 2, 0, now)
+        assert quick.statistics(now) == queued.statistics(now)
 
 
 # --- what waits ----------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 ``LimitGroup`` holds what one account may do with one group of models. Its caller says what happens
 (``enqueue``, ``succeeded``, ``rejected`` ...) and at which instant, asks ``start`` which calls go
-out, and ``next_start`` when to ask again. All of it is synchronous, so nothing can come between a
-test and the change that relies on it.
+out, and ``next_start`` when to ask again; ``start_at_once`` spares the queue a call that nobody
+waits before. All of it is synchronous, so nothing can come between a test and the change that
+relies on it.
 
 In reading order:
 
