@@ -78,16 +78,25 @@ IN_PROCESS = "echo"
 class ProviderActors:
     """Starts the provider actors of one system, again after a crash with what they knew.
 
-    Args:
-        node: the name of this node, where several share the limits of their accounts; else None.
-        share: called with each account's name and its part in that, for whoever carries what the
-            nodes tell each other. Nobody else knows of what is in this process, like ``echo``.
+    They share the limits of an account with nobody else until ``share_over`` says so.
     """
 
-    def __init__(self, node: str = "", share: Callable[[str, Party], None] | None = None) -> None:
+    def __init__(self) -> None:
         self._accounts: dict[str, Account] = {}
-        self._node = node
-        self._share = share
+        self._node = ""
+        self._share: Callable[[str, Party], None] | None = None
+
+    def share_over(self, node: str, share: Callable[[str, Party], None]) -> None:
+        """Share the limits of those accounts with other nodes that are started from now on.
+
+        What is in this process, like ``echo``, is of no concern to others.
+
+        Args:
+            node: the name of this node.
+            share: called with each account's name and its part here, for whoever carries what the
+                nodes tell each other.
+        """
+        self._node, self._share = node, share
 
     def start(self, profile: ProviderProfile) -> Actor:
         """Return the actor that makes the model calls of one account.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from nats.errors import Error
-
 from runtime.clients import Client
-from runtime.engines.cluster.connection import connect
+from runtime.engines.cluster.accounts import SharedAccounts
+from runtime.engines.cluster.connection import connect, disconnect
 from runtime.engines.cluster.node import Node
 from runtime.engines.cluster.orders import Orders
 from runtime.engines.nats import NatsEngine
@@ -37,11 +35,13 @@ class Clustered:
         engine: where its Delegations go.
         client: has its runs carried out.
         node: what it is in the cluster.
+        accounts: carries the limits of its provider accounts.
     """
 
     def __init__(self, node: Node, engine: NatsEngine, journal: Journal) -> None:
         self.node = node
         self.engine = engine
+        self.accounts = SharedAccounts(node)
         self._journal = journal
         self._orders = Orders(node)
         self._dispatcher: Dispatcher
@@ -88,8 +88,8 @@ class Clustered:
 
     async def close(self) -> None:
         """Leave the cluster."""
-        with suppress(OSError, Error):  # it is away, and so are we
-            await self.node.client.close()
+        await self.accounts.close()
+        await disconnect(self.node.client)
 
 
 async def joined(

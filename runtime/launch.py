@@ -419,7 +419,8 @@ class Ground(NamedTuple):
 async def _compose(ground: Ground, actors: ActorSystem, settings: ClusterSettings | None) -> System:
     catalog, directory, journal, tracing, metrics, environ = ground
     providers = importlib.import_module("providers")
-    start = providers.ProviderActors().start
+    provider_actors = providers.ProviderActors()
+    start = provider_actors.start
     spec = accounts_spec(start)
     root = await actors.supervise(lambda: Supervisor((spec,), intensity=ROOT_INTENSITY))
     supervisor = cast("SupervisorRef", root.child("providers"))
@@ -445,6 +446,7 @@ async def _compose(ground: Ground, actors: ActorSystem, settings: ClusterSetting
         from runtime.clustered import joined  # noqa: PLC0415  # an extra
 
         cluster = await joined(settings, local, actors, journal)
+        provider_actors.share_over(cluster.node.name, cluster.accounts.share)
     engine = local if cluster is None else cluster.engine
     dispatcher = Dispatcher(
         directory,

@@ -134,7 +134,8 @@ async def test_what_a_crashed_actor_had_in_flight_is_given_back() -> None:
 
 def test_an_account_without_a_server_is_each_node_s_own() -> None:
     shared: list[str] = []
-    actors = ProviderActors("n0", lambda name, _: shared.append(name))
+    actors = ProviderActors()
+    actors.share_over("n0", lambda name, _: shared.append(name))
     actors.start(ProviderProfile(name="echo", dialect="echo"))
     actors.start(ProviderProfile(name="far", dialect="openai_chat", base_url="http://127.0.0.1:1"))
     assert shared == ["far"]

@@ -298,3 +298,32 @@ def test_a_group_of_which_no_limit_is_known_is_granted_what_it_asks_for() -> Non
     calls(world, "n2", "r", 500)
     world.run(30.0)
     assert len(world.sent) == 500
+
+
+def test_bursts_are_no_larger_than_those_of_a_single_process() -> None:
+    """Of ten a second and three quarters of a second at once; the clocks differ a little."""
+    world = a_world(PLAIN, 1)
+    for name in ("n0", "n1", "n2"):
+        calls(world, name, name, 200)
+    world.run(30.0)
+    times = [call.at for call in world.sent]
+    for number, at in enumerate(times):
+        in_a_second = sum(1 for other in times[number : number + 60] if other < at + 1.0)
+        assert in_a_second <= 1 + 10 * (1.0 + 0.75)
+
+
+def test_where_places_are_scarce_a_dead_node_keeps_few_of_them() -> None:
+    """Nobody knows what it has in flight, and its calls may last; the others go on meanwhile."""
+    world = a_world(replace(PLAIN, concurrency=12), 1)
+    for node in world.nodes.values():
+        node.service = lambda _: (0.3, 1, 1)
+    for name in ("n0", "n1", "n2"):
+        calls(world, name, name, 400)
+    world.run(20.0)
+    (holder,) = (n for n in world.nodes.values() if n.party.seat.may_grant(n.clock))
+    holder.die()
+    world.run(5.0)
+    before = len(world.sent)
+    world.run(10.0)
+    assert len(world.sent) - before > 0.8 * 100
+    assert world.most_in_flight <= 12

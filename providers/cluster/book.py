@@ -11,14 +11,15 @@ head blocks, so nobody starves. Only when nobody waits do nodes get what they wi
 
 from __future__ import annotations
 
-from math import ceil, inf
+from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, ClassVar
 
 from providers.admission import Ticket
 from providers.admission.fair_queue import FairQueue
 from providers.admission.reservations import Reservations
 from providers.cluster.amount import NOTHING, Amount
-from providers.cluster.cover import Cover
+from providers.cluster.cover import Cover, soon
 from providers.cluster.messages import Grant
 from providers.cluster.record import GroupRecord, buckets
 from providers.cluster.runs import WaitingRuns
@@ -35,8 +36,6 @@ PART_OF_BURST = 1 / 3  # of the burst, which the time of a grant adds to
 SPACINGS = 4  # between the reports of a node, that a grant is good for at least
 WAYS = 2  # to the node and back, in addition: a grant is shorter there by one of them
 MOST_NODES = 10_000
-ROOM = 8  # times what nodes want may be granted before the record is written again
-RECORD_S = 1.5  # and as much as the limits give in so long
 SWEEP_S, FORGET_S = 1.0, 60.0
 
 
@@ -64,7 +63,8 @@ class Book:
         self._limits = limits
         self._longest_s = longest_s
         self._lease_s = min(LONGEST_S, max(SHORTEST_S, limits.burst_s * PART_OF_BURST))
-        self._reservations = Reservations(limits)
+        burst_s = max(0.0, limits.burst_s - self._lease_s)  # the rest is that grants may wait
+        self._reservations = Reservations(replace(limits, burst_s=burst_s))
         self._standings: dict[str, Standing] = {}
         self._runs = WaitingRuns()
         self._waiting = FairQueue(MOST_NODES, 1)
@@ -153,7 +153,8 @@ class Book:
     def record(self, now: float) -> GroupRecord:
         """Return what the next authority would have to know, and propose what it covers."""
         self._expire(now)
-        advance, rooms = self._proposal(now)
+        free = self._limits.concurrency - self._out
+        advance, rooms = soon(self._standings.values(), self._reservations, free, now)
         self.cover.propose(advance, rooms)
         return GroupRecord(
             self._model,
@@ -177,28 +178,6 @@ class Book:
         for node, out in record.out.items():
             self._standings[node] = Standing(node, now, out)
             self._out += out
-
-    def _proposal(self, now: float) -> tuple[Amount, dict[str, int]]:
-        """Return what to cover: what the limits give within a second or so, and the next calls.
-
-        Where calls in flight are no scarce good, nodes may also go on at the pace of late.
-        """
-        nodes = self._standings.items()
-        wants = {node: want for node, each in nodes if (want := each.wants) != NOTHING}
-        total = head = NOTHING
-        for node, want in wants.items():
-            total = total.plus(want)
-            head = Amount(*map(max, head, self._standings[node].next_portion()[0]))
-        plenty = self._limits.concurrency - self._out > ROOM * total.requests
-        given = min(ROOM if plenty else 1, self._reservations.share_of(total, RECORD_S))
-        advance = total.times(given).plus(head)
-        part = advance.requests / max(1, total.requests)
-        rooms = {node: ceil(part * want.requests) for node, want in wants.items()}
-        for node, standing in nodes if plenty else ():
-            lately = standing.rate.of(RECORD_S, now)
-            advance = advance.plus(lately)
-            rooms[node] = rooms.get(node, 0) + lately.requests
-        return advance, rooms
 
     # --- inside ----------------------------------------------------------------------------------
 

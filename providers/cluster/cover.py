@@ -7,12 +7,19 @@ was granted while it was being written; until then what is left of the one befor
 from __future__ import annotations
 
 from collections import Counter
+from math import ceil
 from typing import TYPE_CHECKING
 
 from providers.cluster.amount import NOTHING, Amount
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    from providers.admission.reservations import Reservations
+    from providers.cluster.standing import Standing
+
+PLENTY = 8  # times as many places as calls that are wanted: then a record may cover so much
+RECORD_S, CLOSE_RECORD_S = 1.5, 0.25  # what the limits give in so long, with plenty and without
 
 
 class Cover:
@@ -63,3 +70,40 @@ class Cover:
         self._left = amount.minus(self._granted)
         self._granted_to = Counter(self._granted_since)
         self.short = False
+
+
+def soon(
+    standings: Collection[Standing], reservations: Reservations, free: int, now: float
+) -> tuple[Amount, dict[str, int]]:
+    """Return what a record has to cover: what is granted within a second or so, and the next calls.
+
+    What it covers counts as used for whoever takes over, and as in flight on each node until that
+    has reported; a node that has died keeps it for as long as a call may last. So it covers little
+    where places are scarce, and is written more often.
+
+    Args:
+        standings: the nodes.
+        reservations: the limits.
+        free: how many more calls may be in flight.
+        now: the instant.
+
+    Returns:
+        How much in all, and how many requests to each node.
+    """
+    wanting = [each for each in standings if each.wants != NOTHING]
+    total = head = NOTHING
+    for each in wanting:
+        total = total.plus(each.wants)
+        head = Amount(*map(max, head, each.next_portion()[0]))
+    calls = max(1, total.requests)
+    if free > PLENTY * calls:
+        part = min(PLENTY, reservations.share_of(total, RECORD_S))
+    else:
+        part = min(1, free / calls, reservations.share_of(total, CLOSE_RECORD_S))
+    advance = total.times(max(0.0, part)).plus(head)
+    rooms = {each.node: ceil(advance.requests / calls * each.wants.requests) for each in wanting}
+    for each in standings if free > PLENTY * calls else ():
+        lately = each.rate.of(RECORD_S, now)
+        advance = advance.plus(lately)
+        rooms[each.node] = rooms.get(each.node, 0) + lately.requests
+    return advance, rooms

@@ -121,6 +121,14 @@ class Party:
         """Share a circuit breaker no more."""
         self._breakers.pop(target).on_change = None
 
+    def resign(self) -> None:
+        """Leave what it grants to another node, by the next record that it writes."""
+        self.seat.resign()
+
+    def away_s(self, now: float) -> float:
+        """Return for how many seconds nobody has answered it; 0.0 while somebody does."""
+        return self.member.away_s(now)
+
     def statistics(self, now: float) -> ClusterStatistics:
         """Return a snapshot."""
         is_here = self.seat.may_grant(now)

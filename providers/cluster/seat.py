@@ -52,7 +52,7 @@ class Seat:
         self._make = make
         self._seen: Seen | None = None
         self._revision = 0
-        self._is_holder = self._is_leaving = False
+        self._is_holder = self._is_leaving = self._resigns = False
         self._sent_at: float | None = None  # of the write that is under way
         self._written_at = -inf
         self._heard_at = -inf
@@ -80,7 +80,7 @@ class Seat:
             record: its value; None when there was none.
             now: the instant.
         """
-        if self.authority is not None:
+        if self.authority is not None or self._resigns:
             return
         record = record or {"epoch": 0, "holder": "", "books": {}}
         former = self._seen
@@ -105,7 +105,7 @@ class Seat:
         """Return when to write the record next; infinity while a write is under way."""
         if self.authority is None or self._sent_at is not None:
             return inf
-        if not self._is_holder or self.authority.short:
+        if not self._is_holder or self.authority.short or self._resigns:
             return now
         return self._written_at + RENEW_S
 
@@ -115,7 +115,8 @@ class Seat:
         if authority is None or self.write_at(now) > now:
             return None
         self._sent_at = now
-        self._is_leaving = self._is_holder and now - self._heard_at >= IDLE_S
+        is_idle = now - self._heard_at >= IDLE_S
+        self._is_leaving = self._is_holder and (is_idle or self._resigns)
         holder = "" if self._is_leaving else self._node
         return self._revision, {
             "epoch": authority.epoch, "holder": holder, "books": authority.record(now),
@@ -130,6 +131,10 @@ class Seat:
         self.authority.written()
         if self._is_leaving:
             self.leave()
+
+    def resign(self) -> None:
+        """Leave by the next record, and take no other one over."""
+        self._resigns = True
 
     def leave(self) -> None:
         """Be the authority no more; what was granted ends by itself."""

@@ -7,6 +7,7 @@ meanwhile is bounded by deadlines, and the journal holds the truth.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -71,6 +72,12 @@ async def connect(
         raise
     client.stay()
     return client
+
+
+async def disconnect(client: Client) -> None:
+    """Close a connection, be it there or away."""
+    with suppress(OSError, Error):
+        await client.close()
 
 
 async def _jetstream_ready(client: LastingClient) -> None:

@@ -47,7 +47,7 @@ async def ensure_stream(node: Node) -> None:
         max_bytes=MOST_BYTES,
         max_age=LONGEST_S,
         duplicate_window=DUPLICATES_S,
-        num_replicas=min(MOST_REPLICAS, _servers(node)),
+        num_replicas=replicas(node),
     )
     try:
         await node.jetstream.add_stream(config)
@@ -79,6 +79,6 @@ async def ensure_consumer(node: Node, name: str, subject: str) -> None:
     await node.jetstream.add_consumer(node.subjects.stream, config)
 
 
-def _servers(node: Node) -> int:
-    """Return how many servers the cluster of NATS has, as far as this node was told."""
-    return max(1, len(node.client.servers))
+def replicas(node: Node) -> int:
+    """Return on how many servers to keep what is kept, by how many this node was told of."""
+    return max(1, min(MOST_REPLICAS, len(node.client.servers)))

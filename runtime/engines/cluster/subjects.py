@@ -5,6 +5,9 @@ NAME.work.<agent>     one Delegation, for whoever has room for it      (in the s
 NAME.home.<run>       what only the home of a run can do
 NAME.reply.<node>.<n> what became of something, for who has asked
 NAME.told.<node>.<n>  that a run may be over, for its client
+NAME.report.<account> what a node has and wants of an account's limits
+NAME.grant.<account>.<node>  what it may use of them
+NAME.notice.<account> what all nodes have to know of an account
 NAME.cancel           what nobody waits for any more, for all
 """
 
@@ -61,6 +64,23 @@ class Subjects:
     def told(self, node: str, number: str) -> str:
         """Return where a node hears that a run may be over; ``*`` for all of them."""
         return f"{self.cluster}.told.{node}.{number}"
+
+    @property
+    def authorities(self) -> str:
+        """The bucket of who grants the limits of accounts, and what was granted."""
+        return f"{self.cluster}_authorities"
+
+    def report(self, account: str) -> str:
+        """Return where nodes say what they have and want of an account's limits."""
+        return f"{self.cluster}.report.{token(account)}"
+
+    def grant(self, account: str, node: str) -> str:
+        """Return where a node hears what it may use of an account's limits."""
+        return f"{self.cluster}.grant.{token(account)}.{node}"
+
+    def notice(self, account: str) -> str:
+        """Return where all nodes hear what one was told of an account."""
+        return f"{self.cluster}.notice.{token(account)}"
 
     def consumer(self, kind: str, agent: str) -> str:
         """Return the name of the consumer that all nodes share for one subject of the stream."""
