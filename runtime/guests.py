@@ -6,6 +6,7 @@ And those of runs that are here are described for others, and what others have n
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -15,9 +16,9 @@ from otel.log_scope import Scope, scoped
 from runtime.approval import ApprovalRequest
 from runtime.delegation_steps import answer_of
 from runtime.guest_run import GuestRun
-from runtime.journal import Fenced
+from runtime.journal import Fenced, JournalFailed
 from runtime.purses import Ledger, as_data
-from runtime.recorded import Recorded
+from runtime.recorded import Recorded, events_of
 from runtime.run import Totals
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ class Guests:
 
     async def perform(self, asked: Asked, branch: Branch) -> Outcome | None:
         """Do a Delegation as the guest of its run; see ``Pipeline``."""
+        if not asked.is_whole:
+            asked = await self._whole(asked)
         run = GuestRun(asked, branch, self._journal, self._clock, self._ask_home)
         try:
             await run.recall()
@@ -159,6 +162,15 @@ class Guests:
             with anyio.CancelScope(shield=True):
                 await self._journal.leave(run.id, run.epoch, branch)
         return run.outcome
+
+    async def _whole(self, asked: Asked) -> Asked:
+        """Return a Delegation with what was too large to travel."""
+        given = asked.delegation
+        async for event in events_of(self._journal, given.run_id):
+            if event.kind == "delegation_sent" and event.op == given.op:
+                said = {name: event.body[name] for name in ("input", "context")}
+                return replace(asked, delegation=replace(given, **said))
+        raise JournalFailed(f"nothing says what {given.op} of run {given.run_id} is about")
 
 
 async def _first_decided(asked: Iterable[Question], now: float) -> None:

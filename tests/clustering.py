@@ -13,6 +13,7 @@ from tests.stores import open_at
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from otel import Tracing
     from runtime import Agent
     from runtime.agent import Limits
     from runtime.catalog import Catalog
@@ -32,11 +33,14 @@ async def member(
     agents: Mapping[Agent, Limits],
     *,
     catalog: Catalog | None = None,
+    tracing: Tracing | None = None,
     serves: bool,
 ) -> AsyncIterator[System]:
     """Yield a member of a cluster: a node that serves, or a client."""
     journal = await open_at(where)
-    async with running(catalog, environ={}, journal=journal, cluster=settings) as system:
+    async with running(
+        catalog, environ={}, journal=journal, cluster=settings, tracing=tracing
+    ) as system:
         for agent, limits in agents.items():
             system.directory.add_agent(agent, limits)
         if serves:

@@ -498,3 +498,48 @@ async def test_a_run_that_is_paused_goes_on_where_all_its_bodies_were(engines: E
         outcome = await system.resume("paused")
     assert outcome.value == sum(done)
     assert set(done.values()) == {1}
+
+
+async def test_what_is_larger_than_a_message_may_be_comes_through(engines: Engines) -> None:
+    @sag
+    async def turn(ctx: Context, text: str) -> str:
+        del ctx
+        return text[::-1]
+
+    @mag
+    async def chief(ctx: Context) -> list[int | str]:
+        text = "ab" * 800_000
+        turned = (await ctx.delegate(turn, text)).unwrap()
+        return [len(turned), turned[:2]]
+
+    async with engines.open(chief, turn) as system:
+        outcome = await system.run(chief)
+    assert outcome.value == [1_600_000, "ba"]
+
+
+async def test_whole_numbers_of_any_size_stay_what_they_are(engines: Engines) -> None:
+    async with engines.open(double) as system:
+        outcome = await system.run(double, 2**70)
+    assert outcome.value == 2**71
+
+
+async def test_a_map_has_no_more_under_way_than_it_is_told(engines: Engines) -> None:
+    at_work, most = Counter[str](), Counter[str]()
+
+    @sag
+    async def counted(ctx: Context, n: int) -> int:
+        del ctx
+        at_work["all"] += 1
+        most["all"] = max(most["all"], at_work["all"])
+        await anyio.sleep(0.02)
+        at_work["all"] -= 1
+        return n
+
+    @mag
+    async def chief(ctx: Context) -> list[int]:
+        return [r.unwrap() for r in await ctx.map(counted, [*range(12)], concurrency=3)]
+
+    async with engines.open(chief, counted) as system:
+        outcome = await system.run(chief)
+    assert outcome.value == [*range(12)]
+    assert most["all"] <= 3

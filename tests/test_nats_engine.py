@@ -17,6 +17,7 @@ from runtime.errors import ConfigurationError, DeadlineExceeded, UnknownName
 from tests.authors import double
 from tests.clustering import cluster, member, settings_of
 from tests.nats_server import nats_server, new_name, shared_server
+from tests.recorded_spans import Recorded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,3 +205,43 @@ async def test_only_what_is_in_a_cluster_serves_one() -> None:
     async with running(environ={}) as system:
         with pytest.raises(ConfigurationError, match="--engine nats"):
             await system.serve()
+
+
+async def test_the_spans_of_all_nodes_are_one_trace(tmp_path: Path) -> None:
+    at_work = anyio.Event()
+    begun = Counter[int]()
+
+    @sag
+    async def part(ctx: Context, n: int) -> str:
+        begun[id(ctx._services)] += 1
+        if len(begun) == 2:
+            at_work.set()
+        with anyio.move_on_after(5):
+            await at_work.wait()  # until both nodes have one
+        return await ctx.ask(f"part {n}")
+
+    @mag
+    async def chief(ctx: Context) -> int:
+        return len(await ctx.fan_out(part, [*range(4)]))
+
+    settings, where = settings_of(shared_server().url, new_name()), str(tmp_path / "journal.db")
+    agents = {chief: USUAL, part: Limits(concurrency=2)}
+    first, second = Recorded(), Recorded()
+    async with (
+        member(settings, where, agents, tracing=first, serves=True),
+        member(settings, where, agents, tracing=second, serves=True),
+        member(settings, where, agents, serves=False) as client,
+    ):
+        outcome = await client.run(chief, options=RUN)
+    assert outcome.value == 4
+    assert first.all_ended
+    assert second.all_ended
+    spans = [*first.told.ended, *second.told.ended]
+    ids = {span.context.span_id: span for span in spans if span.context is not None}
+    parts = [span for span in spans if span.name == "invoke_agent part"]
+    assert len(begun) == 2
+    assert len(parts) == 4
+    assert {f"{span.context.trace_id:032x}" for span in spans} == {outcome.trace_id}
+    assert {ids[span.parent.span_id].name for span in parts if span.parent is not None} == {
+        "invoke_agent chief"
+    }

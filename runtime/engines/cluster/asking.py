@@ -146,7 +146,10 @@ class Asker:
                         await work.answered.wait()
                     await self._go_on(work)
             except RuntimeFault as fault:
-                self.cancel(work, Ending("killed", f"its journal cannot be used: {fault}"))
+                self.cancel(work, Ending("killed", f"it cannot be asked for: {fault}"))
+            except Exception as error:
+                self.cancel(work, Ending("killed", f"it cannot be asked for: {error!r}"))
+                raise
 
     async def _go_on(self, work: FarWork) -> None:
         """Do what there is to do for a piece of work that is not settled."""
@@ -169,7 +172,7 @@ class Asker:
         )
         work.times += 1
         for attempt in itertools.count():
-            data = encode(asked, node.now)
+            data = encode(asked, node.now, node.most_bytes)
             try:
                 if work.is_queued:
                     await self._queue(work, data)
@@ -214,8 +217,13 @@ class Asker:
 
     def _hear(self, message: Msg) -> None:
         work = self._asked.get(message.subject.rpartition(".")[2])
-        if work is not None:
-            self._answer(work, decode_outcome(message.data))
+        if work is None:
+            return
+        outcome = decode_outcome(message.data)
+        if outcome is None:
+            work.answered.set()  # it is in the journal
+        else:
+            self._answer(work, outcome)
 
     def _answer(self, work: FarWork, outcome: Outcome) -> None:
         if outcome.kind == PARKED:

@@ -1,12 +1,14 @@
 """What travels between nodes, as JSON: a Delegation with what must be known of its run, an outcome.
 
 A deadline travels twice, as a time of day and as the seconds that are left; the smaller of both
-holds, so a clock that is wrong gives nobody more time. Pure.
+holds, so a clock that is wrong gives nobody more time. What is too large for NATS stays behind: it
+is in the journal, from which whoever needs it reads it. Pure.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _AUTHORS = ("task_id", "sag_id", "input", "context")
+_REST = ("run", "epoch", "number", "reply_to", "is_whole")
 _RUNTIMES = ("run_id", "op", "parent", "traceparent", "trace_id")
 
 
@@ -58,6 +61,7 @@ class Asked:
         epoch: the how-manieth owner of the run wants it.
         number: which one it is of all that its asker has asked, for whoever gives it up.
         reply_to: the subject on which its asker waits.
+        is_whole: whether its input and context came with it; else they are in the journal.
     """
 
     delegation: Delegation
@@ -65,20 +69,31 @@ class Asked:
     epoch: int
     number: str
     reply_to: str
+    is_whole: bool = True
 
 
-def encode(asked: Asked, now: Now) -> bytes:
+def encode(asked: Asked, now: Now, most: int) -> bytes:
     """Return a Delegation as it travels.
 
-    Raises:
-        TypeError: something in it is no JSON.
+    Args:
+        asked: the Delegation.
+        now: the time.
+        most: how many bytes may travel.
     """
+    data = _encode(asked, now)
+    if len(data) <= most:
+        return data
+    left_behind = replace(asked.delegation, input=None, context={})
+    return _encode(replace(asked, delegation=left_behind, is_whole=False), now)
+
+
+def _encode(asked: Asked, now: Now) -> bytes:
     given = asked.delegation
     deadline = None
     if given.deadline is not None:
         left = given.deadline - now.loop
         deadline = [now.wall + left, left]
-    return orjson.dumps(
+    return _json(
         {
             "delegation": {name: getattr(given, name) for name in (*_AUTHORS, *_RUNTIMES)},
             "ancestors": given.ancestors,
@@ -87,8 +102,8 @@ def encode(asked: Asked, now: Now) -> bytes:
             "epoch": asked.epoch,
             "number": asked.number,
             "reply_to": asked.reply_to,
-        },
-        default=dict,
+            "is_whole": asked.is_whole,
+        }
     )
 
 
@@ -99,7 +114,7 @@ def decode(data: bytes, now: Now) -> Asked:
         ValueError: it is none, or of another version.
     """
     try:
-        said = orjson.loads(data)
+        said = json.loads(data)
         fields = said["delegation"]
         delegation = Delegation(
             *(fields[name] for name in _AUTHORS),
@@ -107,8 +122,8 @@ def decode(data: bytes, now: Now) -> Asked:
             ancestors=tuple(said["ancestors"]),
             deadline=_deadline(said["deadline"], now),
         )
-        return Asked(delegation, said["run"], said["epoch"], said["number"], said["reply_to"])
-    except (KeyError, TypeError, orjson.JSONDecodeError) as error:
+        return Asked(delegation, **{name: said[name] for name in _REST})
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"a message is no Delegation: {error!r}") from error
 
 
@@ -119,16 +134,27 @@ def _deadline(said: tuple[float, float] | None, now: Now) -> float | None:
     return now.loop + min(wall - now.wall, left)
 
 
-def encode_outcome(outcome: Outcome) -> bytes:
-    """Return an outcome as it travels."""
-    return orjson.dumps([outcome.kind, outcome.body], default=dict)
+def encode_outcome(outcome: Outcome, most: int) -> bytes:
+    """Return an outcome as it travels; nothing where it is in the journal alone.
 
-
-def decode_outcome(data: bytes) -> Outcome:
-    """Return an outcome that has come.
-
-    Raises:
-        ValueError: it is none.
+    Args:
+        outcome: the outcome.
+        most: how many bytes may travel.
     """
-    kind, body = orjson.loads(data)
+    data = _json([outcome.kind, outcome.body])
+    return data if len(data) <= most else b""
+
+
+def decode_outcome(data: bytes) -> Outcome | None:
+    """Return an outcome that has come; None where it is in the journal alone."""
+    if not data:
+        return None
+    kind, body = json.loads(data)
     return Outcome(kind, body)
+
+
+def _json(data: object) -> bytes:
+    try:
+        return orjson.dumps(data, default=dict)
+    except TypeError:  # a number of more than 64 bits; the journal takes it, too
+        return json.dumps(data, default=dict).encode()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from runtime.engines.cluster.settings import ClusterSettings
 
 ANSWER_S = 5.0
+HEADERS = 1_024  # bytes
 ASK_AGAIN = Backoff(first=0.05, longest=2.0)
 logger = logging.getLogger("runtime.cluster")
 
@@ -78,6 +79,11 @@ class Node:
     def now(self) -> Now:
         """The time, by both clocks."""
         return Now(wall_clock(), current_time())
+
+    @property
+    def most_bytes(self) -> int:
+        """How many bytes a message may have, without its headers."""
+        return self.client.max_payload - HEADERS
 
     def start(self, work: Coroutine[None, None, None], name: str) -> None:
         """Do something in the background, and log what goes wrong with it."""

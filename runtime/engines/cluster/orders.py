@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 import random
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from nats.errors import Error
 from runtime.backoff import Backoff
 from runtime.engines.cluster.runs import Order, Refusal
 from runtime.engines.cluster.streams import MESSAGE_ID, ensure_stream
+from runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,12 +79,21 @@ class Orders:
         """Put a run where nodes look for what they may be the home of, however long that takes.
 
         See ``Order`` for the arguments. ``forget`` has to be called when it is over.
+
+        Raises:
+            ConfigurationError: it is more than NATS takes.
         """
         number = str(next(self._numbers))
-        placed = self._placed[number] = Placed(number)
         reply_to = self._node.subjects.told(self._node.name, number)
         order = Order(run_id, agent, start, resume, expires_at, reply_to)
-        data = orjson.dumps(asdict(order))
+        data = json.dumps(asdict(order)).encode()
+        if len(data) > self._node.most_bytes:
+            raise ConfigurationError(
+                f"run {run_id} has {len(data)} bytes of input, and NATS takes"
+                f" {self._node.most_bytes} at once: raise max_payload of its servers, or give the"
+                " run the name of a file that all nodes can read"
+            )
+        placed = self._placed[number] = Placed(number)
         subject, headers = self._node.subjects.run(agent), {MESSAGE_ID: reply_to}
         for attempt in itertools.count():
             try:

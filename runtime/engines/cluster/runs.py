@@ -11,6 +11,7 @@ the journal, or why no node would have the run.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from dataclasses import dataclass
 from functools import partial
@@ -126,7 +127,7 @@ class Homes:
 
     async def _keep_house(self, message: Msg) -> None:
         try:
-            order = Order(**orjson.loads(message.data))
+            order = Order(**json.loads(message.data))
             with self._hands.holding(message):
                 told = await self._carry_out(order)
         except NotNow as why:

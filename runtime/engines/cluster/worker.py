@@ -143,7 +143,8 @@ class Worker:
             outcome = await self.pipeline.perform(asked, claim.branch)
         if outcome is None:
             return False
-        await self._node.client.publish(asked.reply_to, encode_outcome(outcome))
+        data = encode_outcome(outcome, self._node.most_bytes)
+        await self._node.client.publish(asked.reply_to, data)
         return True
 
     async def _claim(self, asked: Asked) -> Ours | Settled | Gone:
