@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from runtime.journal.body import count_in, counts_in, field_in
 
@@ -154,8 +154,7 @@ class CallRow:
         return self.is_late(now - _GRACE_S)
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(NamedTuple):
     """What the beginning of a call says of it.
 
     Attributes:
@@ -184,8 +183,7 @@ class Begun:
         return row
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """What the outcome of a call says of it.
 
     Attributes:
@@ -199,11 +197,14 @@ class Ended:
     said: Mapping[str, Any]
     status: CallStatus
     settled: int
-    needed = 0
+
+    @property
+    def needed(self) -> int:
+        """What has to fit into its limits: nothing, as it is over."""
+        return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Retried:
+class Retried(NamedTuple):
     """A call is tried again while nobody knows what became of the last attempt.
 
     Attributes:

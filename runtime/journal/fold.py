@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.identity import trace_id_of
 from runtime.journal.body import count_in, field_in
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from runtime.journal.records import RunStatus
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """What ``run_started`` says about its run."""
 
     target: str
@@ -33,8 +32,7 @@ class Start:
     owner: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class TakenOver:
+class TakenOver(NamedTuple):
     """What ``run_resumed`` says about the new owner of its run."""
 
     pid: int | None
@@ -44,8 +42,7 @@ class TakenOver:
     owner: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Parked:
+class Parked(NamedTuple):
     """What ``run_waiting`` and ``run_paused`` say: nobody is at work on the run any more."""
 
     status: RunStatus
@@ -56,8 +53,7 @@ class Asked:
     """What somebody asks, who need not own the run, changes in it: where it is to be found."""
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """What the last record of a run says about it."""
 
     status: RunStatus
@@ -65,8 +61,7 @@ class End:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """What the outcome of an invocation adds to its run."""
 
     errors: int
