@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runtime.agent import Agent
     from runtime.catalog import Catalog, WorkflowEntry
     from runtime.directory import Directory
+    from runtime.routing import Level
     from runtime.run import Durability
 
 DURABILITY = "MAGSAG_DURABILITY"
@@ -78,8 +79,8 @@ def resolve(
     limits = (options, workflow)
     resolved = RunOptions(
         run_id=options.run_id,
-        budget_usd=_first(getattr(each, "budget_usd", None) for each in limits),
-        deadline_s=_first(getattr(each, "deadline_s", None) for each in limits),
+        budget_usd=_first("budget_usd", limits),
+        deadline_s=_first("deadline_s", limits),
         routing=routing,
         tenant=options.tenant or _set(environ, "MAGSAG_TENANT"),
         conversation_id=options.conversation_id,
@@ -87,7 +88,7 @@ def resolve(
         approve=options.approve,
         listener=options.listener,
         durability=options.durability or _durability(environ),
-        on_code_change=_first(getattr(each, "on_code_change", None) for each in limits),
+        on_code_change=_first("on_code_change", limits),
         argv=options.argv,
     )
     return Start(name, slug, payload, resolved, wishes)
@@ -119,16 +120,13 @@ def check(start: Start, catalog: Catalog, environ: Mapping[str, str]) -> None:
 def _wishes(
     options: RunOptions, environ: Mapping[str, str], workflow: WorkflowEntry | None
 ) -> tuple[Wish, ...]:
-    named = (
-        Wish(options.model, options.provider, "command"),
-        Wish(_set(environ, "MAGSAG_MODEL"), _set(environ, "MAGSAG_PROVIDER"), "environment"),
-        Wish(
-            None if workflow is None else workflow.model,
-            None if workflow is None else workflow.provider,
-            "workflow",
-        ),
+    model, provider = (None, None) if workflow is None else (workflow.model, workflow.provider)
+    named: tuple[tuple[str | None, str | None, Level], ...] = (
+        (options.model, options.provider, "command"),
+        (_set(environ, "MAGSAG_MODEL"), _set(environ, "MAGSAG_PROVIDER"), "environment"),
+        (model, provider, "workflow"),
     )
-    return tuple(wish for wish in named if wish.model or wish.provider)
+    return tuple([Wish(*each) for each in named if each[0] or each[1]])
 
 
 def _routing(
@@ -157,8 +155,13 @@ def _set(environ: Mapping[str, str], variable: str) -> str | None:
     return environ.get(variable, "").strip() or None
 
 
-def _first(values: Iterable[Any]) -> Any:
-    return next((value for value in values if value is not None), None)
+def _first(name: str, said_by: Iterable[object]) -> Any:
+    """Return a field of the first one that says something there; None where none does."""
+    for each in said_by:
+        value = getattr(each, name, None)
+        if value is not None:
+            return value
+    return None
 
 
 def _durability(environ: Mapping[str, str]) -> Durability:
