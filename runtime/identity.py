@@ -15,6 +15,7 @@ import secrets
 import socket
 import time
 import uuid
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -30,6 +31,7 @@ def new_run_id(now_ms: int) -> str:
     return str(uuid.UUID(int=value))
 
 
+@lru_cache(maxsize=1_024)  # asked again by whoever writes down the run
 def trace_id_of(run_id: str) -> int:
     """Return the 128-bit trace id of a run, never zero."""
     try:
