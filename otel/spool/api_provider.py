@@ -41,14 +41,18 @@ _KINDS: Mapping[trace.SpanKind, SpanKind] = {
 class ApiSpan(trace.Span):
     """A span of ours as OpenTelemetry sees it."""
 
+    # Of the class, as of most nobody says anything.
+    _error_type: str | None = None
+    _code = trace.StatusCode.UNSET
+    _message: str | None = None
+
     def __init__(
         self, span: Span, redact: Callable[[str], str], error_type: str | None = None
     ) -> None:
         self.span = span
         self._redact = redact
-        self._error_type = error_type
-        self._code = trace.StatusCode.UNSET
-        self._message: str | None = None
+        if error_type is not None:
+            self._error_type = error_type
 
     def get_span_context(self) -> trace.SpanContext:
         """Return its ids."""
