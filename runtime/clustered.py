@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import anyio
 
 from runtime.clients import Client
 from runtime.engines.cluster.accounts import SharedAccounts
 from runtime.engines.cluster.connection import connect, disconnect
+from runtime.engines.cluster.membership import Doing, Membership
 from runtime.engines.cluster.node import Node
 from runtime.engines.cluster.orders import Orders
 from runtime.engines.nats import NatsEngine
+from runtime.errors import Cancelled
 from runtime.guests import Guests
 from runtime.homes import Household
 from runtime.identity import wall_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from runtime.actors import ActorSystem
     from runtime.control import Control
@@ -28,6 +32,25 @@ if TYPE_CHECKING:
     from runtime.start import Start
 
 
+LEAVE_S = 10.0  # what bodies get to end that are left to other nodes
+
+
+class Part(NamedTuple):
+    """What a node serves, and what else it tells of itself.
+
+    Attributes:
+        agents: the slugs of its agents; None for all.
+        most: how many bodies of each run at once at most; None as the catalog says.
+        code: returns a digest of the code of some agents.
+        calls: returns how many model calls were made so far.
+    """
+
+    agents: Sequence[str] | None
+    most: int | None
+    code: Callable[[Sequence[str]], str]
+    calls: Callable[[], int]
+
+
 class Clustered:
     """A system's part in a cluster; made by ``joined``.
 
@@ -36,6 +59,7 @@ class Clustered:
         client: has its runs carried out.
         node: what it is in the cluster.
         accounts: carries the limits of its provider accounts.
+        membership: its place among the nodes, once it serves.
     """
 
     def __init__(self, node: Node, engine: NatsEngine, journal: Journal) -> None:
@@ -45,7 +69,9 @@ class Clustered:
         self._journal = journal
         self._orders = Orders(node)
         self._dispatcher: Dispatcher
+        self._control: Control
         self.client: Client
+        self.membership: Membership
 
     def __repr__(self) -> str:
         return f"<Clustered {self.engine!r} {self._orders!r}>"
@@ -56,7 +82,7 @@ class Clustered:
         Raises:
             nats.errors.Error: the cluster takes nobody now.
         """
-        self._dispatcher = dispatcher
+        self._dispatcher, self._control = dispatcher, control
         self.client = Client(self._orders, self._journal, directory)
         guests = Guests(
             dispatcher,
@@ -73,18 +99,47 @@ class Clustered:
         self,
         begin: Callable[[Start], Awaitable[RunOutcome]],
         go_on: Callable[[str, ResumeOptions], Awaitable[RunOutcome]],
+        part: Part,
     ) -> None:
         """Be a node from now on, which works for all and is the home of runs.
 
         Args:
             begin: begins a run here.
             go_on: goes on with one here.
+            part: what it serves.
 
         Raises:
+            UnknownName: there is no such agent.
             nats.errors.Error: the cluster takes nobody now.
         """
-        agents = await self._dispatcher.serve_all()
-        await self.engine.work(agents, Household(self._journal, begin, go_on))
+        agents = await self._dispatcher.serve(part.agents)
+
+        def doing() -> Doing:
+            loads = self.engine.loads(agents)
+            return Doing(loads, self._dispatcher.runs, self.engine.done, part.calls())
+
+        self.membership = Membership(self.node, part.code(agents), doing, wall_clock)
+        await self.engine.work(agents, Household(self._journal, begin, go_on), part.most)
+        await self.membership.enter()
+
+    async def drain(self, grace_s: float) -> int:
+        """Leave in order: take nothing new, let end what does in time, and leave the rest.
+
+        Args:
+            grace_s: how long what was begun may take.
+
+        Returns:
+            How many runs were left, for other nodes to go on with.
+        """
+        await self.membership.drain()
+        with anyio.move_on_after(grace_s):
+            await self.engine.idle()
+        left = self._dispatcher.runs
+        self._control.leave(Cancelled("its node leaves the cluster; another one goes on with it"))
+        with anyio.move_on_after(LEAVE_S):
+            await self.engine.idle()
+        await self.membership.leave()
+        return left
 
     async def close(self) -> None:
         """Leave the cluster."""

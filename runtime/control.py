@@ -77,6 +77,12 @@ class Control:
         run.conduct.on_quiet = _nothing
         run.conduct.over.set()
 
+    def leave(self, why: RuntimeFault) -> None:
+        """Leave all runs to other processes, where they go on from what was noted."""
+        for runs in tuple(self._runs.values()):
+            for run in tuple(runs):
+                run.leave(why)
+
     async def _serve(self) -> None:
         async with anyio.create_task_group() as self._tasks:
             self._tasks.start_soon(self._listen)

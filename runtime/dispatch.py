@@ -47,7 +47,7 @@ from runtime.signature import to_json
 from runtime.wishes import Sending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from otel import Metrics, Tracing
     from runtime.agent import Agent, Skill
@@ -132,9 +132,10 @@ class Dispatcher:
                 await run.quiet()
             del self._runs[run.id]
 
-    async def serve_all(self) -> list[str]:
-        """Start the supervisors of all agents, and return their slugs."""
-        return [(await self._serve(slug)).agent.name for slug in tuple(self._directory.agents)]
+    async def serve(self, agents: Sequence[str] | None) -> list[str]:
+        """Start the supervisors of some agents, of all where None is named; return their slugs."""
+        slugs = tuple(self._directory.agents if agents is None else agents)
+        return [(await self._serve(slug)).agent.name for slug in slugs]
 
     async def run_guest(self, run: Run, delegation: Delegation) -> None:
         """Carry a Delegation here, of a run that is at home elsewhere, until it is noted."""

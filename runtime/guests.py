@@ -15,6 +15,7 @@ import anyio
 from otel.log_scope import Scope, scoped
 from runtime.approval import ApprovalRequest
 from runtime.delegation_steps import answer_of
+from runtime.errors import Cancelled
 from runtime.guest_run import GuestRun
 from runtime.journal import Fenced, JournalFailed
 from runtime.purses import Ledger, as_data
@@ -65,6 +66,7 @@ class Guests:
         self._clock = clock
         self._ask_home = ask_home
         self._ledgers: WeakKeyDictionary[Run, Ledger] = WeakKeyDictionary()
+        self._runs: dict[str, GuestRun] = {}
 
     def epoch(self, work: Work) -> int:
         """Return the how-manieth owner its run has."""
@@ -140,11 +142,18 @@ class Guests:
             ledger = self._ledgers[home] = Ledger(home)
         return await ledger.take(wish)
 
+    def leave(self, number: str) -> None:
+        """Leave what is done here of that number, as if this process had died."""
+        run = self._runs.get(number)
+        if run is not None:
+            run.leave(Cancelled("its run has another home soon, which asks for it again"))
+
     async def perform(self, asked: Asked, branch: Branch) -> Outcome | None:
         """Do a Delegation as the guest of its run; see ``Pipeline``."""
         if not asked.is_whole:
             asked = await self._whole(asked)
         run = GuestRun(asked, branch, self._journal, self._clock, self._ask_home)
+        self._runs[asked.number] = run
         try:
             await run.recall()
             self._control.add(run)
@@ -159,6 +168,7 @@ class Guests:
         except Fenced:
             return None
         finally:
+            self._runs.pop(asked.number, None)
             with anyio.CancelScope(shield=True):
                 await self._journal.leave(run.id, run.epoch, branch)
         return run.outcome

@@ -35,7 +35,7 @@ from runtime.engines import LocalEngine, current_time
 from runtime.errors import ConfigurationError, UnknownName
 from runtime.experience import learn_from
 from runtime.governance.lifecycle import in_short, warnings_of
-from runtime.identity import wall_clock, whoami
+from runtime.identity import digest_of, wall_clock, whoami
 from runtime.invocations.invocation import Doors
 from runtime.invocations.reservation import Reservations
 from runtime.journal import MemoryJournal
@@ -53,7 +53,7 @@ from runtime.workflow import Workflows
 from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from otel import Metrics, Tracing
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from runtime.clustered import Clustered
     from runtime.directory import Directory
     from runtime.engines import EngineStatistics
+    from runtime.engines.cluster.membership import Membership
     from runtime.engines.cluster.settings import ClusterSettings
     from runtime.engines.nats import NatsEngine
     from runtime.gauges import Snapshot
@@ -302,15 +303,51 @@ class System:
         now, tickets = wall_clock(), await tickets_of(self.journal)
         return [each.request for each in tickets if each.is_open(now)]
 
-    async def serve(self) -> None:
+    async def serve(
+        self, agents: Sequence[str] | None = None, capacity: int | None = None
+    ) -> Membership:
         """Be a node of the cluster from now on: work for all of it, and be the home of runs.
 
+        Args:
+            agents: what it serves; None for all agents.
+            capacity: how many bodies of each run here at once at most; None as the catalog says.
+
+        Returns:
+            Its place among the nodes: what it says of itself, and whether it shall leave.
+
         Raises:
+            UnknownName: there is no such agent.
             ConfigurationError: the system is in no cluster, or the cluster takes nobody now.
         """
+        from runtime.clustered import Part  # noqa: PLC0415  # an extra
+
+        part = Part(agents, capacity, self._code_of, self._calls)
+        cluster = self._clustered
+        await cluster.serve(self._begin, self._go_on, part)
+        return cluster.membership
+
+    async def drain(self, grace_s: float) -> int:
+        """Leave the cluster in order, and return how many runs go on at other nodes.
+
+        Args:
+            grace_s: how long what was begun here may take to end.
+
+        Raises:
+            ConfigurationError: the system is in no cluster.
+        """
+        return await self._clustered.drain(grace_s)
+
+    @property
+    def _clustered(self) -> Clustered:
         if self.cluster is None:
             raise ConfigurationError("only what is in a cluster serves one; say --engine nats")
-        await self.cluster.serve(self._begin, self._go_on)
+        return self.cluster
+
+    def _code_of(self, agents: Sequence[str]) -> str:
+        return digest_of([list(self._codes.of(agent)) for agent in agents])
+
+    def _calls(self) -> int:
+        return sum(account.calls for account in self.accounts.statistics().values())
 
     async def close(self) -> None:
         """Begin no more runs and end those that are under way; ``running`` does it on leaving."""

@@ -164,6 +164,11 @@ class LocalEngine:
         """Return what lets the bodies of an agent in that is served."""
         return self._find(agent).gate
 
+    def limit(self, agent: str, most: int) -> None:
+        """Let no more bodies of an agent run at once than this."""
+        gate = self.gate(agent)
+        gate.capacity = min(gate.capacity, most)
+
     def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
         """Return None when the agent's line has room, else a wait for that."""
         served = self._find(agent)

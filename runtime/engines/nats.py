@@ -12,6 +12,7 @@ from runtime.engines.cluster.asking import Asker
 from runtime.engines.cluster.far_work import FarWork
 from runtime.engines.cluster.hands import Hands
 from runtime.engines.cluster.homestead import WORK, Homestead
+from runtime.engines.cluster.members import Load
 from runtime.engines.cluster.room import Room
 from runtime.engines.cluster.runs import Homes
 from runtime.engines.cluster.streams import ensure_stream
@@ -68,12 +69,13 @@ class NatsEngine:
         await ensure_stream(self._node)
         await self._asker.open()
 
-    async def work(self, agents: Sequence[str], household: Household) -> None:
+    async def work(self, agents: Sequence[str], household: Household, most: int | None) -> None:
         """Do from now on what others ask of agents that are served here, and be a home for runs.
 
         Args:
             agents: their slugs.
             household: carries out the runs that are at home here.
+            most: how many bodies of each run at once at most; None as their capacities say.
 
         Raises:
             nats.errors.Error: the cluster takes nobody now.
@@ -82,10 +84,30 @@ class NatsEngine:
         await self._worker.open()
         self._node.start(self._hands.keep(), "keeps what is in hand")
         for agent in agents:
+            if most is not None:
+                self._local.limit(agent, most)
             room = Room(self._local.gate(agent))
             await homes.pull(agent, room)
             if self._capacities[agent].per == "delegation":
                 await self._worker.pull(agent, room)
+
+    async def idle(self) -> None:
+        """Wait until nothing is in hand of what others have asked, nor any run."""
+        await self._hands.empty()
+
+    def loads(self, agents: Sequence[str]) -> dict[str, Load]:
+        """Return how much of some agents is done here."""
+        running = {each.agent: each for each in self._local.statistics()}
+        return {
+            agent: Load(found.running, found.waiting, self._local.gate(agent).capacity)
+            for agent in agents
+            if (found := running.get(agent)) is not None
+        }
+
+    @property
+    def done(self) -> int:
+        """How many Delegations were done here of those that others have asked."""
+        return self._worker.done
 
     async def serve(
         self,

@@ -8,7 +8,8 @@ all of it is called (``subjects``, pure) and what travels (``envelope``, pure); 
 ``pulling`` brings them to where there is ``room``, ``worker`` does them, and a ``homestead`` does
 what only the home of their run can; whole runs: ``orders`` of a client, and ``runs`` at their home.
 What all that asks of the runtime above it is in ``pipeline``. ``accounts`` carries the limits of
-provider accounts from node to node.
+provider accounts from node to node. Who is there: ``members`` (pure), a node's own ``membership``
+with its ``entry``, and the ``roster`` of all; and a ``local_server`` for whoever has no NATS.
 
 Truth is in the journal. What is in NATS are hints, which may be lost: the journal alone can go on
 with every run. Nothing here is imported unless ``--engine nats`` was asked for, and nothing else

@@ -25,7 +25,14 @@ from nats.errors import Error
 from nats.js.errors import NotFoundError
 
 from runtime.backoff import Backoff
-from runtime.engines.cluster.envelope import PARKED, Asked, Outcome, decode_outcome, encode
+from runtime.engines.cluster.envelope import (
+    PARKED,
+    Asked,
+    CallOff,
+    Outcome,
+    decode_outcome,
+    encode,
+)
 from runtime.engines.cluster.far_work import FarWork
 from runtime.engines.cluster.streams import MESSAGE_ID, ensure_stream
 from runtime.engines.deadlines import Deadlines
@@ -128,7 +135,7 @@ class Asker:
         self._senders[work.delegation.sag_id].left()
         work.scope.cancel()
         self.pipeline.ended(work)
-        if work.ending is not None and not self.pipeline.is_left(work):
+        if work.ending is not None:
             self._node.start(self._call_off(work), f"calls off {work.delegation.op}")
         settled(work)
 
@@ -239,10 +246,15 @@ class Asker:
             work.answered.set()
 
     async def _call_off(self, work: FarWork) -> None:
-        """Tell all nodes that nobody waits for a piece of work; take it out of the queue."""
+        """Tell all nodes that nobody waits for a piece of work; take it out of the queue.
+
+        What is called off as its run has another home soon is not over: that one asks again, and
+        it goes on from the records.
+        """
         node = self._node
         try:
-            await node.client.publish(node.subjects.cancel, orjson.dumps(work.name))
+            told = CallOff(work.name, is_left=self.pipeline.is_left(work))
+            await node.client.publish(node.subjects.cancel, orjson.dumps(list(told)))
             if work.sequence is not None:
                 await node.jetstream.delete_msg(node.subjects.stream, work.sequence)
         except (Error, TimeoutError) as error:

@@ -42,12 +42,12 @@ READY_S = 10.0  # for a cluster of servers to elect who leads its JetStream
 PING_S, MOST_PINGS = 3, 2  # a server that is gone without a word is noticed within ten seconds
 
 
-def _ignore(_there: bool) -> None:
+def ignore(_there: bool) -> None:
     """Tell nobody."""
 
 
 async def connect(
-    settings: ClusterSettings, *, label: str, changed: Callable[[bool], None] = _ignore
+    settings: ClusterSettings, *, label: str, changed: Callable[[bool], None] = ignore
 ) -> Client:
     """Connect to a cluster whose JetStream is ready. Whoever does so closes the connection.
 

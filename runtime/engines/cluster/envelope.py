@@ -51,6 +51,18 @@ class Outcome(NamedTuple):
     body: Mapping[str, Any]
 
 
+class CallOff(NamedTuple):
+    """Word that nobody waits any more for something that was asked.
+
+    Attributes:
+        number: what was asked.
+        is_left: whether its run goes on at another home, which asks for it again.
+    """
+
+    number: str
+    is_left: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A Delegation that another node is asked to do.

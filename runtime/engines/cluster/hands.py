@@ -29,6 +29,7 @@ class Hands:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._messages: dict[str, Msg] = {}
+        self._emptied = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<Hands [{len(self._messages)} messages]>"
@@ -42,6 +43,14 @@ class Hands:
             yield
         finally:
             self._messages.pop(message.reply, None)
+            if not self._messages:
+                self._emptied.set()
+
+    async def empty(self) -> None:
+        """Wait until nothing is in hand."""
+        while self._messages:
+            self._emptied.clear()
+            await self._emptied.wait()
 
     async def keep(self) -> None:
         """Say what is in hand, until it is cancelled."""

@@ -73,8 +73,9 @@ def servers_of(given: str) -> Servers:
 
 
 def _taken_apart(text: str) -> SplitResult:
+    bare = "://" not in text and "@" not in text  # a login without a scheme could not be masked
     try:
-        parts = urlsplit(text if "://" in text else f"nats://{text}")
+        parts = urlsplit(f"nats://{text}" if bare else text)
         known = parts.scheme in SCHEMES and parts.hostname and parts.port != 0
     except ValueError:  # a port that is no number, or half of an IPv6 address
         known = False

@@ -50,6 +50,7 @@ class Node:
         subjects: what everything is called.
         jetstream: the streams.
         back: called when the connection has come back.
+        leaving: called when it takes nothing new any more.
     """
 
     client: Client
@@ -60,6 +61,7 @@ class Node:
         self.name = f"{socket.gethostname().partition('.')[0]}-{os.getpid()}-{secrets.token_hex(4)}"
         self.subjects = Subjects(settings.name)
         self.back: list[Callable[[], None]] = []
+        self.leaving: list[Callable[[], None]] = []
         self._spawn = spawn
 
     def __repr__(self) -> str:
@@ -74,6 +76,11 @@ class Node:
         if is_there:
             for hear in tuple(self.back):
                 hear()
+
+    def leave(self) -> None:
+        """Take nothing new from now on."""
+        for hear in tuple(self.leaving):
+            hear()
 
     @property
     def now(self) -> Now:

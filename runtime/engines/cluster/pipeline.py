@@ -47,6 +47,10 @@ class Pipeline(Protocol):
         """
         ...
 
+    def leave(self, number: str) -> None:
+        """Leave what is done here of that number, as if this process had died."""
+        ...
+
     async def perform(self, asked: Asked, branch: Branch) -> Outcome | None:
         """Do a Delegation as the guest of its run.
 

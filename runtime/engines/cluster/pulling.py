@@ -12,6 +12,7 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 import orjson
 from nats.errors import Error
 
@@ -68,7 +69,7 @@ class Puller:
         return f"<Puller of {self._next} [{self._missing} asked for]>"
 
     async def open(self) -> None:
-        """Make the consumer, and pull from now on.
+        """Make the consumer, and pull from now on, until the node leaves.
 
         Raises:
             nats.errors.Error: it cannot be made now.
@@ -77,17 +78,24 @@ class Puller:
         self._node.start(self._run(), f"pulls from {self._next}")
 
     async def _run(self) -> None:
-        subscription = await self._node.client.subscribe(self._inbox, cb=self._came)
-        self._node.back.append(self._forgotten)
+        node, stay = self._node, anyio.CancelScope()
+        subscription = await node.client.subscribe(self._inbox, cb=self._came)
+        node.back.append(self._forgotten)
+        node.leaving.append(stay.cancel)
         try:
-            while True:
-                count = await self._room()
-                if self._in_doubt:
-                    await self._mend()
-                await self._pull(count)
+            with stay:
+                await self._pull_on()
         finally:
-            self._node.back.remove(self._forgotten)
+            node.back.remove(self._forgotten)
+            node.leaving.remove(stay.cancel)
             await ended(subscription)
+
+    async def _pull_on(self) -> None:
+        while True:
+            count = await self._room()
+            if self._in_doubt:
+                await self._mend()
+            await self._pull(count)
 
     async def _pull(self, count: int) -> None:
         self._missing = count

@@ -149,6 +149,7 @@ class Homes:
 
     async def _tell(self, order: Order, told: Refusal | None) -> None:
         try:
-            await self._node.client.publish(order.reply_to, orjson.dumps(told))
+            said = orjson.dumps(None if told is None else list(told))
+            await self._node.client.publish(order.reply_to, said)
         except Error as error:
             logger.debug("the client of %s is not told: %r", order.run_id, error)

@@ -9,6 +9,8 @@ NAME.report.<account> what a node has and wants of an account's limits
 NAME.grant.<account>.<node>  what it may use of them
 NAME.notice.<account> what all nodes have to know of an account
 NAME.cancel           what nobody waits for any more, for all
+NAME.drain.<node>     that a node shall leave, for that node
+NAME_nodes            who is there                                     (a bucket)
 """
 
 from __future__ import annotations
@@ -44,6 +46,15 @@ class Subjects:
     def cancel(self) -> str:
         """Where it is told what nobody waits for any more."""
         return f"{self.cluster}.cancel"
+
+    @property
+    def nodes(self) -> str:
+        """The bucket in which nodes say that they are there."""
+        return f"{self.cluster}_nodes"
+
+    def drain(self, node: str) -> str:
+        """Return where a node is asked to leave."""
+        return f"{self.cluster}.drain.{node}"
 
     def run(self, agent: str) -> str:
         """Return where runs wait that begin with an agent."""

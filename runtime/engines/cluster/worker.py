@@ -19,7 +19,7 @@ import anyio
 import orjson
 from nats.errors import Error
 
-from runtime.engines.cluster.envelope import Outcome, decode, encode_outcome
+from runtime.engines.cluster.envelope import CallOff, Outcome, decode, encode_outcome
 from runtime.engines.cluster.hands import done, give_back
 from runtime.engines.cluster.pulling import Puller
 from runtime.errors import RuntimeFault
@@ -65,6 +65,9 @@ class Worker:
         node: this node.
         hands: what it has in hand.
         journal: where claims and outcomes are.
+
+    Attributes:
+        done: how many it has done so far.
     """
 
     pipeline: Pipeline
@@ -74,6 +77,7 @@ class Worker:
         self._hands = hands
         self._journal = journal
         self._errands: set[Errand] = set()
+        self.done = 0
 
     def __repr__(self) -> str:
         return f"<Worker of {self._node.name} [{len(self._errands)} in hand]>"
@@ -143,6 +147,7 @@ class Worker:
             outcome = await self.pipeline.perform(asked, claim.branch)
         if outcome is None:
             return False
+        self.done += 1
         data = encode_outcome(outcome, self._node.most_bytes)
         await self._node.client.publish(asked.reply_to, data)
         return True
@@ -157,9 +162,12 @@ class Worker:
             await anyio.sleep(max(0.05, left_s))
 
     def _hear_cancel(self, message: Msg) -> None:
-        number = orjson.loads(message.data)
+        told = CallOff(*orjson.loads(message.data))
+        if told.is_left:
+            self.pipeline.leave(told.number)
+            return
         for errand in self._errands:
-            if errand.asked.number == number:
+            if errand.asked.number == told.number:
                 errand.scope.cancel()
 
 
