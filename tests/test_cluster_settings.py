@@ -27,7 +27,16 @@ def test_addresses_are_understood(given: str, addresses: tuple[str, ...]) -> Non
 
 @pytest.mark.parametrize(
     "given",
-    ["", ",", "http://host", "ws://host", "nats://", "nats://host:port", "nats://host/path"],
+    [
+        "",
+        ",",
+        "user:pass@host",
+        "http://host",
+        "ws://host",
+        "nats://",
+        "nats://host:port",
+        "nats://host/path",
+    ],
 )
 def test_what_is_no_address_is_refused(given: str) -> None:
     with pytest.raises(ConfigurationError, match=r"nats://user:password@host:4222"):

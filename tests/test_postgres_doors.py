@@ -195,6 +195,8 @@ def test_a_password_is_in_no_message_and_no_record(tmp_path: Path) -> None:
         ("postgresql://h/d?password=p", "postgresql://h/d"),
         ("postgresql:///d?host=/run", "postgresql:///d"),
         ("--db=postgresql://u:p@h/d", "--db=postgresql://u@h/d"),
+        ("nats://u:p@h:1,tls://u:p@i", "nats://h:1,tls://i"),
+        ("--nats=nats://token@h", "--nats=nats://h"),
         ("journal.db", "journal.db"),
         ("--input=a@b", "--input=a@b"),
     ],

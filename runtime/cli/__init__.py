@@ -9,6 +9,8 @@ In reading order:
 - ``options``, ``places``, ``payload``: what is typed, and where journal and catalog are
 - ``run``, on top of ``execution`` (one run), ``interrupts`` (Ctrl-C), ``logs``, ``report`` (what
   came of it), ``progress`` (the tree of agents as data) and ``screen`` (the same on a terminal)
+- ``machines``: where the work is done; ``up`` (be a node), on top of ``serving``, and ``nodes``
+  (who is one), on top of ``node_list``, with ``node_table`` and ``live_text``
 - ``invoke``, on top of ``asking`` (who asks), ``prompt`` (one prompt), ``bulk`` (many lines) and
   ``bulk_screen`` (how far they are, on a terminal)
 - ``listing`` and ``catalog``, on top of ``contents`` and ``checks``: what there is, and whether it

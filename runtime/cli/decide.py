@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.cli.machines import machine_options
 from runtime.cli.options import Session, catalog_option, db_option, debug_option, json_option
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _command(name: str, *, approved: bool, what: str) -> click.Command:
             ),
             click.option("--no-resume", is_flag=True, help="Only note it."),
             db_option,
+            machine_options,
             catalog_option,
             json_option,
             click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors."),

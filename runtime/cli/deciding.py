@@ -22,6 +22,7 @@ from runtime.requests import decide, row_of
 from runtime.resumption import is_at_work
 
 if TYPE_CHECKING:
+    from runtime.cli.machines import Machines
     from runtime.cli.options import Session
     from runtime.journal import RunRow
     from runtime.requests import Ticket
@@ -39,6 +40,7 @@ class Verdict:
         comment: what that person says about it.
         no_resume: whether the run is not to be gone on with here.
         db: what ``--db`` says.
+        machines: where it is gone on with.
         catalog: what ``--catalog`` says.
         as_json: whether JSON is wanted.
         quiet: whether only errors are wanted besides the result.
@@ -53,6 +55,7 @@ class Verdict:
     comment: str
     no_resume: bool
     db: str | None
+    machines: Machines
     catalog: Path | None
     as_json: bool
     quiet: bool
@@ -99,6 +102,7 @@ def _go_on(verdict: Verdict, row: RunRow) -> int:
                 on_code_change=None,
                 approve=(),
                 db=verdict.db,
+                machines=verdict.machines,
                 catalog=verdict.catalog,
                 as_json=verdict.as_json,
                 quiet=verdict.quiet,

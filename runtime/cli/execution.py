@@ -13,6 +13,7 @@ import anyio
 from runtime.approval import approval_of
 from runtime.cli.interrupts import Interrupts
 from runtime.cli.logs import log_to
+from runtime.cli.machines import settings_of
 from runtime.cli.opening import opened
 from runtime.cli.places import catalog_folder, journal_location
 from runtime.cli.report import Source, report
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from decimal import Decimal
 
+    from runtime.cli.machines import Machines
     from runtime.cli.options import Session
     from runtime.cli.screen import Screen
     from runtime.journal import Journal, Record
@@ -57,6 +59,7 @@ class Order:
         durability: what is on the disk before the run goes on.
         on_code_change: what is done when it is resumed and its code has changed.
         database: what ``--db`` says.
+        machines: where the work is done.
         catalog: what ``--catalog`` says.
         as_json: whether one JSON object is wanted.
         quiet: whether only errors are wanted besides the result.
@@ -79,6 +82,7 @@ class Order:
     durability: Durability | None
     on_code_change: OnCodeChange | None
     database: str | None
+    machines: Machines
     catalog: Path | None
     as_json: bool
     quiet: bool
@@ -146,7 +150,11 @@ class Execution:
     async def _system(self) -> AsyncIterator[System]:
         check_workspace()
         catalog = open_catalog(catalog_folder(self._order.catalog, Path.cwd()))
-        async with opened(self.database) as journal, running(catalog, journal=journal) as system:
+        cluster = settings_of(self._order.machines, self.database, quiet=self._order.quiet)
+        async with (
+            opened(self.database) as journal,
+            running(catalog, journal=journal, cluster=cluster) as system,
+        ):
             yield system
 
     def _take(self, record: Record) -> None:

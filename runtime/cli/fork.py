@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.cli.machines import machine_options
 from runtime.cli.options import (
     Positive,
     RunId,
@@ -65,6 +66,7 @@ Exit codes are those of `run`; 1 where it cannot be forked.
     "--durability", type=click.Choice(("fast", "strict")), help="As of run. [default: the run's]"
 )
 @db_option
+@machine_options
 @catalog_option
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors.")

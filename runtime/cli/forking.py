@@ -14,6 +14,7 @@ from runtime.approval import approval_of
 from runtime.cli.history import History
 from runtime.cli.interrupts import Interrupts
 from runtime.cli.logs import log_to
+from runtime.cli.machines import settings_of
 from runtime.cli.opening import opened
 from runtime.cli.places import catalog_folder, journal_location
 from runtime.cli.report import Source, inheritance, report
@@ -27,6 +28,7 @@ from runtime.workspace import check_workspace, open_catalog
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from runtime.cli.machines import Machines
     from runtime.cli.options import Session
     from runtime.cli.screen import Screen
     from runtime.journal import Journal
@@ -50,6 +52,7 @@ class Branch:
         approve: names or patterns of tools that are approved.
         durability: what is on the disk before it goes on; None as the run.
         db: what ``--db`` says.
+        machines: where the work is done.
         catalog: what ``--catalog`` says.
         as_json: whether JSON is wanted.
         quiet: whether only errors are wanted besides the result.
@@ -68,6 +71,7 @@ class Branch:
     approve: tuple[str, ...]
     durability: Durability | None
     db: str | None
+    machines: Machines
     catalog: Path | None
     as_json: bool
     quiet: bool
@@ -98,12 +102,13 @@ async def _carry_out(wanted: Branch) -> RunOutcome:
     check_workspace()
     catalog = open_catalog(catalog_folder(wanted.catalog, Path.cwd()))
     database = journal_location(wanted.db, os.environ, Path.cwd())
+    cluster = settings_of(wanted.machines, database, quiet=wanted.quiet)
     options = _options(wanted, None if screen is None else screen.take)
     interrupts = Interrupts()
     async with (
         interrupts.watched(),
         opened(database) as journal,
-        running(catalog, journal=journal) as system,
+        running(catalog, journal=journal, cluster=cluster) as system,
         screen.shown() if screen is not None else nullcontext(),
     ):
         with interrupts.scope:

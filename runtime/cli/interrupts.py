@@ -28,11 +28,15 @@ SHOW_CURSOR = b"\x1b[?25h"
 class Interrupts:
     """Cancels ``scope`` at the first signal.
 
+    Args:
+        what: what the first signal begins, for people.
+
     Attributes:
         scope: what the first signal cancels; enter it around the run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "cancelling") -> None:
+        self._what = what
         self.scope = anyio.CancelScope()
         self._seen = 0
         self._wake, self._waked = socket.socketpair()
@@ -66,7 +70,7 @@ class Interrupts:
 
     async def _cancel(self) -> None:
         await anyio.wait_readable(self._waked)
-        say("cancelling; press Ctrl-C again to kill")
+        say(f"{self._what}; press Ctrl-C again to kill")
         self.scope.cancel()
 
 

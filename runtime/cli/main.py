@@ -21,6 +21,8 @@ COMMANDS = {
     "invoke": Lazy("runtime.cli.invoke:invoke", "Call models: one prompt, or a file of them."),
     "list": Lazy("runtime.cli.listing:listing", "List agents, skills, workflows and providers."),
     "runs": Lazy("runtime.cli.runs:runs", "List past and present runs, the newest first."),
+    "up": Lazy("runtime.cli.up:up", "Be a node of a cluster of machines."),
+    "nodes": Lazy("runtime.cli.nodes:nodes", "List the nodes of a cluster, or let one leave."),
     "resume": Lazy("runtime.cli.resume:resume", "Go on with runs that were killed or parked."),
     "replay": Lazy("runtime.cli.replay:replay", "Run a past run's code again, offline, compared."),
     "fork": Lazy("runtime.cli.fork:fork", "Branch off a past run before a step, with a model."),

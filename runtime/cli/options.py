@@ -114,6 +114,8 @@ def db_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--db``."""
     return click.option(
         "--db",
+        "--journal",
+        "db",
         metavar="PATH|URL",
         envvar="MAGSAG_DB",
         help="The journal: a file, or postgresql://user@host/dbname; :memory: keeps nothing."

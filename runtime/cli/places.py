@@ -38,9 +38,22 @@ def journal_location(given: str | None, environ: Mapping[str, str], here: Path) 
         return Address(given)
     if given:
         return here / given
+    return kept_in(environ, here) / "journal.db"
+
+
+def kept_in(environ: Mapping[str, str], here: Path) -> Path:
+    """Return the folder of what is kept, where nothing else is said.
+
+    Args:
+        environ: the environment variables.
+        here: the current directory.
+
+    Raises:
+        ConfigurationError: there is no home directory to fall back on.
+    """
     if (here / ".magsag").is_dir():
-        return here / ".magsag" / "journal.db"
-    return _state_folder(environ) / "magsag" / "journal.db"
+        return here / ".magsag"
+    return _state_folder(environ) / "magsag"
 
 
 def _state_folder(environ: Mapping[str, str]) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from runtime.cli.machines import machine_options
 from runtime.cli.options import (
     Positive,
     Session,
@@ -93,6 +94,7 @@ class KeepOrExtend(Positive):
 )
 @click.option("--approve", multiple=True, metavar="TOOL", help="Approve this tool; repeatable.")
 @db_option
+@machine_options
 @catalog_option
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors.")

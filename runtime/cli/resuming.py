@@ -16,12 +16,13 @@ from runtime.cli.history import History
 from runtime.cli.interrupts import Interrupts
 from runtime.cli.liveness import LOST
 from runtime.cli.logs import log_to
+from runtime.cli.machines import settings_of
 from runtime.cli.opening import opened
 from runtime.cli.pinned import kept_files, laid_out
 from runtime.cli.places import catalog_folder, journal_location
 from runtime.cli.report import Source, report, summary
 from runtime.cli.streams import emit, emit_json, prints_to_stderr, say
-from runtime.errors import RuntimeFault
+from runtime.errors import ConfigurationError, RuntimeFault
 from runtime.identity import wall_clock
 from runtime.launch import running
 from runtime.outcome import ResumeOptions, outcome_of
@@ -32,6 +33,7 @@ from runtime.workspace import check_workspace, open_catalog
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from runtime.cli.machines import Machines
     from runtime.cli.options import Session
     from runtime.cli.screen import Screen
     from runtime.journal import Journal, RunRow
@@ -58,6 +60,7 @@ class Continuation:
         on_code_change: what is done where the code has changed; None for what each was told.
         approve: names or patterns of tools that are approved.
         db: what ``--db`` says.
+        machines: where the work is done.
         catalog: what ``--catalog`` says.
         as_json: whether JSON is wanted.
         quiet: whether only errors are wanted besides the result.
@@ -74,6 +77,7 @@ class Continuation:
     on_code_change: OnCodeChange | None
     approve: tuple[str, ...]
     db: str | None
+    machines: Machines
     catalog: Path | None
     as_json: bool
     quiet: bool
@@ -130,11 +134,17 @@ async def _carry_out(wanted: Continuation) -> tuple[list[RunOutcome], int, bool]
         listener=None if screen is None else screen.take,
     )
     database = journal_location(wanted.db, os.environ, Path.cwd())
+    cluster = settings_of(wanted.machines, database, quiet=wanted.quiet)
+    if cluster is not None and files is not None:
+        raise ConfigurationError(
+            f"run {rows[0].run_id} goes on with the code that it has kept, which nodes of a cluster"
+            " do not have; resume it with --engine local"
+        )
     async with (
         interrupts.watched(),
         opened(database) as journal,
         laid_out(files, today) as folder,
-        running(open_catalog(folder), journal=journal) as system,
+        running(open_catalog(folder), journal=journal, cluster=cluster) as system,
         screen.shown() if screen is not None else nullcontext(),
     ):
         one = wanted.name is not None

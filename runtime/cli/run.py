@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from runtime.cli.machines import machine_options
 from runtime.cli.options import (
     Positive,
     RunId,
@@ -70,6 +71,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--run-id", type=RunId(), help="Its name; by default a new UUIDv7."),
     db_option,
+    machine_options,
     catalog_option,
     json_option,
     click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -10,6 +11,7 @@ from runtime.errors import ConfigurationError
 
 SCHEMES = ("postgresql://", "postgres://")
 _HIDDEN = "***"
+_NATS_LOGIN = re.compile(r"((?:nats|tls)://)[^/@,\s]*@")  # in addresses of a cluster
 _SECRET_OPTIONS = frozenset(("password", "sslpassword"))
 
 
@@ -80,7 +82,8 @@ def location_of(place: str) -> Location:
 
 
 def without_passwords(argument: str) -> str:
-    """Return an argument of a command line as it may be kept: an address without its password."""
+    """Return an argument of a command line as it may be kept: addresses without their logins."""
+    argument = _NATS_LOGIN.sub(r"\1", argument)
     option, equals, value = argument.partition("=")
     if equals and option.startswith("-") and is_address(value):
         return f"{option}={Address(value)}"

@@ -1,0 +1,111 @@
+"""Where work is done, as typed: options, environment, and what is refused or warned of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from runtime.cli.machines import LOOPBACK, Machines, settings_of
+from runtime.cli.main import commands
+from runtime.journal.location import Address
+from tests.cli_workspace import Cli, make_workspace
+from tests.nats_server import free_port
+
+SERVER = Address("postgresql://db/magsag")
+COMMANDS = ("run", "resume", "fork", "approve", "deny")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MAGSAG_ENGINE", "MAGSAG_NATS", "MAGSAG_CATALOG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    make_workspace(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAGSAG_DB", str(tmp_path / "journal.db"))
+    return Cli(tmp_path, capsys)
+
+
+def test_this_process_does_the_work_unless_something_else_is_said() -> None:
+    assert settings_of(Machines("local", None, None), None) is None
+
+
+def test_a_cluster_is_found_on_loopback_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Machines("nats", None, None)
+    assert str(settings_of(asked, SERVER)) == f"cluster magsag at {LOOPBACK}"
+    monkeypatch.setenv("MAGSAG_NATS", "nats://user:s3cret@one,nats://two")
+    there = "cluster magsag at nats://one:4222,nats://two:4222"
+    assert str(settings_of(asked, SERVER)) == there
+    named = settings_of(Machines("nats", "three", "mine"), SERVER)
+    assert str(named) == "cluster mine at nats://three:4222"
+
+
+def test_an_address_of_a_cluster_without_its_engine_is_refused() -> None:
+    for asked in (Machines("local", "host", None), Machines("local", None, "mine")):
+        with pytest.raises(click.UsageError, match="--engine nats"):
+            settings_of(asked, SERVER)
+
+
+def test_a_journal_that_nobody_could_share_is_refused() -> None:
+    with pytest.raises(click.UsageError, match=":memory:"):
+        settings_of(Machines("nats", None, None), None)
+
+
+def test_a_journal_in_a_file_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    settings_of(Machines("nats", None, None), Path("journal.db"))
+    assert "nodes on other machines do not see it" in capsys.readouterr().err
+    settings_of(Machines("nats", None, None), SERVER)
+    settings_of(Machines("nats", None, None), Path("journal.db"), quiet=True)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_that_carry_runs_out_take_an_engine(name: str) -> None:
+    context = commands.make_context("runtime", [name])
+    command = commands.get_command(context, name)
+    assert command is not None
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {"--engine", "--nats", "--cluster", "--db", "--journal"} <= options
+
+
+def test_the_engine_comes_from_the_environment_too(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAGSAG_ENGINE", "nats")
+    monkeypatch.setenv("MAGSAG_NATS", f"nats://user:s3cret@127.0.0.1:{free_port()}")
+    code, out, err = cli("run", "tree")
+    assert code == 1
+    assert out == ""
+    assert "no NATS answers there" in err
+    assert "s3cret" not in err
+    code, out, _ = cli("run", "tree", "--engine", "local")
+    assert (code, out) == (0, '{\n  "ok": 2\n}\n')
+
+
+def test_a_journal_may_be_called_one(cli: Cli) -> None:
+    code, _, _ = cli("run", "tree", "--journal", "other.db", "--run-id", "mine")
+    assert code == 0
+    assert Path("other.db").exists()
+
+
+def test_an_address_is_typed_wrong(cli: Cli) -> None:
+    code, _, err = cli("run", "tree", "--engine", "nats", "--nats", "http://host")
+    assert code == 1
+    assert "error: an address of NATS cannot be understood" in err
+
+
+def test_nodes_of_no_cluster_are_no_table(cli: Cli) -> None:
+    code, out, err = cli("nodes", "--nats", f"nats://127.0.0.1:{free_port()}")
+    assert (code, out) == (1, "")
+    assert "no NATS answers there" in err
+
+
+def test_nodes_are_listed_shown_or_drained_one_at_a_time(cli: Cli) -> None:
+    code, _, err = cli("nodes", "--live", "--json")
+    assert code == 1
+    assert "exclude each other" in err

@@ -1,0 +1,120 @@
+"""``up`` and ``nodes`` in processes of their own, at a real NATS."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runtime.engines.cluster.local_server import is_answered, local_server
+from runtime.errors import ConfigurationError
+from tests.cli_workspace import ROOT, environment, run_process
+from tests.cluster_cli import make_cluster_workspace, model, result_of, started, up
+from tests.nats_server import free_port, new_name, shared_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = [pytest.mark.real_time, pytest.mark.timeout(120)]
+PATIENCE_S = 30.0
+SERVES = """
+import sys, anyio
+from pathlib import Path
+from runtime.engines.cluster.local_server import local_server
+
+async def main():
+    async with local_server(Path(sys.argv[1]), int(sys.argv[2])) as address:
+        print(address, flush=True)
+        await anyio.sleep_forever()
+
+anyio.run(main)
+"""
+
+
+def soon(is_so: Callable[[], bool]) -> bool:
+    """Return whether something is so before long."""
+    end = time.monotonic() + PATIENCE_S
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.05)  # noqa: TID251  # another process does it, in real time
+    return is_so()
+
+
+def test_a_node_says_what_it_is_and_how_others_come_to_it(tmp_path: Path) -> None:
+    name, url, alive = new_name(), shared_server().url, tmp_path / "alive"
+    environ = {"MAGSAG_DB": str(tmp_path / "journal.db"), "MAGSAG_NATS": url}
+    with model() as asked:
+        workspace = make_cluster_workspace(tmp_path, asked.url)
+        with up(workspace, "--cluster", name, "--alive", str(alive), **environ) as node:
+            assert "serves 2 agents: chief, leaf\n" in node.lines
+            (how,) = (line for line in node.lines if line.startswith("another node: "))
+            assert f"--nats {url} --cluster {name} --db {tmp_path / 'journal.db'}" in how
+            assert "nodes on other machines do not see it" in node.lines[0]
+            listed = run_process(workspace, "nodes", "--cluster", name, **environ)
+            assert node.id in listed.stdout
+            assert soon(alive.exists)
+            given = ("--input", '{"name": "a"}', "--engine", "nats", "--cluster", name, "--json")
+            assert result_of(started(workspace, "run", "chief", *given, **environ))["output"] == 9
+            (seen,) = json.loads(
+                run_process(workspace, "nodes", "--cluster", name, "--json", **environ).stdout
+            )
+            assert (seen["id"], seen["state"]) == (node.id, "up")
+            node.signal(signal.SIGINT)
+            assert node.ended() == 0
+
+
+def test_an_agent_that_is_not_there_is_named_before_anything_is_served(tmp_path: Path) -> None:
+    environ = {"MAGSAG_NATS": shared_server().url}
+    with model() as asked:
+        workspace = make_cluster_workspace(tmp_path, asked.url)
+        told = run_process(workspace, "up", "--agents", "leef", **environ)
+    assert told.returncode == 1
+    assert "no agent 'leef'; did you mean 'leaf'?" in told.stderr
+
+
+def test_a_node_without_a_nats_is_told_what_to_do(tmp_path: Path) -> None:
+    with model() as asked:
+        workspace = make_cluster_workspace(tmp_path, asked.url)
+        told = run_process(workspace, "up", "--nats", f"127.0.0.1:{free_port()}")
+    assert told.returncode == 1
+    assert "no NATS answers there" in told.stderr
+
+
+# --- a server of one's own -----------------------------------------------------------------------
+
+
+async def test_a_server_of_one_s_own_is_there_as_long_as_the_block(tmp_path: Path) -> None:
+    port = free_port()
+    async with local_server(tmp_path / "nats", port) as address:
+        assert address == f"nats://127.0.0.1:{port}"
+        assert is_answered(port)
+    assert not is_answered(port)
+
+
+def test_a_server_of_one_s_own_ends_with_a_process_that_is_killed(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-c", SERVES, str(tmp_path), str(port)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"nats://127.0.0.1:{port}\n"
+    finally:
+        process.kill()
+        process.communicate()
+    assert soon(lambda: not is_answered(port))
+
+
+async def test_without_its_program_it_is_said_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.engines.cluster.local_server.program", lambda: None)
+    with pytest.raises(ConfigurationError, match="apt-get install nats-server"):
+        async with local_server(tmp_path, free_port()):
+            pass
