@@ -20,24 +20,26 @@ CONSTRAINTS = Path(__file__).with_name("peers.txt")
 
 
 class Peer(NamedTuple):
-    """A peer: what is installed for it, the peer itself first, and what its users import."""
+    """A peer: what is installed for it, the peer itself first, and what its users begin with."""
 
     requirements: tuple[str, ...]
-    imports: str
+    begins: str
 
 
 PEERS: dict[str, Peer] = {
-    "autogen": Peer(("autogen-core",), "autogen_core"),
-    "pykka": Peer(("pykka",), "pykka"),
-    "xoscar": Peer(("xoscar",), "xoscar"),
-    "ray": Peer(("ray",), "ray"),
-    "openai": Peer(("openai",), "openai"),
-    "litellm": Peer(("litellm",), "litellm"),
-    "pydantic-ai": Peer(("pydantic-ai-slim[openai]",), "pydantic_ai"),
-    "langgraph": Peer(("langgraph", "langchain-openai"), "langgraph.graph"),
-    "agno": Peer(("agno", "openai"), "agno.agent"),
-    "agent-framework": Peer(("agent-framework-core", "agent-framework-openai"), "agent_framework"),
-    "openai-agents": Peer(("openai-agents",), "agents"),
+    "autogen": Peer(("autogen-core",), "import autogen_core"),
+    "pykka": Peer(("pykka",), "import pykka"),
+    "xoscar": Peer(("xoscar",), "import xoscar"),
+    "ray": Peer(("ray",), "import ray"),
+    "openai": Peer(("openai",), "import openai"),
+    "litellm": Peer(("litellm",), "import litellm"),
+    "pydantic-ai": Peer(("pydantic-ai-slim[openai]",), "import pydantic_ai"),
+    "langgraph": Peer(("langgraph", "langchain-openai"), "import langgraph.graph"),
+    "agno": Peer(("agno", "openai"), "import agno.agent"),
+    "agent-framework": Peer(
+        ("agent-framework-core", "agent-framework-openai"), "from agent_framework import Agent"
+    ),
+    "openai-agents": Peer(("openai-agents",), "import agents"),
 }
 
 

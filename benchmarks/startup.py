@@ -72,9 +72,9 @@ def _starts() -> list[Start]:
         *(
             Start(
                 "import",
-                f"import {peer.imports}",
+                peer.begins,
                 "peer",
-                [str(python_of(name)), "-P", "-c", f"import {peer.imports}"],
+                [str(python_of(name)), "-P", "-c", peer.begins],
                 name,
             )
             for name, peer in PEERS.items()
