@@ -9,11 +9,12 @@ from runtime.actors import (
     KILLED,
     NORMAL,
     Actor,
+    ChildSpec,
     Down,
     Mailbox,
     actor_system,
 )
-from tests.kernel import Crash, settle
+from tests.kernel import Crash, settle, supervised
 from tests.scribes import HandsOff, Scribe
 
 
@@ -91,3 +92,19 @@ async def test_watchers_may_end_each_others_watches_and_may_fail() -> None:
         await ref.ended()
         assert told == ["last"]
         assert not ref.alive
+
+
+async def test_an_owner_hears_first_and_of_a_restart_nothing() -> None:
+    """Whoever has started an actor need not set up a watch for it."""
+    spec = ChildSpec("one", Scribe, keep_address=True)
+    async with supervised([spec]) as (_, sup):
+        downs: list[str] = []
+        ref = sup.child("one")
+        assert ref is not None
+        ref.monitor(lambda _: downs.append("watcher"))
+        ref.owner = lambda down: downs.append(f"owner: {down.exit.kind}")
+        ref.kill()
+        await settle()
+        assert (ref.alive, ref.incarnation, downs) == (True, 2, [])
+        await sup.terminate_child("one")
+        assert downs == ["owner: shutdown", "watcher"]

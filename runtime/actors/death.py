@@ -42,7 +42,7 @@ class Mortal:
     __slots__ = (
         "_active", "_actor", "_begun", "_crashed", "_ended", "_factory", "_handled", "_jobs",
         "_keep_address", "_kill", "_monitors", "_on_exit", "_reply", "_state", "_system", "_task",
-        "exit", "id", "incarnation", "info", "mailbox", "name",
+        "exit", "id", "incarnation", "info", "mailbox", "name", "owner",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917  # made so often that names would cost
@@ -62,6 +62,7 @@ class Mortal:
         self.incarnation = 0
         self.info: Any = None
         self.exit: Exit | None = None
+        self.owner: Callable[[Down], None] | None = None
         self._system = system
         self._factory: Callable[[], Actor] | None = factory
         self._on_exit = on_exit
@@ -173,6 +174,9 @@ class Mortal:
                 self._left_behind(message)
             else:
                 settle(reply, error=ActorGone(f"{self.name} ended first ({exit_})"))
+        owner, self.owner = self.owner, None
+        if owner is not None:
+            self._notify(owner, exit_)
         monitors, self._monitors = self._monitors, None
         while monitors:  # one watcher may end the watch of another
             self._notify(monitors.pop(next(iter(monitors))), exit_)

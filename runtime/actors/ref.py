@@ -63,6 +63,8 @@ class ActorRef(Life):
         incarnation: how many times an actor was started behind this address.
         info: what the actor's ``on_start`` returned.
         exit: how the last incarnation ended; None before.
+        owner: hears of its death first, and for good: a ``monitor`` that costs nothing to set up,
+            for the one who has it started; None for nobody.
     """
 
     __slots__ = ()

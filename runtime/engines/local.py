@@ -236,7 +236,7 @@ class LocalEngine:
         except ActorError as error:
             work.fail(WorkFailed("killed", str(error), error))
             return False
-        work.ref.monitor(work.down)
+        work.ref.owner = work.down
         return True
 
     # --- an actor that keeps its state -----------------------------------------------------------
