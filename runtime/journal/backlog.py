@@ -41,10 +41,11 @@ class Backlog:
         with self._lock:
             if self._closed:
                 raise JournalFailed("the journal is closed")
-            self._fresh.append(entry)
-            self.appended += 1
-            if len(self._fresh) == 1:  # else the writer has been called, or is at work
+            fresh = self._fresh
+            if not fresh:  # else the writer has been called, or is at work
                 self._arrived.notify()
+            fresh.append(entry)
+            self.appended += 1
 
     def close(self) -> None:
         """Take nothing more; ``groups`` ends when it has given out the rest."""

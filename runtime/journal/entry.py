@@ -109,10 +109,8 @@ def encode(
     rule = KINDS.get(record.kind)
     if rule is None:
         raise ValueError(f"unknown kind of record {record.kind!r}, known are {', '.join(KINDS)}")
-    if (by is Right.NEW_OWNER) != (record.kind == "run_resumed"):
-        raise ValueError(f"{record.kind} is no record for that; a run is taken over by take_over")
-    if by is Right.ANYONE and not rule.by_anyone:
-        raise ValueError(f"{record.kind} is no request; only the owner of a run may write it")
+    if by is not None or record.kind == "run_resumed":
+        _check_right(record, rule, by)
     try:
         _check(record)
         facts, call = None, None
@@ -170,6 +168,13 @@ def withdrawal(begun: Record) -> Entry:
     return entry
 
 
+def _check_right(record: Record, rule: KindRule, by: Right | Parking | None) -> None:
+    if (by is Right.NEW_OWNER) != (record.kind == "run_resumed"):
+        raise ValueError(f"{record.kind} is no record for that; a run is taken over by take_over")
+    if by is Right.ANYONE and not rule.by_anyone:
+        raise ValueError(f"{record.kind} is no request; only the owner of a run may write it")
+
+
 def _check(record: Record) -> None:
     run_id, _, op, body, at, cost, _, _, _ = record
     if type(body) is not dict and not isinstance(body, Mapping):
@@ -178,11 +183,13 @@ def _check(record: Record) -> None:
         raise ValueError("a record needs a run_id")
     if not isfinite(at):
         raise ValueError(f"at must be a time, got {at}")
-    if not (isinstance(run_id, str) and isinstance(op, str)):
+    try:
+        names = "".join((run_id, op))  # noqa: FLY002  # which would take anything for a text
+    except TypeError:
         types = f"{type(run_id).__name__} and {type(op).__name__}"
-        raise TypeError(f"run_id and op must be str, got {types}")
-    if not (run_id.isascii() and op.isascii()):
-        f"{run_id}{op}".encode()  # half a surrogate pair: the database could not refuse it yet
+        raise TypeError(f"run_id and op must be str, got {types}") from None
+    if not names.isascii():
+        names.encode()  # half a surrogate pair: the database could not refuse it yet
     if cost or type(cost) is not int:
         check_count("cost_nano_usd", cost)
 
