@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
 from runtime.clients import Client
 from runtime.engines.cluster.accounts import SharedAccounts
 from runtime.engines.cluster.connection import connect, disconnect
+from runtime.engines.cluster.members import Grant
 from runtime.engines.cluster.membership import Doing, Membership
 from runtime.engines.cluster.node import Node
 from runtime.engines.cluster.orders import Orders
@@ -19,7 +20,7 @@ from runtime.homes import Household
 from runtime.identity import wall_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from runtime.actors import ActorSystem
     from runtime.control import Control
@@ -42,13 +43,13 @@ class Part(NamedTuple):
         agents: the slugs of its agents; None for all.
         most: how many bodies of each run at once at most; None as the catalog says.
         code: returns a digest of the code of some agents.
-        calls: returns how many model calls were made so far.
+        accounts: returns a snapshot of each provider account that was asked.
     """
 
     agents: Sequence[str] | None
     most: int | None
     code: Callable[[Sequence[str]], str]
-    calls: Callable[[], int]
+    accounts: Callable[[], Mapping[str, Any]]
 
 
 class Clustered:
@@ -115,8 +116,14 @@ class Clustered:
         agents = await self._dispatcher.serve(part.agents)
 
         def doing() -> Doing:
-            loads = self.engine.loads(agents)
-            return Doing(loads, self._dispatcher.runs, self.engine.done, part.calls())
+            accounts = part.accounts()
+            return Doing(
+                agents=self.engine.loads(agents),
+                runs=self._dispatcher.runs,
+                delegations=self.engine.done,
+                calls=sum(account.calls for account in accounts.values()),
+                grants=_grants(accounts),
+            )
 
         self.membership = Membership(self.node, part.code(agents), doing, wall_clock)
         await self.engine.work(agents, Household(self._journal, begin, go_on), part.most)
@@ -145,6 +152,12 @@ class Clustered:
         """Leave the cluster."""
         await self.accounts.close()
         await disconnect(self.node.client)
+
+
+def _grants(accounts: Mapping[str, Any]) -> dict[str, Grant]:
+    """Return what is granted of the accounts whose limits the cluster shares."""
+    shared = {name: each.cluster for name, each in accounts.items() if each.cluster is not None}
+    return {name: Grant(each.held, each.is_here) for name, each in shared.items()}
 
 
 async def joined(

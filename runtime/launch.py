@@ -321,7 +321,7 @@ class System:
         """
         from runtime.clustered import Part  # noqa: PLC0415  # an extra
 
-        part = Part(agents, capacity, self._code_of, self._calls)
+        part = Part(agents, capacity, self._code_of, self.accounts.statistics)
         cluster = self._clustered
         await cluster.serve(self._begin, self._go_on, part)
         return cluster.membership
@@ -345,9 +345,6 @@ class System:
 
     def _code_of(self, agents: Sequence[str]) -> str:
         return digest_of([list(self._codes.of(agent)) for agent in agents])
-
-    def _calls(self) -> int:
-        return sum(account.calls for account in self.accounts.statistics().values())
 
     async def close(self) -> None:
         """Begin no more runs and end those that are under way; ``running`` does it on leaving."""

@@ -13,7 +13,7 @@ from runtime import Context, RunOptions, mag, sag
 from runtime.agent import Limits
 from runtime.cli.node_list import Seen
 from runtime.cli.node_table import line_of, page_of
-from runtime.engines.cluster.members import Load, Member, Sighted, decode, encode
+from runtime.engines.cluster.members import Grant, Load, Member, Sighted, decode, encode
 from runtime.engines.cluster.membership import Rate
 from runtime.engines.cluster.roster import roster
 from runtime.errors import ConfigurationError, UnknownName
@@ -39,6 +39,7 @@ SOME = Member(
     delegations=20,
     calls_per_s=1.5,
     delegations_per_s=2.5,
+    grants={"acme": Grant(7, is_authority=True)},
 )
 
 
@@ -92,6 +93,7 @@ def test_a_table_tells_what_nodes_are_busy_with() -> None:
     page = page_of([seen_after(1.0)])
     assert "leaf 2/4 (+1)" in page
     assert "chief" not in page
+    assert "acme 7, authority" in page
     assert "differs" not in page
 
 

@@ -9,7 +9,7 @@ from runtime.cli.text import duration, plural, table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runtime.engines.cluster.members import Load, Member, Sighted
+    from runtime.engines.cluster.members import Grant, Load, Member, Sighted
 
 HEAD = (
     *("node", "state", "version", "code", "runs", "running", "waiting", "delegations", "calls"),
@@ -51,9 +51,14 @@ def _cells(node: Sighted) -> tuple[str, ...]:
         f"{member.delegations:,} ({member.delegations_per_s:.1f}/s)",
         f"{member.calls:,} ({member.calls_per_s:.1f}/s)",
         f"{duration(node.age_s)} ago",
-        _some([f"{account} {grant}" for account, grant in sorted(member.grants.items())]),
+        _some([_grant(account, grant) for account, grant in sorted(member.grants.items())]),
         _some([*_loads(member)]),
     )
+
+
+def _grant(account: str, grant: Grant) -> str:
+    """Return what is in stock, and whether the node is the one that grants it to all."""
+    return f"{account} {grant.held:,}{', authority' if grant.is_authority else ''}"
 
 
 def _loads(member: Member) -> Iterator[str]:

@@ -23,7 +23,8 @@ A node is
 
 --live shows them until Ctrl-C. --json prints a list of objects: id, state, age_s, host, pid,
 version, code, duty, started_at, agents {name: {running, waiting, capacity}}, runs, calls,
-delegations, calls_per_s, delegations_per_s, grants.
+delegations, calls_per_s, delegations_per_s, grants {account: {held, is_authority}}: the requests
+that it may start, of accounts whose limits the nodes share.
 
 --drain asks a node to leave, by its id or the beginning of it, and returns when it has said that it
 does.

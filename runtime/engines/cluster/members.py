@@ -42,6 +42,19 @@ class Load:
     capacity: int
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a node may ask of one provider account.
+
+    Attributes:
+        held: requests that it may start without asking anybody.
+        is_authority: whether it is the node that grants them to all.
+    """
+
+    held: int
+    is_authority: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """What a node says of itself.
@@ -60,7 +73,7 @@ class Member:
         delegations: Delegations that it has carried so far.
         calls_per_s: model calls in the last seconds.
         delegations_per_s: Delegations in the last seconds.
-        grants: what it may ask of provider accounts, by account, as their authorities grant it.
+        grants: what it may ask of provider accounts whose limits the cluster shares, by account.
     """
 
     id: str
@@ -76,7 +89,7 @@ class Member:
     delegations: int = 0
     calls_per_s: float = 0.0
     delegations_per_s: float = 0.0
-    grants: Mapping[str, Any] = field(default_factory=dict)
+    grants: Mapping[str, Grant] = field(default_factory=dict)
 
     @property
     def running(self) -> int:
@@ -128,6 +141,7 @@ def decode(data: bytes) -> Member:
     try:
         said = orjson.loads(data)
         agents = {name: Load(**load) for name, load in said.pop("agents").items()}
-        return Member(agents=agents, **said)
+        grants = {name: Grant(**grant) for name, grant in said.pop("grants").items()}
+        return Member(agents=agents, grants=grants, **said)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"a node's entry cannot be understood: {error}") from error

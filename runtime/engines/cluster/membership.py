@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from nats.aio.msg import Msg
 
-    from runtime.engines.cluster.members import Duty, Load
+    from runtime.engines.cluster.members import Duty, Grant, Load
     from runtime.engines.cluster.node import Node
 
 RATE_S = 3.0  # over how long a rate is counted, at least
@@ -38,12 +38,14 @@ class Doing(NamedTuple):
         runs: how many are at home there.
         delegations: how many it has done so far for others.
         calls: how many model calls it has made so far.
+        grants: what it may ask of provider accounts.
     """
 
     agents: Mapping[str, Load]
     runs: int
     delegations: int
     calls: int
+    grants: Mapping[str, Grant]
 
 
 class Rate:
@@ -113,6 +115,7 @@ class Membership:
             calls=doing.calls,
             delegations_per_s=round(self._delegations(doing.delegations, now), 3),
             calls_per_s=round(self._calls(doing.calls, now), 3),
+            grants=doing.grants,
         )
 
     async def enter(self) -> None:
