@@ -38,6 +38,11 @@ _CERTIFICATE = (
     " certificate has it"
 )
 _HANDSHAKE = f"TLS failed; does it ask for a certificate of this side, see {CERTIFICATE}?"
+_SILENT = "empty response"  # as nats-py says of a server that has hung up
+_HUNG_UP = (
+    f"it hangs up; where it wants a certificate of this side, name one in {CERTIFICATE}, and if it"
+    " is no NATS, name one with --nats"
+)
 _ABSENT = "no NATS answers there; start one with `nats-server -js`, or name where it is with --nats"
 
 
@@ -57,4 +62,6 @@ def _advice(error: Exception, said: str) -> str:
         return _CERTIFICATE
     if isinstance(error, ssl.SSLError):
         return _HANDSHAKE
+    if isinstance(error, BrokenPipeError | ConnectionResetError) or _SILENT in said:
+        return _HUNG_UP
     return next((advice for part, advice in _SAID if part in said), _ABSENT)
