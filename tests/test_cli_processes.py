@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 HEAVY = (
     *("pydantic", "structlog", "httpx", "opentelemetry.sdk", "rich", "anyio", "asyncio", "yaml"),
-    *("otel", "runtime.catalog", "runtime.journal", "sqlite3"),
+    *("otel", "runtime.catalog", "runtime.journal", "runtime.engines", "sqlite3", "nats"),
 )
 WITHOUT_HEAVY = f"""
 import sys
@@ -31,6 +31,7 @@ sys.exit(f"loaded: {{loaded}}" if loaded or code else 0)
 FOREIGN_TO_A_RUN = (
     *("structlog", "rich", "pygments", "attr", "httpx", "http.client", "opentelemetry", "grpc"),
     *("otel.spool.spool", "otel.recording", "runtime.gauges", "runtime.journal.postgres"),
+    *("nats", "psycopg", "runtime.engines.cluster", "runtime.engines.nats", "runtime.clustered"),
     *("runtime.replay", "runtime.fork_plan", "runtime.resume_rules", "runtime.journal.vacuum"),
 )
 MOST_MODULES = 650  # of a run of hello, those of Python, pydantic and all else included; it has 590
@@ -70,6 +71,8 @@ def workspace(tmp_path: Path) -> Path:
         ("runs", "--help"),
         ("show", "--help"),
         ("resume", "--help"),
+        ("up", "--help"),
+        ("nodes", "--help"),
         ("init", "--help"),
         ("catalog", "--help"),
         ("catalog", "validate", "--help"),

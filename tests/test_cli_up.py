@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from runtime.engines.cluster.local_server import is_answered, local_server
 from runtime.errors import ConfigurationError
-from tests.cli_workspace import ROOT, environment, run_process
+from tests.cli_workspace import ROOT, command, environment, run_process
 from tests.cluster_cli import make_cluster_workspace, model, result_of, started, up
 from tests.nats_server import free_port, new_name, shared_server
 
@@ -68,6 +71,34 @@ def test_a_node_says_what_it_is_and_how_others_come_to_it(tmp_path: Path) -> Non
             assert node.ended() == 0
 
 
+def test_a_terminal_shows_the_nodes_until_ctrl_c_each_on_a_line(tmp_path: Path) -> None:
+    name = new_name()
+    environ = {"MAGSAG_DB": str(tmp_path / "journal.db"), "MAGSAG_NATS": shared_server().url}
+    with model() as asked:
+        workspace = make_cluster_workspace(tmp_path, asked.url)
+        with up(workspace, "--cluster", name, **environ) as node:
+            terminal, stderr = pty.openpty()
+            process = subprocess.Popen(
+                command("nodes", "--live", "--cluster", name),
+                cwd=workspace,
+                env=environment(**environ, TERM="xterm", COLUMNS="80", NO_COLOR="1"),
+                stdin=subprocess.DEVNULL,
+                stderr=stderr,
+            )
+            os.close(stderr)
+            screen = bytearray()
+            while node.id.encode() not in screen:
+                screen += os.read(terminal, 65_536)
+            process.send_signal(signal.SIGINT)
+            with suppress(OSError):  # Linux says so when the last writer has gone
+                while data := os.read(terminal, 65_536):
+                    screen += data
+            os.close(terminal)
+            assert process.wait(PATIENCE_S) == 130
+    assert "NODE" in screen.decode()
+    assert "VERSION" not in screen.decode()  # cut off, and not on a line of its own
+
+
 def test_an_agent_that_is_not_there_is_named_before_anything_is_served(tmp_path: Path) -> None:
     environ = {"MAGSAG_NATS": shared_server().url}
     with model() as asked:
@@ -98,9 +129,9 @@ async def test_a_server_of_one_s_own_is_there_as_long_as_the_block(tmp_path: Pat
 
 def test_a_server_of_one_s_own_ends_with_a_process_that_is_killed(tmp_path: Path) -> None:
     port = free_port()
-    command = [sys.executable, "-c", SERVES, str(tmp_path), str(port)]
+    serves = [sys.executable, "-c", SERVES, str(tmp_path), str(port)]
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True
+        serves, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None

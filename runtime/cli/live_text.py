@@ -34,6 +34,11 @@ class LiveText:
     async def shown(self, tell: Callable[[], str]) -> AsyncIterator[None]:
         """Show what is told until the block ends; its last state stays on the terminal."""
         with self._live:
-            async with refreshed(lambda: self._live.update(Text(tell(), "dim"), refresh=True)):
+            async with refreshed(lambda: self._live.update(_cut(tell()), refresh=True)):
                 yield
             flush_logs()  # so that they still come to stand above it
+
+
+def _cut(text: str) -> Text:
+    """Return lines that end where the terminal does: wrapped columns could not be read."""
+    return Text(text, "dim", no_wrap=True, overflow="ellipsis")

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from runtime.engines.cluster.members import Grant, Load, Member, Sighted
 
-HEAD = (
-    *("node", "state", "version", "code", "runs", "running", "waiting", "delegations", "calls"),
-    *("seen", "grants", "busy with"),
+HEAD = (  # what matters most first: a narrow terminal cuts the rest off
+    *("node", "state", "runs", "running", "waiting", "delegations", "calls"),
+    *("busy with", "grants", "seen", "version", "code"),
 )
 MOST_NAMED = 3  # agents or accounts of one node; the others are counted
 SHORT = 8  # characters of a digest
@@ -43,16 +43,16 @@ def _cells(node: Sighted) -> tuple[str, ...]:
     return (
         member.id,
         node.standing,
-        member.version,
-        member.code[:SHORT],
         f"{member.runs:,}",
         f"{member.running:,}",
         f"{member.waiting:,}",
         f"{member.delegations:,} ({member.delegations_per_s:.1f}/s)",
         f"{member.calls:,} ({member.calls_per_s:.1f}/s)",
-        f"{duration(node.age_s)} ago",
-        _some([_grant(account, grant) for account, grant in sorted(member.grants.items())]),
         _some([*_loads(member)]),
+        _some([_grant(account, grant) for account, grant in sorted(member.grants.items())]),
+        f"{duration(node.age_s)} ago",
+        member.version,
+        member.code[:SHORT],
     )
 
 
