@@ -22,7 +22,7 @@ from runtime.errors import (
     UnknownName,
 )
 from runtime.identity import new_run_id, wall_clock, whoami
-from runtime.journal import PARKED, Record
+from runtime.journal import PARKED, JournalFailed, Record
 from runtime.options_data import options_as_data
 from runtime.outcome import outcome_of
 from runtime.recorded import Recorded, events_of
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from runtime.start import Start
 
 LOOK_S = 0.5  # between two looks into the journal
+AWAY_S = 60.0  # that the journal may be away while a run is followed; its home goes on meanwhile
 CANCEL_S = 10.0  # what a home gets to end a run whose client is cancelled
 
 
@@ -138,9 +139,7 @@ class _Following:
         while True:
             with anyio.move_on_after(LOOK_S):
                 await placed.told.wait()
-            row = await self._journal.run(self.run_id)
-            if row is not None:
-                await self._relay()
+            row = await self._look()
             if row is not None and self._has_ended(row):
                 return row
             if placed.refusal is not None:
@@ -153,6 +152,25 @@ class _Following:
                 )
             if placed.told.is_set():  # it was told, but the journal's answer is older than that
                 await anyio.sleep(LOOK_S)
+
+    async def _look(self) -> RunRow | None:
+        """Return the run, and show what is new; a database that is away for a while is waited for.
+
+        Raises:
+            JournalFailed: it is away for longer.
+        """
+        end = anyio.current_time() + AWAY_S
+        while True:
+            try:
+                row = await self._journal.run(self.run_id)
+                if row is not None:
+                    await self._relay()
+            except JournalFailed:
+                if anyio.current_time() > end:
+                    raise
+                await anyio.sleep(LOOK_S)
+            else:
+                return row
 
     def _has_ended(self, row: RunRow) -> bool:
         return row.is_over or (row.status in PARKED and row.epoch > self._epoch)

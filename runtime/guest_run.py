@@ -156,6 +156,19 @@ class GuestRun(Run):
             super().record(kind, op, body, cost)
             self._outcome = Outcome(kind, body)
 
+    async def begin(self, kind: Kind, op: str, body: Mapping[str, Any]) -> None:
+        """Note that a step begins, and wait until it is certain that it may.
+
+        The lease of this process says nothing of the home's: that may be dead, and its run be
+        somebody else's by now, who has this branch done by another guest.
+
+        Raises:
+            Fenced: so it is.
+            JournalFailed: it cannot be written.
+        """
+        await super().begin(kind, op, body)
+        await self.written(always=True)
+
     def _is_late(self, body: Mapping[str, Any]) -> bool:
         """Whether it was ended by its deadline, which its asker has noted by then."""
         deadline = self._given.deadline

@@ -2,11 +2,13 @@
 
 ``python -m tests.cluster_node URL NAME DATABASE FOLDER`` serves until it is ended, and says so with
 a line. Its agents leave traces in the folder: who holds on where, and each effect of a skill; one
-that holds on does so until the folder has a file ``go``.
+that holds on does so until the folder has a file ``go``. Its environment may name a model server to
+ask instead of ``echo-1``, and options of its journal as JSON.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -20,10 +22,9 @@ import anyio
 
 from runtime import Context, mag, running, sag, skill
 from runtime.agent import Limits
-from runtime.journal.location import location_of
-from runtime.journal.opening import open_journal
 from tests.clustering import settings_of
-from tests.echoes import catalog_of, price, provider
+from tests.echoes import at, catalog_of, price, provider
+from tests.stores import open_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 60.0
 FOLDER = "MAGSAG_TEST_FOLDER"
+SERVER = "MAGSAG_TEST_SERVER"
+JOURNAL = "MAGSAG_TEST_JOURNAL"
 
 
 def folder() -> Path:
@@ -93,11 +96,13 @@ AGENTS: dict[Agent, Limits] = dict.fromkeys((chief, holder, leaf, quick), Limits
 
 
 def catalog() -> Catalog:
-    return catalog_of({"home": provider("echo-1")}, prices={"home/echo-1": price()})
+    server = os.environ.get(SERVER)
+    home = provider("echo-1") if server is None else at(f"{server}/v1", "echo-1")
+    return catalog_of({"home": home}, prices={"home/echo-1": price()})
 
 
 async def serve(url: str, name: str, database: str) -> None:
-    journal = await open_journal(location_of(database))
+    journal = await open_at(database, **json.loads(os.environ.get(JOURNAL, "{}")))
     settings = settings_of(url, name)
     async with running(catalog(), environ={}, journal=journal, cluster=settings) as system:
         for agent, limits in AGENTS.items():
@@ -135,11 +140,22 @@ def nodes(
     url: str, name: str, database: str, folder: Path, count: int = 3
 ) -> Iterator[dict[int, subprocess.Popen[str]]]:
     """Start nodes, and yield them by their processes; those that live at the end are killed."""
-    command = [sys.executable, "-m", "tests.cluster_node", url, name, database]
-    environ: Any = {**os.environ, FOLDER: str(folder)}
+    with nodes_at([(url, database)] * count, name, folder) as started:
+        yield started
+
+
+@contextmanager
+def nodes_at(
+    places: list[tuple[str, str]], name: str, folder: Path, **environ: str
+) -> Iterator[dict[int, subprocess.Popen[str]]]:
+    """Start nodes that each find NATS and the database at places of their own; see ``nodes``."""
+    command = [sys.executable, "-m", "tests.cluster_node"]
+    own: Any = {**os.environ, FOLDER: str(folder), **environ}
     started = [
-        subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True)
-        for _ in range(count)
+        subprocess.Popen(
+            [*command, url, name, database], cwd=ROOT, env=own, stdout=subprocess.PIPE, text=True
+        )
+        for url, database in places
     ]
     try:
         for node in started:

@@ -154,6 +154,10 @@ class NatsServer:
         """End it as a crash does."""
         self._end(signal.SIGKILL)
 
+    def forget(self) -> None:
+        """Delete what it has kept, while it is down."""
+        shutil.rmtree(self.folder / "store")
+
     def stop(self) -> None:
         """End it in order."""
         self._end(signal.SIGTERM)
