@@ -6,7 +6,7 @@ Read it in this order:
 
 - ``settings``, ``sampling``, ``span_limits``: what the variables ask for.
 - ``tracing``, ``span``: the ``Tracing`` and ``Span`` of this package, made for the spool.
-- ``wire``, ``encoding``: a span as OTLP has it on the wire.
+- ``wire``, ``attribute_fields``, ``encoding``: a span as OTLP has it on the wire.
 - ``spool``, ``folder``: where spans wait; ``segment``, ``open_spans``, ``mapped_file``: its files;
   ``held_up``: who waits while there is no room.
 - ``sender``, ``otlp_http``: how they leave; ``recovery``: what dead processes left.
