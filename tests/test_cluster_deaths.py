@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections import Counter
@@ -12,7 +13,16 @@ import pytest
 from anyio.to_thread import run_sync
 
 from runtime import RunOptions
-from tests.cluster_node import AGENTS, Traces, catalog, chief, holder, nodes
+from tests.cluster_node import (
+    AGENTS,
+    JOURNAL,
+    Traces,
+    catalog,
+    chief,
+    holder,
+    nodes,
+    nodes_at,
+)
 from tests.clustering import member, settings_of
 from tests.nats_server import new_name, shared_server
 from tests.resumable import events_of
@@ -28,6 +38,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(180)]
 RUN = "the-run"
+LEASE_S = 3.0  # what a process that is stopped keeps what it has
 
 
 @pytest.fixture(params=SHARED)
@@ -95,32 +106,38 @@ async def test_a_run_whose_home_is_killed_goes_on_at_another_one(
     assert traces.effects() == {f"quick {number}": 1 for number in range(3)}
 
 
-async def test_a_worker_that_was_stopped_can_write_nothing_once_another_has_its_branch(
+async def test_a_worker_that_was_stopped_does_nothing_more_of_what_another_has_by_then(
     where: str, tmp_path: Path
 ) -> None:
     url, name = shared_server().url, new_name()
     traces, found = Traces(tmp_path), list["RunOutcome"]()
-    with nodes(url, name, where, tmp_path) as started:
-        async with (
-            member(
-                settings_of(url, name), where, AGENTS, catalog=catalog(), serves=False
-            ) as client,
-            anyio.create_task_group() as tasks,
-        ):
-            tasks.start_soon(_run, client, chief, 3, found)
-            holders = {await run_sync(traces.holder, f"leaf-{number}") for number in range(3)}
-            row = await client.journal.run(RUN)
-            assert row is not None
-            stopped = next(pid for pid in holders if pid != row.pid)
-            os.kill(stopped, signal.SIGSTOP)
-            await anyio.sleep(1.0)
-            traces.go()
+    lease = json.dumps({"lease_s": LEASE_S})
+    with nodes_at([(url, where)] * 3, name, tmp_path, **{JOURNAL: lease}) as started:
+        settings = settings_of(url, name)
+        async with member(settings, where, AGENTS, catalog=catalog(), serves=False) as client:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_run, client, chief, 3, found)
+                holders = {
+                    await run_sync(traces.holder, f"leaf-{number}"): number for number in range(3)
+                }
+                row = await client.journal.run(RUN)
+                assert row is not None
+                stopped = next(pid for pid in holders if pid != row.pid)
+                os.kill(stopped, signal.SIGSTOP)
+                again = tmp_path / f"leaf-{holders[stopped]}.held"
+                again.unlink()
+                assert await run_sync(traces.holder, again.stem) != stopped
+                traces.go()
+            before = traces.effects()
             os.kill(stopped, signal.SIGCONT)
-        events = await _events(where)
+            later = await client.run(chief, 0, RunOptions(deadline_s=30))
+            await anyio.sleep(1.0)
         assert started[stopped].poll() is None
-    assert found[0].status == "completed"
+        events = await _events(where)
+    assert found[0].status == later.status == "completed"
     assert set(_completed(events).values()) == {1}
-    assert set(traces.effects().values()) == {1}
+    assert set(before.values()) == {1}
+    assert traces.effects() == before + Counter(("begun", "ended"))
 
 
 async def _events(where: str) -> list[EventRow]:
