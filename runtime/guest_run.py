@@ -91,6 +91,9 @@ class GuestRun(Run):
     @asynccontextmanager
     async def settling(self) -> AsyncIterator[None]:
         """Tell the home meanwhile what calls come to, and have told it all at the end."""
+        if self._purse is None:
+            yield
+            return
         async with anyio.create_task_group() as self._settlements:
             yield
 

@@ -5,6 +5,7 @@ And those of runs that are here are described for others, and what others have n
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
-from otel.log_scope import Scope, scoped
 from runtime.approval import ApprovalRequest
 from runtime.delegation_steps import answer_of
 from runtime.errors import Cancelled
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     from runtime.engines.cluster.envelope import Asked, Outcome
     from runtime.guest_run import AskHome
     from runtime.journal import Branch, Journal
+    from runtime.messages import Delegation
     from runtime.run import Run
+
+
+logger = logging.getLogger("runtime.cluster")
 
 
 class Guests:
@@ -154,24 +158,26 @@ class Guests:
             asked = await self._whole(asked)
         run = GuestRun(asked, branch, self._journal, self._clock, self._ask_home)
         self._runs[asked.number] = run
+        is_ours = False
         try:
             await run.recall()
-            self._control.add(run)
-            try:
-                async with run.settling():
-                    with scoped(Scope({"run_id": run.id}, None)), run.conduct.scope:
-                        await self._dispatcher.run_guest(run, asked.delegation)
-            finally:
-                self._control.remove(run)
-            await self._journal.flush()
-            self._journal.check_owner(run.id, run.epoch, branch)
-        except Fenced:
-            return None
+            await self._carry(run, asked.delegation)
+        except Fenced as fault:
+            logger.debug("%s", fault)
         finally:
             self._runs.pop(asked.number, None)
             with anyio.CancelScope(shield=True):
-                await self._journal.leave(run.id, run.epoch, branch)
-        return run.outcome
+                is_ours = await self._journal.leave(run.id, run.epoch, branch)
+        return run.outcome if is_ours else None
+
+    async def _carry(self, run: GuestRun, delegation: Delegation) -> None:
+        self._control.add(run)
+        try:
+            async with run.settling():
+                with run.conduct.scope:
+                    await self._dispatcher.run_guest(run, delegation)
+        finally:
+            self._control.remove(run)
 
     async def _whole(self, asked: Asked) -> Asked:
         """Return a Delegation with what was too large to travel."""

@@ -124,11 +124,11 @@ class MemoryJournal:
             said = self.branches.claim(run.state, op, epoch, is_settled=is_settled)
             return said if isinstance(said, Ours | Held | Gone) else Settled(run.outcome(op))
 
-    async def leave(self, run_id: str, epoch: int, branch: Branch) -> None:
+    async def leave(self, run_id: str, epoch: int, branch: Branch) -> bool:
         """Leave a branch to others; see ``Journal``."""
         self._check_open()
         with self._lock:
-            self.branches.leave(run_id, epoch, branch)
+            return self.branches.leave(run_id, epoch, branch)
 
     async def request(self, record: Record) -> bool:
         """Note what somebody asks of a run; see ``Journal``."""

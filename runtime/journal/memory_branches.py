@@ -37,11 +37,13 @@ class MemoryBranches:
             self.holdings[key] = Holding(epoch, said.branch.attempt, str(this_process()))
         return said
 
-    def leave(self, run_id: str, epoch: int, branch: Branch) -> None:
-        """Let others have a branch, if it is still its guest's."""
-        if self.has(run_id, epoch, branch):
-            key = (run_id, branch.op)
-            self.holdings[key] = self.holdings[key]._replace(owner="")
+    def leave(self, run_id: str, epoch: int, branch: Branch) -> bool:
+        """Let others have a branch; return whether it was still its guest's."""
+        if not self.has(run_id, epoch, branch):
+            return False
+        key = (run_id, branch.op)
+        self.holdings[key] = self.holdings[key]._replace(owner="")
+        return True
 
     def has(self, run_id: str, epoch: int, branch: Branch) -> bool:
         """Whether a guest still has its branch."""

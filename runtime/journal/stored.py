@@ -146,9 +146,9 @@ class StoredJournal:
         outcome = await self.outcome(run_id, op) if said == SETTLED else None
         return Gone() if outcome is None else Settled(outcome)  # deleted
 
-    async def leave(self, run_id: str, epoch: int, branch: Branch) -> None:
+    async def leave(self, run_id: str, epoch: int, branch: Branch) -> bool:
         """Leave a branch to others; see ``Journal``."""
-        await self._moved(move(run_id, branch.op, epoch, Leaving(branch)))
+        return await self._moved(move(run_id, branch.op, epoch, Leaving(branch))) == "noted"
 
     async def _moved(self, entry: Entry) -> Verdict:
         self._check_open()

@@ -8,13 +8,16 @@
 
 What is in NATS may be lost, also all of it. So whoever waits looks into the journal from time to
 time, and puts back into the queue what is neither there nor done: a claim to a branch makes it
-harmless if that comes twice.
+harmless if that comes twice. One task sends for all, and one looks: a piece of work needs none.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import json
 import logging
+import math
 import random
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -24,6 +27,7 @@ import orjson
 from nats.errors import Error
 from nats.js.errors import NotFoundError
 
+from runtime.actors import current_time
 from runtime.backoff import Backoff
 from runtime.engines.cluster.envelope import (
     PARKED,
@@ -52,8 +56,9 @@ if TYPE_CHECKING:
     from runtime.journal import Journal
     from runtime.messages import Delegation
 
-PUBLISH = Backoff(first=0.1, longest=2.0)
+KEPT_S = 2.0  # by which a server says that it has what it was sent
 LOOK = Backoff(first=5.0, longest=30.0, jitter=0.25)
+SWEEP_S = 0.5
 logger = logging.getLogger("runtime.cluster")
 
 
@@ -74,15 +79,20 @@ class Asker:
         self._asked: dict[str, FarWork] = {}
         self._senders: dict[str, Senders] = {}
         self._deadlines = Deadlines(partial(self.cancel, ending=LATE))
+        self._outbox: list[FarWork] = []
+        self._is_waited_for = asyncio.Event()
         node.back.append(self._look_at_all)
 
     def __repr__(self) -> str:
         return f"<Asker [{len(self._asked)} asked]>"
 
     async def open(self) -> None:
-        """Hear answers from now on."""
+        """Ask, and hear answers, from now on."""
         node = self._node
         await node.hear(node.subjects.reply(node.name, "*"), self._hear)
+        await node.hear(node.subjects.kept(node.name, "*"), self._hear_kept)
+        node.start(self._send(), "sends what is to be done")
+        node.start(self._sweep(), "looks for outcomes")
 
     def limit(self, agent: str, most: int) -> None:
         """Let at most so many Delegations to an agent be under way before senders wait."""
@@ -120,7 +130,7 @@ class Asker:
         self._senders[delegation.sag_id].entered()
         if delegation.deadline is not None:
             work.due = self._deadlines.add(delegation.deadline, work)
-        self._node.start(self._carry(work), f"asks for {delegation.op}")
+        self._ask(work)
         return work
 
     def cancel(self, work: Work, ending: Ending) -> None:
@@ -133,7 +143,8 @@ class Asker:
     def _settled(self, settled: Callable[[Work], None], work: FarWork) -> None:
         del self._asked[work.number]
         self._senders[work.delegation.sag_id].left()
-        work.scope.cancel()
+        if work.scope is not None:
+            work.scope.cancel()
         self.pipeline.ended(work)
         if work.ending is not None:
             self._node.start(self._call_off(work), f"calls off {work.delegation.op}")
@@ -141,73 +152,101 @@ class Asker:
 
     # --- asking ----------------------------------------------------------------------------------
 
-    async def _carry(self, work: FarWork) -> None:
-        """Publish a piece of work, and look for its outcome until it is settled."""
-        with work.scope:
-            try:
-                await self._journal.flush()  # nothing leaves that is not on the disk
-                await self._publish(work)
-                for look in itertools.count():
-                    work.answered.clear()
-                    with anyio.move_on_after(_soon(LOOK, look)):
-                        await work.answered.wait()
-                    await self._go_on(work)
-            except RuntimeFault as fault:
-                self.cancel(work, Ending("killed", f"it cannot be asked for: {fault}"))
-            except Exception as error:
-                self.cancel(work, Ending("killed", f"it cannot be asked for: {error!r}"))
-                raise
+    def _ask(self, work: FarWork) -> None:
+        """Let a piece of work be sent with all that waits for that."""
+        work.times += 1
+        work.sequence, work.look_at = None, math.inf
+        self._outbox.append(work)
+        self._is_waited_for.set()
 
-    async def _go_on(self, work: FarWork) -> None:
-        """Do what there is to do for a piece of work that is not settled."""
-        parked, work.parked = work.parked, None
-        if parked is None:
-            await self._look(work)
-        else:
-            await self.pipeline.waits(work, parked)
-            await self._publish(work)
+    async def _send(self) -> None:
+        """Send what waits for that, for ever; nothing leaves that is not on the disk."""
+        while True:
+            await self._is_waited_for.wait()
+            self._is_waited_for.clear()
+            works, self._outbox = self._outbox, []
+            try:
+                await self._journal.flush()
+            except RuntimeFault as fault:
+                for work in works:
+                    self.cancel(work, Ending("killed", f"it cannot be asked for: {fault}"))
+            for work in works:
+                if not work.is_settled:
+                    await self._publish(work)
 
     async def _publish(self, work: FarWork) -> None:
-        """Put a piece of work where it is done, however long that takes."""
+        """Send a piece of work where it is done; the server says on ``kept`` that it has it."""
         node, pipeline = self._node, self.pipeline
-        asked = Asked(
-            work.delegation,
-            pipeline.described(work),
-            pipeline.epoch(work),
-            work.name,
-            node.subjects.reply(node.name, work.number),
-        )
-        work.times += 1
-        for attempt in itertools.count():
-            data = encode(asked, node.now, node.most_bytes)
-            try:
-                if work.is_queued:
-                    await self._queue(work, data)
-                else:
-                    await node.client.publish(work.subject, data)
-            except (Error, TimeoutError) as error:
-                logger.debug("%r cannot be sent yet: %r", work, error)
-                await anyio.sleep(_soon(PUBLISH, attempt))
-            else:
-                return
-
-    async def _queue(self, work: FarWork, data: bytes) -> None:
-        headers = {MESSAGE_ID: work.message_id}
+        reply_to = node.subjects.reply(node.name, work.number)
+        described, epoch = pipeline.described(work), pipeline.epoch(work)
+        asked = Asked(work.delegation, described, epoch, work.name, reply_to)
+        kept = node.subjects.kept(node.name, work.number) if work.is_queued else ""
+        headers = {MESSAGE_ID: work.message_id} if work.is_queued else None
+        self._look_later(work, KEPT_S if work.is_queued else LOOK.first)
         try:
-            told = await self._node.jetstream.publish(work.subject, data, headers=headers)
-        except Error:
-            await ensure_stream(self._node)  # maybe it is not there, or not any more
-            raise
-        work.sequence = told.seq
+            data = encode(asked, node.now, node.most_bytes)
+            await node.client.publish(work.subject, data, kept, headers)
+        except Error as error:
+            logger.debug("%r cannot be sent yet: %r", work, error)
+        except TypeError as error:
+            self.cancel(work, Ending("killed", f"it cannot be asked for: {error}"))
+
+    def _hear_kept(self, message: Msg) -> None:
+        """Note that a piece of work is in the stream, or that there is none."""
+        work = self._asked.get(message.subject.rpartition(".")[2])
+        if work is None:
+            return
+        said = json.loads(message.data or b"{}")
+        if "seq" in said:
+            work.sequence = said["seq"]
+            self._look_later(work, LOOK.first)
+        else:
+            logger.debug("%r is not taken: %r", work, said)
+            self._node.start(self._mend(), "makes the stream")
+
+    async def _mend(self) -> None:
+        """Make the stream, which is not there, or not any more."""
+        try:
+            await ensure_stream(self._node)
+        except (Error, TimeoutError) as error:
+            logger.debug("the stream cannot be made yet: %r", error)
+
+    # --- looking ---------------------------------------------------------------------------------
+
+    def _look_later(self, work: FarWork, seconds: float) -> None:
+        work.look_at = current_time() + seconds
+
+    def _look_at_all(self) -> None:
+        """NATS is back: answers may have been lost meanwhile."""
+        for work in self._asked.values():
+            if work.scope is None:
+                self._look_later(work, 0)
+
+    async def _sweep(self) -> None:
+        """Look for what is due, for ever, one after the other."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now = current_time()
+            for work in [work for work in self._asked.values() if work.look_at <= now]:
+                if not work.is_settled:
+                    await self._look(work)
 
     async def _look(self, work: FarWork) -> None:
         """Look for the outcome in the journal; put back what is lost."""
         given = work.delegation
-        event = await self._journal.outcome(given.run_id, given.op)
+        self._look_later(work, LOOK.delay(work.looks, random.random()))  # noqa: S311  # no secret
+        work.looks += 1
+        try:
+            event = await self._journal.outcome(given.run_id, given.op)
+        except RuntimeFault as fault:
+            logger.debug("%r cannot be looked for now: %s", work, fault)
+            return
         if event is not None:
             self._answer(work, Outcome(event.kind, event.body))
+        elif work.is_queued and work.sequence is None:
+            await self._publish(work)  # the same message: the server may have it
         elif not work.is_queued or await self._is_lost(work):
-            await self._publish(work)
+            self._ask(work)
 
     async def _is_lost(self, work: FarWork) -> bool:
         """Whether a piece of work is in the stream no more; where nobody can say, it is not."""
@@ -228,22 +267,31 @@ class Asker:
             return
         outcome = decode_outcome(message.data)
         if outcome is None:
-            work.answered.set()  # it is in the journal
+            self._look_later(work, 0)  # it is in the journal
         else:
             self._answer(work, outcome)
 
     def _answer(self, work: FarWork, outcome: Outcome) -> None:
+        if work.is_settled:
+            return
         if outcome.kind == PARKED:
-            work.parked = outcome
-            work.answered.set()
-        elif not work.is_settled:
+            self._park(work, outcome)
+        else:
             work.attempts = outcome.body.get("metrics", {}).get("attempts", 0)
             work.answer(self.pipeline.answer(work, outcome))
 
-    def _look_at_all(self) -> None:
-        """NATS is back: answers may have been lost meanwhile."""
-        for work in self._asked.values():
-            work.answered.set()
+    def _park(self, work: FarWork, outcome: Outcome) -> None:
+        if work.scope is None:
+            work.look_at = math.inf
+            work.scope = anyio.CancelScope()
+            self._node.start(self._wait(work, work.scope, outcome), "waits with what is parked")
+
+    async def _wait(self, work: FarWork, scope: anyio.CancelScope, outcome: Outcome) -> None:
+        with scope:
+            await self.pipeline.waits(work, outcome)
+        work.scope = None
+        if not work.is_settled:
+            self._ask(work)
 
     async def _call_off(self, work: FarWork) -> None:
         """Tell all nodes that nobody waits for a piece of work; take it out of the queue.
@@ -259,7 +307,3 @@ class Asker:
                 await node.jetstream.delete_msg(node.subjects.stream, work.sequence)
         except (Error, TimeoutError) as error:
             logger.debug("%r cannot be called off: %r", work, error)  # its deadline ends it
-
-
-def _soon(backoff: Backoff, number: int) -> float:
-    return backoff.delay(number, random.random())  # noqa: S311  # no secret

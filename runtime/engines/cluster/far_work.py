@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 from typing import TYPE_CHECKING
-
-import anyio
 
 from runtime.actors import current_time
 from runtime.engines.work import Work
@@ -13,7 +11,8 @@ from runtime.engines.work import Work
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.engines.cluster.envelope import Outcome
+    import anyio
+
     from runtime.messages import Delegation
 
 
@@ -25,19 +24,19 @@ class FarWork(Work):
         number: the part of that by which this node knows it.
         subject: where it waits to be done.
         is_queued: whether it waits in the stream; else its run's home hears of it directly.
-        scope: what asks for it.
-        sequence: its place in the stream; None where it has none.
-        answered: set when there is news of it.
-        parked: what it waits for, when that is news.
+        sequence: its place in the stream; None where it has none yet.
         times: how often it was asked for.
+        looks: how often its outcome was looked for.
+        look_at: when that is looked for next, in seconds of the event loop's clock.
+        scope: what waits with it while it is parked; None while it is not.
     """
 
     __slots__ = (
-        "answered",
         "is_queued",
+        "look_at",
+        "looks",
         "name",
         "number",
-        "parked",
         "scope",
         "sequence",
         "subject",
@@ -58,11 +57,10 @@ class FarWork(Work):
         self.number = name.rpartition("/")[2]
         self.subject = subject
         self.is_queued = is_queued
-        self.scope = anyio.CancelScope()
         self.sequence: int | None = None
-        self.answered = asyncio.Event()
-        self.parked: Outcome | None = None
-        self.times = 0
+        self.times = self.looks = 0
+        self.look_at = math.inf
+        self.scope: anyio.CancelScope | None = None
 
     @property
     def message_id(self) -> str:

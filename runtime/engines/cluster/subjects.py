@@ -72,6 +72,10 @@ class Subjects:
         """Return where a node hears what became of something; ``*`` for all of it."""
         return f"{self.cluster}.reply.{node}.{number}"
 
+    def kept(self, node: str, number: str) -> str:
+        """Return where a node hears that something is in the stream; ``*`` for all of it."""
+        return f"{self.cluster}.kept.{node}.{number}"
+
     def told(self, node: str, number: str) -> str:
         """Return where a node hears that a run may be over; ``*`` for all of them."""
         return f"{self.cluster}.told.{node}.{number}"
