@@ -81,6 +81,7 @@ class Clustered:
         """Let Delegations and runs go to the cluster from now on.
 
         Raises:
+            ConfigurationError: the servers do not take what waits to be done.
             nats.errors.Error: the cluster takes nobody now.
         """
         self._dispatcher, self._control = dispatcher, control
@@ -93,8 +94,13 @@ class Clustered:
             clock=wall_clock,
             ask_home=self.engine.ask_home,
         )
-        await self.engine.open(guests)
-        await self._orders.open()
+        try:
+            await self.engine.open(guests)
+            await self._orders.open()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.close()
+            raise
 
     async def serve(
         self,

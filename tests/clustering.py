@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from runtime.catalog import Catalog
     from runtime.launch import System
 
+QUEUE_BYTES = 8 << 20
 ACK_WAIT_S = 1.5  # a node that dies is not missed for long
 
 
 def settings_of(url: str, name: str) -> ClusterSettings:
-    return replace(cluster_settings(url, {}, name), ack_wait_s=ACK_WAIT_S)
+    return replace(cluster_settings(url, {}, name), ack_wait_s=ACK_WAIT_S, queue_bytes=QUEUE_BYTES)
 
 
 @asynccontextmanager

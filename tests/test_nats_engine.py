@@ -245,3 +245,14 @@ async def test_the_spans_of_all_nodes_are_one_trace(tmp_path: Path) -> None:
     assert {ids[span.parent.span_id].name for span in parts if span.parent is not None} == {
         "invoke_agent chief"
     }
+
+
+async def test_servers_without_room_for_the_queue_are_told_of(tmp_path: Path) -> None:
+    with nats_server() as server:
+        server.stop()
+        server.configure(f'jetstream {{ store_dir: "{server.folder}", max_file_store: 1MB }}')
+        server.start()
+        settings = settings_of(server.url, "c")
+        with pytest.raises(ConfigurationError, match=r"8 MiB of work that waits: .*max_file_store"):
+            async with member(settings, str(tmp_path / "db"), {double: USUAL}, serves=False):
+                pass

@@ -15,7 +15,7 @@ from runtime.engines.cluster.homestead import WORK, Homestead
 from runtime.engines.cluster.members import Load
 from runtime.engines.cluster.room import Room
 from runtime.engines.cluster.runs import Homes
-from runtime.engines.cluster.streams import ensure_stream
+from runtime.engines.cluster.streams import found_stream
 from runtime.engines.cluster.worker import Worker
 from runtime.journal.liveness import owner_note
 
@@ -63,10 +63,11 @@ class NatsEngine:
             pipeline: what knows runs and agents.
 
         Raises:
+            ConfigurationError: the servers do not take what waits to be done.
             nats.errors.Error: the cluster takes nobody now.
         """
         self._asker.pipeline = self._worker.pipeline = self._homestead.pipeline = pipeline
-        await ensure_stream(self._node)
+        await found_stream(self._node)
         await self._asker.open()
 
     async def work(self, agents: Sequence[str], household: Household, most: int | None) -> None:

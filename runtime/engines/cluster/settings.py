@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "magsag"
 ACK_WAIT_S = 10.0
+QUEUE_BYTES = 256 << 20
 CREDENTIALS = "MAGSAG_NATS_CREDS"
 AUTHORITY = "MAGSAG_NATS_CA"
 CERTIFICATE = "MAGSAG_NATS_CERT"
@@ -35,6 +36,8 @@ class ClusterSettings:
         key: a PEM file with its key; None where that is in ``certificate``.
         ack_wait_s: after how many seconds without a sign of life what a node has in hand is given
             to another one.
+        queue_bytes: how much may wait in NATS to be done; senders wait while it is full. The
+            servers set that much storage aside.
     """
 
     servers: Servers
@@ -44,6 +47,7 @@ class ClusterSettings:
     certificate: Path | None = None
     key: Path | None = None
     ack_wait_s: float = ACK_WAIT_S
+    queue_bytes: int = QUEUE_BYTES
 
     def __str__(self) -> str:
         """Return it for people, who do not see the login."""

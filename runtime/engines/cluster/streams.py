@@ -17,17 +17,19 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import BadRequestError
+from nats.js.errors import APIError
+
+from runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from runtime.engines.cluster.node import Node
 
 MOST_REPLICAS = 3
-MOST_BYTES = 1 << 30
 LONGEST_S = 7 * 24 * 3_600.0  # no run has a week
 DUPLICATES_S = 120.0
 MOST_IN_HAND = 100_000  # of one agent, over all nodes
 MESSAGE_ID = "Nats-Msg-Id"  # by which the server knows what it was sent before
+_NO_ROOM = frozenset((10023, 10047))
 _IN_USE = 10058  # the stream is there, with another configuration
 
 
@@ -44,16 +46,34 @@ async def ensure_stream(node: Node) -> None:
         retention=RetentionPolicy.WORK_QUEUE,
         storage=StorageType.FILE,
         discard=DiscardPolicy.NEW,
-        max_bytes=MOST_BYTES,
+        max_bytes=node.settings.queue_bytes,
         max_age=LONGEST_S,
         duplicate_window=DUPLICATES_S,
         num_replicas=replicas(node),
     )
     try:
         await node.jetstream.add_stream(config)
-    except BadRequestError as error:
+    except APIError as error:
         if error.err_code != _IN_USE:
             raise
+
+
+async def found_stream(node: Node) -> None:
+    """Make the stream where a process joins the cluster, unless it is there.
+
+    Raises:
+        ConfigurationError: the servers do not take it; the error says what to do.
+        nats.errors.Error: it cannot be made now.
+    """
+    try:
+        await ensure_stream(node)
+    except APIError as error:
+        size, why = node.settings.queue_bytes >> 20, error.description
+        hint = "; give its JetStream more storage (max_file_store), or free some"
+        raise ConfigurationError(
+            f"{node.settings} does not take {size} MiB of work that waits: {why}"
+            f"{hint if error.err_code in _NO_ROOM else ''}"
+        ) from error
 
 
 async def ensure_consumer(node: Node, name: str, subject: str) -> None:
