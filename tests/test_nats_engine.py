@@ -256,3 +256,16 @@ async def test_servers_without_room_for_the_queue_are_told_of(tmp_path: Path) ->
         with pytest.raises(ConfigurationError, match=r"8 MiB of work that waits: .*max_file_store"):
             async with member(settings, str(tmp_path / "db"), {double: USUAL}, serves=False):
                 pass
+
+
+async def test_what_nobody_understands_is_left_out_and_the_rest_goes_on(tmp_path: Path) -> None:
+    settings, where = settings_of(shared_server().url, new_name()), str(tmp_path / "journal.db")
+    async with cluster(settings, where, {double: USUAL}, nodes=1) as system:
+        assert system.cluster is not None
+        for subject in settings.name + ".work.double", settings.name + ".run.double":
+            await system.cluster.node.jetstream.publish(subject, b"junk")
+        outcome = await system.run(double, 21, RUN)
+        with anyio.fail_after(20):
+            while await _waiting(system, settings.name):  # noqa: ASYNC110  # until it is seen
+                await anyio.sleep(0.05)
+    assert outcome.value == 42

@@ -135,7 +135,7 @@ def decode(data: bytes, now: Now) -> Asked:
             deadline=_deadline(said["deadline"], now),
         )
         return Asked(delegation, **{name: said[name] for name in _REST})
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"a message is no Delegation: {error!r}") from error
 
 

@@ -76,6 +76,10 @@ class NotNow(Exception):
     """A run cannot be at home here at the moment: another has it, or this node is leaving."""
 
 
+class NoOrder(ValueError):
+    """A message asks for no run, or is of another version."""
+
+
 class Household(Protocol):
     """What makes a node the home of runs: it knows workflows and the journal."""
 
@@ -127,12 +131,15 @@ class Homes:
 
     async def _keep_house(self, message: Msg) -> None:
         try:
-            order = Order(**json.loads(message.data))
+            order = _order(message.data)
             with self._hands.holding(message):
                 told = await self._carry_out(order)
         except NotNow as why:
             logger.debug("%r", why)
             await give_back(message, AGAIN_S)
+        except NoOrder as why:
+            logger.warning("left out: %s", why)
+            await done(message)
         else:
             await self._tell(order, told)
             await done(message)
@@ -153,3 +160,10 @@ class Homes:
             await self._node.client.publish(order.reply_to, said)
         except Error as error:
             logger.debug("the client of %s is not told: %r", order.run_id, error)
+
+
+def _order(data: bytes) -> Order:
+    try:
+        return Order(**json.loads(data))
+    except (TypeError, ValueError) as error:
+        raise NoOrder(f"a message asks for no run: {error!r}") from error
