@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from tests.cluster_world import Network, World
 if TYPE_CHECKING:
     from tests.cluster_world import Node
 
-many = settings(max_examples=25, deadline=None)
+many = settings(max_examples=15, deadline=None)
 seeds = st.integers(0, 2**32)
 networks = st.builds(
     Network,
@@ -115,6 +116,7 @@ def calls(world: World, name: str, run: str, number: int, tokens: int = 10) -> N
         call(world, name, run, tokens, tokens)
 
 
+@pytest.mark.timeout(600)  # many clusters, and other tests beside them
 @many
 @given(limits=limits, network=networks, troubles=troubles, seed=seeds)
 def test_limits_hold_over_the_cluster_at_every_instant(
@@ -131,6 +133,7 @@ def test_limits_hold_over_the_cluster_at_every_instant(
     assert world.most_in_flight <= limits.concurrency
 
 
+@pytest.mark.timeout(600)  # many clusters, and other tests beside them
 @many
 @given(limits=limits, network=networks, troubles=troubles, seed=seeds)
 def test_every_call_of_a_living_node_is_started_in_the_end(

@@ -23,11 +23,19 @@ class Amount(NamedTuple):
 
     def plus(self, other: Amount) -> Amount:
         """Return the sum."""
-        return Amount(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        return Amount(
+            self.requests + other.requests,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+        )
 
     def minus(self, other: Amount) -> Amount:
         """Return the difference, which may be negative."""
-        return Amount(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
+        return Amount(
+            self.requests - other.requests,
+            self.tokens_in - other.tokens_in,
+            self.tokens_out - other.tokens_out,
+        )
 
     def times(self, factor: float) -> Amount:
         """Return a multiple, rounded up."""
@@ -39,7 +47,11 @@ class Amount(NamedTuple):
 
     def covers(self, other: Amount) -> bool:
         """Return whether it is at least as much in everything."""
-        return all(mine >= theirs for mine, theirs in zip(self, other, strict=True))
+        return (
+            self.requests >= other.requests
+            and self.tokens_in >= other.tokens_in
+            and self.tokens_out >= other.tokens_out
+        )
 
 
 NOTHING = Amount()

@@ -66,8 +66,8 @@ class LeasedGroup(LimitGroup):
 
     Attributes:
         lease: what it was granted.
-        on_change: called whenever something changes that the authority may have to know; it is
-            not yet done then.
+        on_change: called when something changes that the authority may have to know before it
+            is told more anyway; it is not yet done then.
         on_pause: called with the seconds of each pause that begins here or grows, and the instant.
     """
 
@@ -90,6 +90,7 @@ class LeasedGroup(LimitGroup):
         self._asks = NOTHING
         self._rate = StartRate()
         self._reported_out = 0
+        self._low = 0
 
     def enqueue(self, ticket: Ticket, now: float) -> None:
         """Let a call wait for its turn; see ``LimitGroup``."""
@@ -99,7 +100,7 @@ class LeasedGroup(LimitGroup):
     def start_at_once(self, ticket: Ticket, now: float) -> bool:
         """Let a call out that comes now, if it may go out; see ``LimitGroup``."""
         started = super().start_at_once(ticket, now)
-        if started:
+        if started and self.lease.held.requests < self._low:
             self.on_change()
         return started
 
@@ -183,6 +184,7 @@ class LeasedGroup(LimitGroup):
         waiting = list(self._queue.by_run) if needs.head != NOTHING else []
         uses, told = self.lease.report(number)
         self._reported_out = self._out
+        self._low = (self.lease.held.requests + needs.ahead.requests) // 2
         return Wish(
             self._model,
             needs.head,
@@ -202,7 +204,8 @@ class LeasedGroup(LimitGroup):
 
     def _leaves(self, ticket: Ticket) -> bool:
         leaves = super()._leaves(ticket)
-        self.on_change()
+        if self._queue or not self.has_news:
+            self.on_change()
         return leaves
 
     def _tell(self, before: float, now: float) -> None:

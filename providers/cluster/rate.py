@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from math import ceil, exp
-from typing import TYPE_CHECKING
 
 from providers.cluster.amount import NOTHING, Amount
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MEMORY_S = 1.0  # a start of so long ago counts for a third
 SLOWEST = 2.0  # starts in a second; to whom starts less often, an answer in time is quick enough
@@ -27,7 +23,7 @@ class StartRate:
     def __init__(self) -> None:
         self._at = 0.0
         self._count = 0.0
-        self._sizes: Iterable[float] = ()
+        self._sizes: tuple[float, float] | None = None
 
     @property
     def average(self) -> Amount:
@@ -38,9 +34,9 @@ class StartRate:
         """Count a start."""
         self._count = self._left(now) + size.requests
         self._at = now
-        former = tuple(self._sizes) or tuple(map(float, size[1:]))
-        pairs = zip(former, size[1:], strict=True)
-        self._sizes = tuple(old + SIZE_MEMORY * (new - old) for old, new in pairs)
+        into, out_of = self._sizes or (float(size.tokens_in), float(size.tokens_out))
+        into += SIZE_MEMORY * (size.tokens_in - into)
+        self._sizes = into, out_of + SIZE_MEMORY * (size.tokens_out - out_of)
 
     def per_s(self, now: float) -> float:
         """Return the rate; 0 when it is too low to be worth a stock."""
