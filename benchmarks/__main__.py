@@ -35,6 +35,8 @@ BENCHES = (
     "journal",
     "postgres",
     "interrupted",
+    "cluster_admission",
+    "cluster_simulation",
 )
 PATIENCE = 40  # times as long as usual: a turn that would take longer is left out
 
