@@ -87,7 +87,7 @@ def test_a_node_that_is_drained_lets_end_what_does_in_time(tmp_path: Path, datab
 
 def test_every_node_is_restarted_in_turn_and_no_run_notices(tmp_path: Path, database: str) -> None:
     name, environ = new_name(), joining(database)
-    runs = [f"run-{number}" for number in range(4)]
+    runs = [f"run-{number}" for number in range(3)]
     with model() as asked, ExitStack() as stack:
         workspace = make_cluster_workspace(tmp_path, asked.url)
         asked.hold("sum", "1")  # the last call of each run, and the middle one of each leaf
