@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import re
+import shutil
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from cryptography import x509
 
 from runtime.cli.main import commands
 from tests.nats_server import program
@@ -141,3 +144,22 @@ def test_no_password_stands_in_them() -> None:
     for text in (COMPOSE.read_text(), KUBERNETES.read_text()):
         passwords = re.findall(r"(?:password: |PASSWORD=|://\w+:)([^\s@/]+)", text, re.IGNORECASE)
         assert all(each.startswith(("$", "'", "%s")) for each in passwords), passwords
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
+def test_the_certificates_for_a_first_try_are_of_the_servers_of_the_compose_file(
+    tmp_path: Path,
+) -> None:
+    shutil.copy(FOLDER / "certificates.sh", tmp_path)
+    subprocess.run(["/bin/sh", tmp_path / "certificates.sh"], check=True, capture_output=True)
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    wanted = {name for name in services if name != "node"}
+    found: set[str] = set()
+    for name in ("nats", "postgres"):
+        certificate, key = (tmp_path / "tls" / f"{name}.{kind}" for kind in ("pem", "key"))
+        trust = ssl.create_default_context(cafile=tmp_path / "tls" / "authority.pem")
+        trust.load_cert_chain(certificate, key)
+        extensions = x509.load_pem_x509_certificate(certificate.read_bytes()).extensions
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        found |= {*names.get_values_for_type(x509.DNSName)}
+    assert found == wanted
