@@ -45,13 +45,14 @@ class Household:
         self._go_on = go_on
 
     async def carry_out(self, order: Order) -> None:
-        """Begin a run, or go on with it, until it is over or parked."""
+        """Begin a run, or go on with it, until it is over or parked, and the journal has that."""
         row = await self._journal.run(order.run_id)
         try:
             if row is None:
                 await self._begin(_start(order))
             elif not _is_done(row, order):
                 await self._resume(row, order)
+            await self._journal.flush()  # who has asked looks there, and the message goes
         except (Cancelled, JournalFailed) as fault:
             raise NotNow(str(fault)) from fault
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from runtime import Context, RunOptions, mag, sag
+from runtime import Context, RunOptions, clients, mag, sag
 from runtime.agent import Limits
 from runtime.engines.cluster.connection import connect
 from runtime.errors import ConfigurationError, DeadlineExceeded, UnknownName
@@ -187,6 +187,15 @@ async def test_a_client_hears_of_what_happens_and_has_what_came_of_it(tmp_path: 
         "delegation_completed",
         "run_completed",
     ]
+
+
+async def test_who_is_told_of_an_end_finds_it_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "LOOK_S", 3_600.0)
+    settings = settings_of(shared_server().url, new_name())
+    async with cluster(settings, str(tmp_path / "j.db"), {double: USUAL}, nodes=1) as system:
+        assert (await system.run(double, 21, RUN)).value == 42
 
 
 async def test_what_is_not_there_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
