@@ -11,7 +11,8 @@ In reading order:
    of JSON. ``contenders``: their code. ``environments``: where the peers are installed.
 3. The benches, each a table of cases and contenders: ``messages``, ``delegations``, ``actors``,
    ``invocations``, ``workflow``, ``storm``, ``startup``, ``scaling`` (with ``soak``), ``spans``,
-   ``chaos``, and ``journal``, ``postgres`` and ``interrupted``, which have tables of their own.
+   ``chaos``, ``cluster``, and ``journal``, ``postgres`` and ``interrupted``, which have tables of
+   their own.
 4. ``promises``, ``verdicts``: what was promised, and whether a run has kept it. ``table``,
    ``results``, ``plots``: how figures are shown. ``check``, ``instructions``: bounds.
 

@@ -32,6 +32,7 @@ BENCHES = (
     "scaling",
     "spans",
     "chaos",
+    "cluster",
     "journal",
     "postgres",
     "interrupted",

@@ -1,7 +1,8 @@
 """What was promised of speed and size, and whether a run has kept it: one table, read off its rows.
 
 A comparison is by CPU, which other processes on the machine hardly change: how many times as much
-the other one takes. What a run has no figure for is said to be missing, and why.
+the other one takes. Where several processes work for one operation it is by operations a second, of
+the same rounds. What a run has no figure for is said to be missing, and why.
 """
 
 from __future__ import annotations
@@ -58,10 +59,20 @@ class Place(NamedTuple):
         Raises:
             Missing: there is no such row or baseline.
         """
-        found = self._row(rows).cpu_ratio
-        if found is None:
+        return self._compared(self._row(rows).cpu_ratio)
+
+    def rate(self, rows: Rows) -> float:
+        """Return the row's operations a second as a share of its baseline's.
+
+        Raises:
+            Missing: there is no such row or baseline.
+        """
+        return self._compared(self._row(rows).ratio)
+
+    def _compared(self, ratio: float | None) -> float:
+        if ratio is None:
             raise Missing(f"{self.bench} has no baseline for it here")
-        return found
+        return ratio
 
     def _row(self, rows: Rows) -> Row:
         if self.bench not in rows:
@@ -116,6 +127,7 @@ CALL_OF_50_MS = CALL._replace(case="server takes 50 ms")
 RUN = Place("workflow", "2 calls, 1 tool", ALL, 1_000)
 CROWD = Place("actors", "alive together", "actor", 1, 100_000)
 MANY = Place("scaling", "delegations", "one run of all", 100, 100_000)
+NODES = ("1 node", "2 nodes", "3 nodes")
 HELP = Place("startup", "--help", "python -m runtime --help")
 HELLO = Place("startup", "hello", "python -m runtime run hello")
 IMPORT = Place("startup", "import", "import runtime.launch")
@@ -176,6 +188,15 @@ PROMISES = (
         _times_dearer(MANY._replace(case="calls")),
         1.3,
         MOST,
+    ),
+    *(
+        Promise(
+            f"delegations over a cluster of {nodes}, beside bare NATS requests",
+            Place("cluster", "delegation", f"a home and {nodes}", 100).rate,
+            0.5,
+            LEAST,
+        )
+        for nodes in NODES
     ),
     Promise("--help", _of(HELP, "wall_ms"), 150, MOST, "ms"),
     Promise("run hello", _of(HELLO, "wall_ms"), 400, MOST, "ms"),

@@ -77,6 +77,11 @@ class Worker:
             self._process.stdout.close()  # type: ignore[union-attr]  # likewise
         self._stderr.close()
 
+    @property
+    def process(self) -> int:
+        """The id of its process; 0 where it has none, which is whoever asks."""
+        return 0 if self._process is None else self._process.pid
+
     def turn(self, operations: int, at_once: int) -> dict[str, Any] | None:
         """Let it do so many operations; None, and a reason, when it cannot."""
         if self.reason is not None or self._process is None:

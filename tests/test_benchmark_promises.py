@@ -79,7 +79,7 @@ def test_a_row_of_another_number_of_operations_is_another_row() -> None:
 
 def test_every_promise_is_of_a_row_that_its_bench_has() -> None:
     """With a row for each case and contender that the benches declare, nothing is missing."""
-    names = ("messages", "delegations", "actors", "invocations", "workflow")
+    names = ("messages", "delegations", "actors", "invocations", "workflow", "cluster")
     cases = {name: import_module(f"benchmarks.{name}").BENCH.cases for name in names}
     cases["scaling"] = scaling.cases_of(scaling.SIZES[-1])
     rows = {
@@ -100,7 +100,7 @@ def _full(case: str, at_once: int, contender: str, operations: int = 0) -> Row:
     names = ("per_second", "cpu_us", "added_p99_ms", "run_ms", "crowd_mb")
     values = {name: Spread(1.0, 1.0, 1.0) for name in (*names, "wall_ms", "beyond")}
     values["operations"] = Spread.of([operations])
-    return Row(case, at_once, contender, "ours", values, cpu_ratio=1.0)
+    return Row(case, at_once, contender, "ours", values, ratio=1.0, cpu_ratio=1.0)
 
 
 def test_both_tables_have_a_line_for_each_promise() -> None:

@@ -55,7 +55,8 @@ async def asker(ctx: Context) -> str:
     return await ctx.ask(PROMPT, model="server/m", max_output_tokens=200)
 
 
-def _catalog(url: str, http: str) -> Catalog:
+def catalog_with(url: str, http: str = "asyncio") -> Catalog:
+    """Return a catalog with a server at some address, whose only model has a price."""
     price = Price(
         input=10**9, output=2 * 10**9, cached_input=10**9, cache_write=10**9, source="benchmarks"
     )
@@ -80,7 +81,7 @@ async def invocations(
         spans=everything,
         journal="disk" if everything else "none",
         policy=everything,
-        catalog=_catalog(url, http),
+        catalog=catalog_with(url, http),
     ) as system:
 
         async def work(operations: int, at_once: int) -> dict[str, Any]:
@@ -130,7 +131,7 @@ async def workflow(
             spans=everything,
             journal=journal if everything else "none",
             policy=everything,
-            catalog=_catalog(url or "http://127.0.0.1:9", "asyncio"),
+            catalog=catalog_with(url or "http://127.0.0.1:9", "asyncio"),
             endpoint=endpoint,
         ) as system:
 
