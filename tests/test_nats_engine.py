@@ -14,6 +14,9 @@ from runtime import Context, RunOptions, clients, mag, sag
 from runtime.agent import Limits
 from runtime.engines.cluster.connection import connect
 from runtime.errors import ConfigurationError, DeadlineExceeded, UnknownName
+from runtime.journal import Record
+from runtime.journal.liveness import this_process
+from runtime.journal.ownership import ProcessIdentity
 from tests.authors import double
 from tests.clustering import cluster, member, settings_of
 from tests.nats_server import nats_server, new_name, shared_server
@@ -22,7 +25,6 @@ from tests.recorded_spans import Recorded
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runtime.journal import Record
     from runtime.launch import System
 
 pytestmark = pytest.mark.real_time
@@ -278,3 +280,17 @@ async def test_what_nobody_understands_is_left_out_and_the_rest_goes_on(tmp_path
             while await _waiting(system, settings.name):  # noqa: ASYNC110  # until it is seen
                 await anyio.sleep(0.05)
     assert outcome.value == 42
+
+
+async def test_a_run_that_another_process_has_begun_has_no_second_home(tmp_path: Path) -> None:
+    settings, where = settings_of(shared_server().url, new_name()), str(tmp_path / "journal.db")
+    other = ProcessIdentity("elsewhere", 7)
+    async with member(settings, where, {double: USUAL}, serves=False) as system:
+        assert system.cluster is not None
+        for run_id, owner in (("theirs", str(other)), ("ours", str(this_process()))):
+            body = {"target": "double", "input": 1, "trace_id": "0" * 32, "owner": owner}
+            whose = {"pid": 7, "host": "elsewhere"}
+            system.journal.append(Record(run_id, "run_started", "", body | whose, 1.0))
+        assert not await system.cluster.engine.begin_run("theirs")
+        assert await system.cluster.engine.begin_run("ours")
+        await system.cluster.engine.forget_run("ours")
