@@ -82,7 +82,7 @@ class Client:
         await recorded.read(self._journal, run_id)
         agent = str(recorded.beginning["agent"])
         said = options_as_data(options)
-        placed = await self._orders.place(row.run_id, agent, resume=said)
+        placed = await self._orders.place(row.run_id, agent, resume=said, epoch=row.epoch)
         following = _Following(self._journal, row.run_id, options, row.epoch, None)
         following.seen = row.parked_seq or 0
         return await self._followed(placed, following, agent)

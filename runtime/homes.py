@@ -64,7 +64,9 @@ class Household:
 
 
 def _is_done(row: RunRow, order: Order) -> bool:
-    return row.is_over or (row.status in PARKED and order.resume is None)
+    """Whether there is nothing to do, or it was done: an order comes again if its home has died."""
+    was_begun = order.resume is None or row.epoch > order.epoch
+    return row.is_over or (row.status in PARKED and was_begun)
 
 
 def _start(order: Order) -> Start:

@@ -75,6 +75,7 @@ class Orders:
         start: Mapping[str, Any] | None = None,
         resume: Mapping[str, Any] | None = None,
         expires_at: float | None = None,
+        epoch: int = 0,
     ) -> Placed:
         """Put a run where nodes look for what they may be the home of, however long that takes.
 
@@ -85,7 +86,7 @@ class Orders:
         """
         number = str(next(self._numbers))
         reply_to = self._node.subjects.told(self._node.name, number)
-        order = Order(run_id, agent, start, resume, expires_at, reply_to)
+        order = Order(run_id, agent, start, resume, expires_at, reply_to, epoch)
         data = json.dumps(asdict(order)).encode()
         if len(data) > self._node.most_bytes:
             raise ConfigurationError(

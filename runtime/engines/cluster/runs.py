@@ -50,6 +50,7 @@ class Order:
         expires_at: when nobody wants it begun any more, in seconds since the Unix epoch; None for
             never.
         reply_to: the subject on which its client waits.
+        epoch: how many owners it had by then; an order that comes again is known by it.
     """
 
     run_id: str
@@ -58,6 +59,7 @@ class Order:
     resume: Mapping[str, Any] | None
     expires_at: float | None
     reply_to: str
+    epoch: int = 0
 
 
 class Refusal(NamedTuple):

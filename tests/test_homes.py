@@ -1,0 +1,110 @@
+"""What a node does with an order for a run that it has pulled: by what the journal says of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runtime.engines.cluster.runs import NotNow, Order
+from runtime.errors import DeadlineExceeded, UnknownName
+from runtime.homes import Household
+from runtime.journal import MemoryJournal, Record
+from runtime.journal.liveness import owner_note
+from runtime.options_data import options_as_data, resume_options, run_options
+from runtime.outcome import ResumeOptions, RunOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RESUME = options_as_data(ResumeOptions())
+
+
+class House:
+    """A home whose runs are parked at once, or come to their end."""
+
+    def __init__(self, *, ends: bool = False) -> None:
+        self.journal = MemoryJournal()
+        self.begun: list[str] = []
+        self.resumed: list[str] = []
+        self._ends = ends
+        self.household = Household(self.journal, self._begin, self._go_on)
+
+    async def _begin(self, start: Any) -> Any:
+        self.begun.append(start.options.run_id)
+        self.enter(start.options.run_id)
+        await self._end(start.options.run_id, 1)
+
+    async def _go_on(self, run_id: str, _options: Any) -> Any:
+        self.resumed.append(run_id)
+        row = await self.journal.run(run_id)
+        assert row is not None
+        epoch = row.epoch + 1
+        body = owner_note() | {"epoch": epoch}
+        taken = Record(run_id, "run_resumed", f"resumed:{epoch}", body, 3.0, epoch=epoch)
+        assert await self.journal.take_over(taken)
+        await self._end(run_id, epoch)
+
+    def enter(self, run_id: str) -> None:
+        body = {"target": "t", "input": 1, "trace_id": "0" * 32, **owner_note()}
+        self.journal.append(Record(run_id, "run_started", "", body, 1.0))
+
+    async def _end(self, run_id: str, epoch: int) -> None:
+        if self._ends:
+            self.journal.append(Record(run_id, "run_completed", "", {"output": 2}, 2.0))
+            return
+        parked = Record(run_id, "run_waiting", f"parked:{epoch}", {"tickets": []}, 2.0, epoch=epoch)
+        assert await self.journal.park(parked, 0)
+
+
+def order(
+    start: Mapping[str, Any] | None = None, *, resume: Any = None, epoch: int = 0, by: Any = None
+) -> Order:
+    return Order("run", "agent", start, resume, by, "", epoch)
+
+
+def started() -> dict[str, Any]:
+    options = options_as_data(RunOptions(run_id="run"))
+    return {"name": "t", "payload": 1, "options": options, "wishes": []}
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_an_order_to_begin_that_comes_again_begins_nothing(ends: bool) -> None:
+    house = House(ends=ends)
+    for _ in range(2):
+        await house.household.carry_out(order(started()))
+    assert (house.begun, house.resumed) == (["run"], [])
+
+
+async def test_an_order_to_go_on_that_comes_again_goes_on_once() -> None:
+    house = House()
+    await house.household.carry_out(order(started()))
+    for _ in range(2):
+        await house.household.carry_out(order(resume=RESUME, epoch=1))
+    assert house.resumed == ["run"]
+    await house.household.carry_out(order(resume=RESUME, epoch=2))
+    assert house.resumed == ["run", "run"]
+
+
+async def test_a_run_that_another_has_still_is_left_to_it() -> None:
+    house = House()
+    house.enter("run")
+    with pytest.raises(NotNow):
+        await house.household.carry_out(order(started()))
+    assert house.resumed == []
+
+
+async def test_what_came_too_late_or_is_not_there_is_refused() -> None:
+    house = House()
+    with pytest.raises(DeadlineExceeded):
+        await house.household.carry_out(order(started(), by=1.0))
+    with pytest.raises(UnknownName):
+        await house.household.carry_out(order(resume=RESUME))
+    assert house.begun == []
+
+
+def test_options_come_out_as_they_went_in() -> None:
+    options = RunOptions(run_id="r", budget_usd=0.25, argv=("run", "x"), durability="strict")
+    again = ResumeOptions(deadline="extend", budget_usd=2, retry_in_doubt=True)
+    assert run_options(options_as_data(options)) == options
+    assert resume_options(options_as_data(again)) == again
