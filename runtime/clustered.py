@@ -18,6 +18,7 @@ from runtime.errors import Cancelled
 from runtime.guests import Guests
 from runtime.homes import Household
 from runtime.identity import wall_clock
+from runtime.journal import JournalFailed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from runtime.start import Start
 
 
+WATCH_S = 1.0  # between two looks at whether anything can be noted
 LEAVE_S = 10.0  # what bodies get to end that are left to other nodes
 
 
@@ -132,8 +134,18 @@ class Clustered:
             )
 
         self.membership = Membership(self.node, part.code(agents), doing, wall_clock)
+        self.node.start(self._watch(), "watches the journal")
         await self.engine.work(agents, Household(self._journal, begin, go_on), part.most)
         await self.membership.enter()
+
+    async def _watch(self) -> None:
+        """Leave all runs whenever nothing can be noted here: others go on with them."""
+        while True:
+            await anyio.sleep(WATCH_S)
+            try:
+                await self._journal.room()
+            except JournalFailed as fault:
+                self._control.leave(fault)
 
     async def drain(self, grace_s: float) -> int:
         """Leave in order: take nothing new, let end what does in time, and leave the rest.

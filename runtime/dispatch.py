@@ -122,6 +122,7 @@ class Dispatcher:
         try:
             if not await self._engine.begin_run(run.id):
                 run.leave(Cancelled(f"another process is the home of run {run.id}"))
+            run.moves = self._engine.is_shared
             entry = await self._serve(delegation.sag_id)
             submit = self._engine.submit_here
             answered: Result[Any] = await self._submit(run, None, entry, delegation, submit)

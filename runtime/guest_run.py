@@ -65,6 +65,7 @@ class GuestRun(Run):
             durability=said["durability"],
         )
         self.epoch, self.branch = asked.epoch, branch
+        self.moves = True
         self.recorded = Recorded()
         self.overrides = tuple(Wish(*wish) for wish in said["overrides"])
         self._outcome: Outcome | None = None

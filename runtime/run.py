@@ -13,7 +13,7 @@ from runtime.conduct import Conduct
 from runtime.dialogues import NOBODYS
 from runtime.errors import Cancelled
 from runtime.identity import digest_of, trace_id_of
-from runtime.journal import Claim, Record, known_cost, scope_of
+from runtime.journal import Claim, JournalFailed, Record, known_cost, scope_of
 from runtime.journal.calls import day_of
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class Run:
         recorded: what it had done before it was interrupted; None for one that is new.
         code: the code that it may reach; None where nobody has read it.
         left: why it was left as it is, so that nothing more of it is noted; None where it was not.
+        moves: whether another process goes on with it where this one can note nothing any more.
         conduct: what is at work in it, and what others want of it.
         forked_from: the run and the step that it was forked from; None where it is no fork.
         overrides: of a fork, and of the forks that it is a fork of, the oldest first: whom all was
@@ -168,6 +169,7 @@ class Run:
         self.epoch = 1
         self.branch: Branch | None = None
         self.left: RuntimeFault | None = None
+        self.moves = False
 
     def __repr__(self) -> str:
         return f"<Run {self.id} {self.target} {self.totals} {self.budget!r}>"
@@ -243,7 +245,11 @@ class Run:
         if self.left is not None:
             raise self.left
         record = Record(self.id, kind, op, body, at, epoch=self.epoch, branch=self.branch)
-        short = await self.journal.admit(record, claims)
+        try:
+            short = await self.journal.admit(record, claims)
+        except JournalFailed as fault:
+            self._unnoted(fault)
+            raise
         if short is None:
             self._tell(record)
         return short
@@ -259,7 +265,11 @@ class Run:
             Fenced: another process has taken the run over.
             JournalFailed: nothing can be noted at the moment.
         """
-        await self.journal.room()
+        try:
+            await self.journal.room()
+        except JournalFailed as fault:
+            self._unnoted(fault)
+            raise
         self.journal.check_owner(self.id, self.epoch, self.branch)
 
     async def written(self, *, always: bool = False) -> None:
@@ -273,8 +283,17 @@ class Run:
             JournalFailed: it cannot be written.
         """
         if always or self.durability == "strict":
-            await self.journal.flush()
+            try:
+                await self.journal.flush()
+            except JournalFailed as fault:
+                self._unnoted(fault)
+                raise
             self.journal.check_owner(self.id, self.epoch, self.branch)
+
+    def _unnoted(self, fault: JournalFailed) -> None:
+        """Nothing can be noted here: that is no failure of a run that another goes on with."""
+        if self.moves:
+            self.leave(fault)
 
     def leave(self, why: RuntimeFault) -> None:
         """End it here without noting an end, so that it can be gone on with."""

@@ -1,4 +1,4 @@
-"""A cluster whose nodes are killed, whose NATS and whose database fail, in mid-run.
+"""A cluster whose nodes are killed or cut off, whose NATS and whose database fail, in mid-run.
 
 Real processes, a real NATS, a real PostgreSQL, and a model server over HTTP that counts. The bodies
 hold on between two steps while something is done to them, so that no call is in flight: then no
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
@@ -19,9 +19,10 @@ from anyio.to_thread import run_sync
 from runtime import RunOptions, running
 from runtime.journal import KINDS
 from tests import postgres
-from tests.cluster_node import AGENTS, JOURNAL, SERVER, Traces, catalog, chief, nodes_at
+from tests.cluster_node import AGENTS, JOURNAL, PATIENCE_S, SERVER, Traces, catalog, chief, nodes_at
 from tests.clustering import settings_of
 from tests.nats_server import nats_cluster, nats_server, new_name, shared_server
+from tests.partitions import Wire
 from tests.resumable import events_of
 from tests.simulated import simulator
 from tests.stores import open_at
@@ -184,3 +185,47 @@ async def test_the_database_is_restarted_and_all_goes_on(
                 await run_sync(own.start)
     finally:
         own.remove()
+
+
+@pytest.mark.parametrize("what", ["nats", "database", "both"])
+@pytest.mark.parametrize("who", ["worker", "home"])
+async def test_a_node_that_is_cut_off_stops_and_comes_back(
+    world: World, what: str, who: str
+) -> None:
+    url, name = shared_server().url, new_name()
+    with ExitStack() as stack:
+        laid: list[tuple[Wire, Wire]] = []
+        places: list[tuple[str, str]] = []
+        for _ in range(3):
+            to_nats = stack.enter_context(Wire(shared_server().port).laid())
+            to_database = stack.enter_context(Wire(postgres.server().port).laid())
+            laid.append((to_nats, to_database))
+            database = world.database.replace(str(postgres.server().port), str(to_database.port))
+            places.append((f"nats://127.0.0.1:{to_nats.port}", database))
+        nodes = stack.enter_context(nodes_at(places, name, world.folder, **world.environ))
+        wires = dict(zip(nodes, laid, strict=True))
+        async with held_up(world, url, name) as run:
+            cut_off = run.worker if who == "worker" else run.home
+            to_nats, to_database = wires[cut_off]
+            cut = {"nats": [to_nats], "database": [to_database]}.get(what, [to_nats, to_database])
+            for wire in cut:
+                wire.cut()
+            await anyio.sleep(LEASE_S + 1.0)
+            world.traces.go()
+            await anyio.sleep(LEASE_S)
+            for wire in cut:
+                wire.mend()
+        assert nodes[cut_off].poll() is None
+        await comes_back(world, url, name, cut_off)
+
+
+async def comes_back(world: World, url: str, name: str, pid: int) -> None:
+    """Wait until a node works again: more leaves hold on than the others have room for."""
+    for file in ("go", *(f"leaf-{number}.held" for number in range(12))):
+        (world.folder / file).unlink(missing_ok=True)
+    async with client(url, name, world.database) as system, anyio.create_task_group() as tasks:
+        tasks.start_soon(system.run, chief, 12, RunOptions(run_id="another", deadline_s=120))
+        with anyio.fail_after(PATIENCE_S):
+            while str(pid) not in {file.read_text() for file in world.folder.glob("leaf-*.held")}:  # noqa: ASYNC110  # files
+                await anyio.sleep(0.1)
+        world.traces.go()

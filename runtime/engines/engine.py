@@ -34,7 +34,13 @@ class Capacity:
 
 
 class Engine(Protocol):
-    """Runs Delegations, supervised."""
+    """Runs Delegations, supervised.
+
+    Attributes:
+        is_shared: whether another process goes on with a run that is left here.
+    """
+
+    is_shared: bool
 
     async def serve(
         self,

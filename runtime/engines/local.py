@@ -108,6 +108,8 @@ class LocalEngine:
         root: the supervisor under which the agents' supervisors stand.
     """
 
+    is_shared = False
+
     def __init__(self, root: SupervisorRef) -> None:
         self._root = root
         self._served: dict[str, Served] = {}

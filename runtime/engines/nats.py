@@ -41,6 +41,8 @@ class NatsEngine:
         journal: the one that all nodes share.
     """
 
+    is_shared = True
+
     def __init__(self, local: LocalEngine, node: Node, journal: Journal) -> None:
         self._journal = journal
         self._local = local
