@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 KEPT_S = 2.0  # by which a server says that it has what it was sent
 LOOK = Backoff(first=5.0, longest=30.0, jitter=0.25)
 SWEEP_S = 0.5
+AGAIN_S = 1.0  # before what the journal could not take is tried again
 logger = logging.getLogger("runtime.cluster")
 
 
@@ -167,9 +168,12 @@ class Asker:
             works, self._outbox = self._outbox, []
             try:
                 await self._journal.flush()
-            except RuntimeFault as fault:
-                for work in works:
-                    self.cancel(work, Ending("killed", f"it cannot be asked for: {fault}"))
+            except RuntimeFault as fault:  # their runs are left soon, if that lasts
+                logger.debug("nothing can be asked for now: %s", fault)
+                self._outbox[:0] = works
+                self._is_waited_for.set()
+                await asyncio.sleep(AGAIN_S)
+                continue
             for work in works:
                 if not work.is_settled:
                     await self._publish(work)
