@@ -34,21 +34,21 @@ class Alike(dict[str, "AttributeValue"]):
 
 
 class Joined(dict[str, "AttributeValue"]):
-    """Attributes that a span has like others, and its own; none is there twice.
+    """Attributes in several parts, some of them alike in many spans; no name is in two.
+
+    Their order is that of the parts: where a span may have fewer, the last ones are left out.
 
     Attributes:
-        own: the latter.
-        alike: the former; those of its kind of work, say, and those of its run.
+        parts: those of its kind of work, say, those of its run, and its own.
     """
 
-    __slots__ = ("alike", "own")
+    __slots__ = ("parts",)
 
-    def __init__(self, own: Attributes, *alike: Alike) -> None:
-        super().__init__(own)
-        for each in alike:
+    def __init__(self, *parts: Attributes) -> None:
+        super().__init__()
+        for each in parts:
             self.update(each)
-        self.own = own
-        self.alike = alike
+        self.parts = parts
 
 
 def span_name(operation: str, subject: str) -> str:
@@ -149,7 +149,7 @@ def invoke_agent_start(
     if mailbox_wait_ms is not None:
         own[names.MAILBOX_WAIT_MS] = mailbox_wait_ms
     alike = _invoke_agent(name, description, delegated_by, depth, mode)
-    return Joined(own, alike, of_run(run_id, conversation_id, session_id))
+    return Joined(alike, of_run(run_id, conversation_id, session_id), own)
 
 
 @lru_cache(maxsize=256)
@@ -244,7 +244,7 @@ def execute_tool_start(
     """
     own = present({names.TOOL_CALL_ID: call_id, names.TASK_ID: task_id})
     alike = _execute_tool(name, tool_type, description, agent)
-    return Joined(own, alike, of_run(run_id, None, None))
+    return Joined(alike, of_run(run_id, None, None), own)
 
 
 @lru_cache(maxsize=256)

@@ -98,7 +98,7 @@ def chat_start(
         own[names.REQUEST_PREVIOUS_RESPONSE_ID] = previous_response_id
     if task_id is not None:
         own[names.TASK_ID] = task_id
-    return Joined(own, alike, of_run(run_id, conversation_id, session_id))
+    return Joined(alike, of_run(run_id, conversation_id, session_id), own)
 
 
 @lru_cache(maxsize=256, typed=True)  # typed: 1 and 1.0 are not said in the same way
@@ -228,7 +228,7 @@ def chat_end(
         own[names.COST_NANO_USD] = cost_nano_usd
         if input_cost_nano_usd is not None:
             own[names.COST_INPUT_NANO_USD] = input_cost_nano_usd
-    return Joined(own, alike)
+    return Joined(alike, own)
 
 
 @lru_cache(maxsize=256)

@@ -15,9 +15,12 @@ from otel.attributes import (
     invoke_agent_start,
     invoke_workflow_end,
     invoke_workflow_start,
+    plan_start,
     span_name,
 )
 from otel.chat_attributes import chat_end, chat_start, provider_name
+from otel.spool.attribute_fields import attribute_fields
+from otel.spool.span_limits import SpanLimits
 
 README = Path(__file__).parents[1] / "otel" / "README.md"
 
@@ -36,6 +39,20 @@ def test_a_span_is_named_by_its_operation_and_its_subject(
     operation: str, subject: str, name: str
 ) -> None:
     assert span_name(operation, subject) == name
+
+
+def test_a_span_that_may_say_little_says_what_it_does_before_whose_work_it_is() -> None:
+    spans = (
+        invoke_workflow_start("digest", run_id="r-1"),
+        invoke_agent_start("writer", run_id="r-1", task_id="t-1"),
+        execute_tool_start("search", run_id="r-1", task_id="t-1", call_id="c-1"),
+        plan_start("writer", run_id="r-1", task_id="t-1"),
+        chat_start("gpt-5-mini", provider="openai", run_id="r-1", task_id="t-1"),
+    )
+    for attributes in spans:
+        left = SpanLimits(attributes=1).cut(attributes)
+        assert list(left) == ["gen_ai.operation.name"]
+        assert attribute_fields(attributes).startswith(attribute_fields(left))
 
 
 def test_a_workflow_says_what_runs_and_leaves_out_a_conversation_that_nobody_has() -> None:

@@ -207,7 +207,7 @@ def test_what_spans_say_alike_is_written_as_if_each_had_said_it(
 ) -> None:
     alike = Alike({name: value for name, value in common.items() if name not in own})
     for _ in range(2):
-        joined = Joined(own, alike)
+        joined = Joined(alike, own)
         assert joined == {**alike, **own}
         span = SentSpan.FromString(attribute_fields(joined))
         assert said(span.attributes) == sent(dict(joined))

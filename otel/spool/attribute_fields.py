@@ -112,12 +112,12 @@ OF_LINKS: Final = Names(tag(4, BYTES))
 
 def attribute_fields(values: Mapping[str, object]) -> bytes:
     """Return the attributes of a span; what many have alike is written once."""
-    if type(values) is Joined:
-        written = fields_of(values.own)
-        for each in values.alike:
-            written += each.written or _written(each)
-        return written
-    return values.written or _written(values) if type(values) is Alike else fields_of(values)
+    if type(values) is not Joined:
+        return values.written or _written(values) if type(values) is Alike else fields_of(values)
+    written = b""
+    for each in values.parts:
+        written += each.written or _written(each) if type(each) is Alike else fields_of(each)
+    return written
 
 
 def _written(alike: Alike) -> bytes:
