@@ -126,6 +126,8 @@ def _shares(answered: Mapping[str, list[float]]) -> dict[str, float]:
     """Return the part of the limit that was used while all wanted it, and how evenly."""
     began = min(times[0] for times in answered.values())
     first_over = min(times[-1] for times in answered.values())
-    got = [sum(1 for at in times if at <= first_over) for times in answered.values()]
+    all_wait = max(times[0] for times in answered.values())
+    got = [sum(at <= first_over for at in times) for times in answered.values()]
+    shared = [sum(all_wait <= at <= first_over for at in times) for times in answered.values()]
     allowed = RPM / 60 * (first_over - began + 0.75)  # the pace, and the burst that it begins with
-    return {"share": sum(got) / allowed, "fairness": min(got) / max(got)}
+    return {"share": sum(got) / allowed, "fairness": min(shared) / max(shared)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -10,10 +12,16 @@ import pytest
 from runtime.cli.machines import LOOPBACK, Machines, settings_of
 from runtime.cli.main import commands
 from runtime.journal.location import Address
-from tests.cli_workspace import Cli, make_workspace
+from tests.cli_workspace import Cli, environment, make_workspace
 from tests.nats_server import free_port
 
 SERVER = Address("postgresql://db/magsag")
+WITHOUT_NATS = """
+import sys
+sys.modules["nats"] = None
+from runtime.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
 COMMANDS = ("run", "resume", "fork", "approve", "deny")
 
 
@@ -85,6 +93,25 @@ def test_the_engine_comes_from_the_environment_too(
     assert "s3cret" not in err
     code, out, _ = cli("run", "tree", "--engine", "local")
     assert (code, out) == (0, '{\n  "ok": 2\n}\n')
+
+
+@pytest.mark.parametrize(
+    "argv", [("run", "tree", "--engine", "nats"), ("up",), ("nodes",), ("nodes", "--drain", "x")]
+)
+def test_without_the_extra_it_is_said_how_to_install_it(
+    tmp_path: Path, argv: tuple[str, ...]
+) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", WITHOUT_NATS, *argv],
+        cwd=make_workspace(tmp_path),
+        env=environment(MAGSAG_DB="journal.db"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "pip install 'magsag-runtime[cluster]'" in told.stderr
+    assert "internal error" not in told.stderr
 
 
 def test_a_journal_may_be_called_one(cli: Cli) -> None:

@@ -330,3 +330,18 @@ def test_where_places_are_scarce_a_dead_node_keeps_few_of_them() -> None:
     world.run(10.0)
     assert len(world.sent) - before > 0.8 * 100
     assert world.most_in_flight <= 12
+
+
+def test_when_the_store_has_lost_the_record_nothing_goes_out_that_may_be_too_much() -> None:
+    """Nobody knows what was granted within the last minute; after it all goes on."""
+    world = a_world(PLAIN, 1)
+    for name in ("n0", "n1", "n2"):
+        calls(world, name, name, 1_000)
+    world.run(70.0)
+    world.store.revision, world.store.value = 0, None
+    world.run(80.0)
+    before = len(world.sent)
+    world.run(60.0)
+    assert len(world.sent) - before > 0.9 * 600
+    assert world.most_in_a_minute(lambda _: 1) <= 600
+    assert sum(n.party.seat.may_grant(n.clock) for n in world.nodes.values()) == 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -191,17 +189,6 @@ async def test_closing_a_connection_is_no_loss() -> None:
     async with connected(shared_server().url, seen=seen):
         pass
     assert seen == []
-
-
-def test_without_the_extra_it_is_said_how_to_install_it() -> None:
-    code = (
-        "import sys; sys.modules['nats'] = None\n"
-        "from runtime.errors import ConfigurationError\n"
-        "try: import runtime.engines.cluster.connection\n"
-        "except ConfigurationError as error: print(error)"
-    )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install 'magsag-runtime[cluster]'" in told.stdout
 
 
 def test_a_server_of_the_tests_listens_on_loopback_alone() -> None:

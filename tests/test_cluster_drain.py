@@ -15,7 +15,7 @@ from runtime.journal.opening import open_journal
 from tests import postgres
 from tests.cli_workspace import run_process
 from tests.cluster_cli import UpProcess, make_cluster_workspace, model, result_of, started, up
-from tests.nats_server import new_name, shared_server
+from tests.nats_server import nats_server, new_name, shared_server
 from tests.resumable import events_of
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_a_node_that_is_drained_lets_end_what_does_in_time(tmp_path: Path, datab
 
 def test_every_node_is_restarted_in_turn_and_no_run_notices(tmp_path: Path, database: str) -> None:
     name, environ = new_name(), joining(database)
-    runs = [f"run-{number}" for number in range(4)]
+    runs = [f"run-{number}" for number in range(3)]
     with model() as asked, ExitStack() as stack:
         workspace = make_cluster_workspace(tmp_path, asked.url)
         asked.hold("sum", "1")  # the last call of each run, and the middle one of each leaf
@@ -159,3 +159,27 @@ def test_a_second_signal_ends_a_draining_node_at_once(tmp_path: Path, database: 
             assert node.ended() == 130
             run.kill()
             run.communicate()
+
+
+def test_a_node_leaves_also_where_nats_is_away_and_its_run_goes_on_later(
+    tmp_path: Path, database: str
+) -> None:
+    with model() as asked, nats_server() as nats, ExitStack() as stack:
+        environ = {**joining(database), "MAGSAG_NATS": nats.url}
+        workspace = make_cluster_workspace(tmp_path, asked.url)
+        asked.hold("sum")
+        node = stack.enter_context(up(workspace, "--grace", "0.2", **environ))
+        given = ("--input", '{"name": "a"}', "--json", "--run-id", "a")
+        run = started(workspace, "run", *given, "chief", **environ)
+        asked.wait_for("a sum")
+        nats.kill()
+        node.signal(signal.SIGTERM)
+        assert node.ended() == 0, node.said()
+        assert "left; 1 run to go on elsewhere\n" in node.lines
+        nats.start()
+        stack.enter_context(up(workspace, **environ))
+        asked.let_go()
+        assert result_of(run)["output"] == 9
+    events = records(database, ["a"])["a"]
+    assert repeated(events) == []
+    assert kinds(events)["run_resumed"] == 1

@@ -51,6 +51,7 @@ class Authority:
         self._longest_s = longest_s
         self._books: dict[str, Book] = {}
         self._nodes: dict[str, _Node] = {}
+        self._full_at = -inf
         self._ways: dict[str, float] = {}
 
     def __repr__(self) -> str:
@@ -122,10 +123,16 @@ class Authority:
             if book is not None:
                 book.restore(group, now)
 
+    def begin_full(self, now: float) -> None:
+        """Begin as if all limits of a minute were used up at this instant, as nobody knows more."""
+        self._full_at = now
+
     def _book(self, group: str, model: str) -> Book | None:
         book = self._books.get(group)
         if book is None and len(self._books) < MOST_GROUPS:
             book = self._books[group] = Book(model, self._limits_of(model), self._longest_s)
+            if self._full_at > -inf:
+                book.fill(self._full_at)
         return book
 
     def _reply(self, name: str, groups: set[str], now: float) -> Reply:

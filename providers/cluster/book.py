@@ -12,7 +12,7 @@ head blocks, so nobody starves. Only when nobody waits do nodes get what they wi
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf
+from math import ceil, inf
 from typing import TYPE_CHECKING, ClassVar
 
 from providers.admission import Ticket
@@ -164,6 +164,13 @@ class Book:
             {node: each.out + rooms.get(node, 0) for node, each in self._standings.items()},
             max(0.0, self._paused_until - now),
         )
+
+    def fill(self, at: float) -> None:
+        """Begin with a minute that was used up at ``at``."""
+        most = self._reservations.capacities
+        into, both = most.get("itpm", 0.0), most.get("tpm", 0.0)
+        used = (most.get("rpm", 0.0), max(into, both), most.get("otpm", 0.0))
+        self._reservations.minute.charge(Amount(*map(ceil, used)), at)
 
     def restore(self, record: GroupRecord, now: float) -> None:
         """Begin with what another authority may have granted: only the rest is certainly free."""

@@ -209,7 +209,7 @@ class Party:
     def seen(self, revision: int, record: dict[str, Any] | None, now: float) -> None:
         """Take the record as it stands; revision 0 and None when there is none."""
         self._is_reading = False
-        self.seat.saw(revision, record, now)
+        self.seat.saw(revision, record, now, self.member.epoch)
 
     def unread(self) -> None:
         """Read again later."""

@@ -26,12 +26,9 @@ IDLE_S = 30.0  # without a report for so long it leaves
 
 
 class Seen(NamedTuple):
-    """A record as it was seen."""
+    """A revision of the record, and since when it has been the last."""
 
     revision: int
-    epoch: int
-    holder: str
-    books: dict[str, Any]
     since: float
 
 
@@ -72,28 +69,34 @@ class Seat:
 
     # --- watching --------------------------------------------------------------------------------
 
-    def saw(self, revision: int, record: dict[str, Any] | None, now: float) -> None:
+    def saw(
+        self, revision: int, record: dict[str, Any] | None, now: float, known_epoch: int = 0
+    ) -> None:
         """Take what the store has; a record that is vacant or was left is taken over.
+
+        Where there is none although somebody has granted something, the store has lost it: then
+        all of a minute may be used up.
 
         Args:
             revision: the number of its last write; 0 when there was none.
             record: its value; None when there was none.
             now: the instant.
+            known_epoch: of the last authority that this node has heard of.
         """
         if self.authority is not None or self._resigns:
             return
+        is_lost = record is None and known_epoch > 0
         record = record or {"epoch": 0, "holder": "", "books": {}}
         former = self._seen
         since = former.since if former is not None and former.revision == revision else now
-        self._seen = Seen(revision, record["epoch"], record["holder"], record["books"], since)
-        if not record["holder"] or now - since >= LEASE_S:
-            self._try(self._seen, now)
-
-    def _try(self, seen: Seen, now: float) -> None:
-        self.authority = self._make(seen.epoch + 1)
-        self.authority.restore(seen.books, now)
-        self._revision = seen.revision
-        self._heard_at = now
+        self._seen = Seen(revision, since)
+        if record["holder"] and now - since < LEASE_S:
+            return
+        self.authority = self._make(max(record["epoch"], known_epoch) + 1)
+        self.authority.restore(record["books"], now)
+        if is_lost:
+            self.authority.begin_full(now)
+        self._revision, self._heard_at = revision, now
 
     # --- holding ---------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 """Where Delegations are run: the seam between the pipeline and the machines.
 
 In reading order: ``engine`` (what an engine must do), ``gate`` and ``place`` (how many bodies run
-at once), ``work`` (one Delegation on its way), ``deadlines``, ``actors`` (who carries it),
-``local`` (this process). Nothing above an engine may assume that a Delegation's body runs in this
-process: what is handed over and answered is data.
+at once), ``senders`` (who waits to hand over), ``work`` (one Delegation on its way), ``deadlines``,
+``actors`` (who carries it), ``local`` (this process), and ``nats`` with ``cluster`` (many machines;
+an extra, imported only where it was asked for). Nothing above an engine may assume that a
+Delegation's body runs in this process: what is handed over and answered is data.
 """
 
 from runtime.actors import EventLoop, current_time, event_loop

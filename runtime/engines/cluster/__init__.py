@@ -15,3 +15,14 @@ Truth is in the journal. What is in NATS are hints, which may be lost: the journ
 with every run. Nothing here is imported unless ``--engine nats`` was asked for, and nothing else
 imports ``nats``.
 """
+
+from importlib.util import find_spec
+
+from runtime.errors import ConfigurationError
+
+EXTRA = ("nats", "nkeys")
+
+if any(find_spec(name) is None for name in EXTRA):
+    raise ConfigurationError(
+        "a cluster needs nats-py and psycopg: pip install 'magsag-runtime[cluster]'"
+    )

@@ -238,6 +238,7 @@ class Courier:
                 revision = await bucket.update(token(self._account), value, last=upon)
         except (TimeoutError, Error, OSError) as error:
             logger.info("authority_lost", extra={"account": self._account, "error": repr(error)})
+            self._bucket = None  # perhaps it is gone, with all that NATS had
             self._party.lost()
         else:
             self._party.written(revision)

@@ -11,22 +11,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from nats.errors import Error
+from nats.errors import TimeoutError as NoAnswer
+from nats.js.errors import ServiceUnavailableError
 
+from runtime.engines.cluster.lasting import LastingClient
 from runtime.engines.cluster.refusals import refusal
 from runtime.engines.cluster.trust import check_credentials, trust_of
-from runtime.errors import ConfigurationError
-
-try:
-    import nkeys  # type: ignore[import-untyped]  # noqa: F401  # nats-py imports it late
-    from nats.errors import Error
-    from nats.errors import TimeoutError as NoAnswer
-    from nats.js.errors import ServiceUnavailableError
-
-    from runtime.engines.cluster.lasting import LastingClient
-except ImportError as error:
-    raise ConfigurationError(
-        "--engine nats needs nats-py and psycopg: pip install 'magsag-runtime[cluster]'"
-    ) from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

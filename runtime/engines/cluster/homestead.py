@@ -43,6 +43,7 @@ class Homestead:
         self._node = node
         self._work = work
         self._subscriptions: dict[str, list[Subscription]] = {}
+        self._answers: dict[str, dict[str, asyncio.Task[Any]]] = {}
         self._numbers = itertools.count(1)
 
     def __repr__(self) -> str:
@@ -54,16 +55,19 @@ class Homestead:
     async def begin(self, run_id: str) -> None:
         """Hear what guests of a run want."""
         node, subjects = self._node, self._node.subjects
-        money = partial(self._hear_wish, run_id, {})
+        answers = self._answers[run_id] = {}
+        money = partial(self._hear_wish, run_id, answers)
         self._subscriptions[run_id] = [
             await node.hear(subjects.home(run_id, WORK), self._work),
             await node.hear(subjects.home(run_id, MONEY), money),
         ]
 
     async def end(self, run_id: str) -> None:
-        """Hear nothing more of a run."""
+        """Hear nothing more of a run; whoever waits still for its money gets none."""
         for subscription in self._subscriptions.pop(run_id, ()):
             await ended(subscription)
+        for doing in self._answers.pop(run_id, {}).values():
+            doing.cancel()
 
     async def ask(
         self, run_id: str, wish: Mapping[str, Any], still: Callable[[], None]
@@ -89,9 +93,10 @@ class Homestead:
         _forget_the_oldest(answers)
 
     async def _answer(self, doing: asyncio.Task[Any], message: Msg) -> None:
-        answer = await asyncio.shield(doing)
+        await asyncio.wait((doing,))
+        answer = None if doing.cancelled() else doing.result()
         if answer is None:
-            return  # it is of a former home's time
+            return  # it is of a former home's time, or its run is over
         try:
             await message.respond(orjson.dumps(answer))
         except Error:

@@ -11,6 +11,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from nats.errors import Error, NoRespondersError
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
 
 from runtime.engines.cluster.connection import connect, ignore
 from runtime.engines.cluster.members import Sighted, decode
@@ -70,17 +73,12 @@ class Roster:
         Raises:
             ConfigurationError: the servers do not answer.
         """
-        from nats.errors import Error  # noqa: PLC0415  # `connect` has said what is missing
-
         try:
             return await self._nodes(self._client.jetstream(timeout=ANSWER_S))
         except (Error, TimeoutError) as error:
             raise ConfigurationError(f"{self._settings} does not answer: {error!r}") from error
 
     async def _nodes(self, jetstream: JetStreamContext) -> list[Sighted]:
-        from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy  # noqa: PLC0415  # likewise
-        from nats.js.errors import NotFoundError  # noqa: PLC0415  # likewise
-
         newest = ConsumerConfig(
             deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, ack_policy=AckPolicy.NONE
         )
@@ -115,8 +113,6 @@ class Roster:
         Raises:
             ConfigurationError: the servers do not answer.
         """
-        from nats.errors import Error, NoRespondersError  # noqa: PLC0415  # likewise
-
         try:
             answer = await self._client.request(self._subjects.drain(node), timeout=ANSWER_S)
         except (NoRespondersError, TimeoutError):
