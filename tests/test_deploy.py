@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[1] / "runtime" / "engines" / "deploy"
 COMPOSE, KUBERNETES = FOLDER / "compose.yaml", FOLDER / "kubernetes.yaml"
 OLDEST, NEWEST = "1.27", "1.37"
-VARIABLES = {"NATS_PASSWORD": "password", "SERVER": "nats-1", "POD_NAME": "nats-0"}
+PASSWORDS = ("password", "5e1f7c", "123456", "12k")  # the last three look like numbers
 
 
 def compose_faults(file: Path) -> str:
@@ -82,8 +82,21 @@ def configurations() -> Iterator[str]:
     yield manifest("ConfigMap", "nats")["data"]["nats.conf"]
 
 
+def variables(password: str) -> Iterator[dict[str, str]]:
+    """Yield the environments that both give NATS, when a password is what was chosen."""
+    environment = yaml.safe_load(COMPOSE.read_text())["services"]["nats-1"]["environment"]
+    chosen = re.compile(r"\$\{NATS_PASSWORD:[^}]*\}")
+    yield {name: chosen.sub(password, value) for name, value in environment.items()}
+    (container,) = manifest("StatefulSet", "nats")["spec"]["template"]["spec"]["containers"]
+    given = {each["name"]: each.get("value", "nats-0") for each in container["env"]}
+    yield {name: value.replace("$(LOGIN)", password) for name, value in given.items()}
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
 @pytest.mark.parametrize("number", [0, 1])
-def test_the_configuration_of_nats_is_one_that_it_takes(number: int, tmp_path: Path) -> None:
+def test_the_configuration_of_nats_is_one_that_it_takes_with_any_password(
+    number: int, password: str, tmp_path: Path
+) -> None:
     text = [*configurations()][number]
     certificates = Path(__file__).parent / "certificates"
     for name, file in {
@@ -99,7 +112,7 @@ def test_the_configuration_of_nats_is_one_that_it_takes(number: int, tmp_path: P
     configuration.write_text(text.replace("store_dir: /data", f"store_dir: {tmp_path}"))
     told = subprocess.run(
         [program(), "-t", "-c", configuration],
-        env={**os.environ, **VARIABLES},
+        env={**os.environ, **[*variables(password)][number]},
         capture_output=True,
         text=True,
         check=False,
