@@ -108,6 +108,25 @@ def test_an_agent_that_is_not_there_is_named_before_anything_is_served(tmp_path:
     assert "no agent 'leef'; did you mean 'leaf'?" in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--agents", " ,"), "--agents ' ,' names no agent"),
+        (("--alive", "nowhere/alive"), "--alive nowhere/alive cannot be touched: No such file"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_one_clear_error(
+    tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    environ = {"MAGSAG_NATS": shared_server().url, "MAGSAG_DB": str(tmp_path / "journal.db")}
+    with model() as asked:
+        workspace = make_cluster_workspace(tmp_path, asked.url)
+        ended = run_process(workspace, "up", "--cluster", new_name(), *options, **environ)
+    assert ended.returncode == 1
+    assert told in ended.stderr
+    assert "internal error" not in ended.stderr
+
+
 def test_a_node_without_a_nats_is_told_what_to_do(tmp_path: Path) -> None:
     with model() as asked:
         workspace = make_cluster_workspace(tmp_path, asked.url)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from runtime.cli.places import catalog_folder, journal_location, kept_in
 from runtime.cli.streams import prints_to_stderr, say
 from runtime.cli.text import plural
 from runtime.engines.cluster.local_server import is_answered, local_server
+from runtime.errors import ConfigurationError
 from runtime.launch import running
 from runtime.workspace import check_workspace, open_catalog
 
@@ -111,6 +112,8 @@ async def _signs_of_life(
     node: Membership, file: Path | None, screen: LiveText | None
 ) -> AsyncIterator[None]:
     """Tell people, and whoever probes it, that the node is at work, while the block lasts."""
+    if file is not None:
+        _first_touch(file)
     async with anyio.create_task_group() as tasks:
         if file is not None:
             tasks.start_soon(_touch, file)
@@ -122,11 +125,22 @@ async def _signs_of_life(
             tasks.cancel_scope.cancel()
 
 
+def _first_touch(file: Path) -> None:
+    try:
+        file.touch()
+    except OSError as error:
+        raise ConfigurationError(
+            f"--alive {file} cannot be touched: {error.strerror or error}; name a file in a folder"
+            " that is there and may be written to"
+        ) from error
+
+
 async def _touch(file: Path) -> None:
     """Touch a file again and again; one that is old says that the event loop does not turn."""
     while True:
-        await anyio.Path(file).touch()
         await anyio.sleep(TOUCH_S)
+        with suppress(OSError):  # who probes it sees that it is old
+            await anyio.Path(file).touch()
 
 
 @asynccontextmanager

@@ -79,6 +79,8 @@ def up(
     from runtime.cli.serving import Service, serve  # noqa: PLC0415  # 0.4 s, not for --help
 
     names = None if agents is None else tuple(filter(None, map(str.strip, agents.split(","))))
+    if names == ():
+        raise click.UsageError(f"--agents {agents!r} names no agent; leave it out to serve all")
     return serve(
         Service(
             session=session,
