@@ -46,8 +46,8 @@ class Household:
 
     async def carry_out(self, order: Order) -> None:
         """Begin a run, or go on with it, until it is over or parked, and the journal has that."""
-        row = await self._journal.run(order.run_id)
         try:
+            row = await self._journal.run(order.run_id)
             if row is None:
                 await self._begin(_start(order))
             elif not _is_done(row, order):

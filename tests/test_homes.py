@@ -9,7 +9,7 @@ import pytest
 from runtime.engines.cluster.runs import NotNow, Order
 from runtime.errors import DeadlineExceeded, UnknownName
 from runtime.homes import Household
-from runtime.journal import MemoryJournal, Record
+from runtime.journal import JournalFailed, MemoryJournal, Record
 from runtime.journal.liveness import owner_note
 from runtime.options_data import options_as_data, resume_options, run_options
 from runtime.outcome import ResumeOptions, RunOptions
@@ -17,14 +17,27 @@ from runtime.outcome import ResumeOptions, RunOptions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runtime.journal import RunRow
+
 RESUME = options_as_data(ResumeOptions())
+
+
+class AwayJournal(MemoryJournal):
+    """A journal that is away at times."""
+
+    is_away = False
+
+    async def run(self, run_id: str) -> RunRow | None:
+        if self.is_away:
+            raise JournalFailed("it is away")
+        return await super().run(run_id)
 
 
 class House:
     """A home whose runs are parked at once, or come to their end."""
 
     def __init__(self, *, ends: bool = False) -> None:
-        self.journal = MemoryJournal()
+        self.journal = AwayJournal()
         self.begun: list[str] = []
         self.resumed: list[str] = []
         self._ends = ends
@@ -92,6 +105,16 @@ async def test_a_run_that_another_has_still_is_left_to_it() -> None:
     with pytest.raises(NotNow):
         await house.household.carry_out(order(started()))
     assert house.resumed == []
+
+
+async def test_an_order_waits_in_the_queue_while_the_journal_cannot_be_read() -> None:
+    house = House(ends=True)
+    house.journal.is_away = True
+    with pytest.raises(NotNow):
+        await house.household.carry_out(order(started()))
+    house.journal.is_away = False
+    await house.household.carry_out(order(started()))
+    assert house.begun == ["run"]
 
 
 async def test_what_came_too_late_or_is_not_there_is_refused() -> None:
