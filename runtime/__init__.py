@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from runtime.blocking import BlockingContext
     from runtime.context import Context
     from runtime.errors import RateLimitError
-    from runtime.launch import System, running
+    from runtime.launch import running
     from runtime.messages import Delegation, Message, Result
     from runtime.outcome import ForkOptions, ResumeOptions, RunOptions, RunOutcome
+    from runtime.system import System
 
 _HOMES = {
     "Agent": "runtime.agent",
@@ -33,7 +34,7 @@ _HOMES = {
     "RunOptions": "runtime.outcome",
     "RunOutcome": "runtime.outcome",
     "Skill": "runtime.agent",
-    "System": "runtime.launch",
+    "System": "runtime.system",
     "mag": "runtime.agent",
     "running": "runtime.launch",
     "sag": "runtime.agent",

@@ -25,7 +25,7 @@ from runtime.messages import Limits, Message, ModelRequest, ProviderProfile
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runtime.launch import System
+    from runtime.system import System
 
 ROOT = Path(__file__).parents[1]
 ACCOUNT = "shared"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runtime import Agent
     from runtime.agent import Limits
     from runtime.catalog import Catalog
-    from runtime.launch import System
+    from runtime.system import System
 
 QUEUE_BYTES = 8 << 20
 ACK_WAIT_S = 1.5  # a node that dies is not missed for long

@@ -20,7 +20,7 @@ from tests.simulated import simulator
 if TYPE_CHECKING:
     from runtime.accounts import Accounts
     from runtime.actors import SupervisorRef
-    from runtime.launch import System
+    from runtime.system import System
     from tests.simulated import Simulated
 
 pytestmark = pytest.mark.real_time

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from runtime import Agent, RunOutcome
     from runtime.journal import EventRow
-    from runtime.launch import System
+    from runtime.system import System
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(180)]
 RUN = "the-run"

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from runtime import RunOutcome
     from runtime.journal import EventRow
-    from runtime.launch import System
+    from runtime.system import System
     from tests.simulated import Simulated
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(300)]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runtime import Agent
-    from runtime.launch import System
+    from runtime.system import System
 
 pytestmark = pytest.mark.real_time
 USUAL = Limits(backoff=NO_DELAY)

@@ -17,8 +17,8 @@ from tests.interrupted import journal_of
 from tests.resumable import events_of
 
 if TYPE_CHECKING:
-    from runtime.launch import System
     from runtime.steps import Step
+    from runtime.system import System
 
 USED: list[str] = []
 

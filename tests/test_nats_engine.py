@@ -25,7 +25,7 @@ from tests.recorded_spans import Recorded
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runtime.launch import System
+    from runtime.system import System
 
 pytestmark = pytest.mark.real_time
 RUN = RunOptions(run_id="the-run", deadline_s=60)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from runtime.cli.interrupts import Interrupts
     from runtime.cli.options import Session
     from runtime.invocations.invocation import Observed
-    from runtime.launch import System
+    from runtime.system import System
 
 NAME = "invoke"  # of the command, as a run and as an agent
 

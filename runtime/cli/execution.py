@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from runtime.cli.options import Session
     from runtime.cli.screen import Screen
     from runtime.journal import Journal, Record
-    from runtime.launch import System
     from runtime.outcome import RunOutcome
     from runtime.run import Durability, OnCodeChange
+    from runtime.system import System
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from runtime.cli.options import Session
     from runtime.cli.screen import Screen
     from runtime.journal import Journal, RunRow
-    from runtime.launch import System
     from runtime.outcome import RunOutcome
     from runtime.run import OnCodeChange
+    from runtime.system import System
 
 MOST_RUNS = 1_000_000  # of --all
 AT_ONCE = 16  # of them
