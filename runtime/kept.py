@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-MOST_KEPT = 1_024
+MOST_KEPT = 128  # more than a process has tools; what comes with a payload never comes again
 
 
 def kept(function: Callable[[T], R]) -> Callable[[T], R]:
