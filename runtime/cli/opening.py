@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from runtime.cli.garbage import as_usual
+from runtime.cli.garbage import at_work
 from runtime.cli.size_bound import bound_of
 from runtime.cli.streams import say
 from runtime.journal import JournalUnusable, MemoryJournal
@@ -39,7 +39,7 @@ async def opened(database: Location | None, *, dispensable: bool = False) -> Asy
     """
     bound = bound_of(os.environ)
     journal = await _open(database, dispensable)
-    as_usual()  # the process goes on to work
+    at_work()
     try:
         with _kept_small(database, journal, bound):
             yield journal
