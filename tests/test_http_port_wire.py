@@ -167,3 +167,11 @@ def test_the_answer_to_a_tunnel_has_no_body_and_what_follows_is_not_its_own() ->
     answer = Answer(tunnel=True)
     assert answer.feed(HEAD + b"content-length: 5\r\n\r\n") == []
     assert answer.complete
+
+
+def test_a_value_that_is_mostly_blanks_is_read_at_once() -> None:
+    value = b"a" + b" \t" * (LARGEST_HEAD // 4) + b"b"  # where every end were tried: minutes
+    head, fields = HEAD + b"X-Long: \t" + value + b" \t \r\n", b"content-length: 0\r\n\r\n"
+    read_of_it = read([head + fields])
+    assert read_of_it is not None
+    assert read_of_it[1] == {"x-long": value.decode(), "content-length": "0"}

@@ -20,7 +20,8 @@ WITHOUT_BODY = (204, 304)
 END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 LONGEST_END = 4
 STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: .*)?")
-FIELD = re.compile(r"^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+FIELD = re.compile(r"^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):(.*)$", re.MULTILINE)
+BLANKS = " \t"
 CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;.*)?\r?\n?")
 
 Fed = tuple[list[bytes], bytes]
@@ -254,10 +255,10 @@ def _fields_of(lines: str) -> dict[str, str]:
     fields = FIELD.findall(lines)
     if len(fields) <= lines.count("\n") or "\0" in lines or "\r" in lines:
         raise NotHttp("a header field is none")
-    headers: dict[str, str] = {name.lower(): value for name, value in fields}
+    headers: dict[str, str] = {name.lower(): value.strip(BLANKS) for name, value in fields}
     if len(headers) < len(fields):
         headers = {}
-        for given, value in fields:
-            name = given.lower()
+        for given, padded in fields:
+            name, value = given.lower(), padded.strip(BLANKS)
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers

@@ -29,7 +29,8 @@ class Child:
         state: ``stopped`` keeps the spec without an actor.
         restarts: how many times it was restarted.
         retries: restarts since it last ran for a whole period; drives the back-off.
-        started_at: when it was last started, in seconds of the loop's clock.
+        started_at: when it was last started with ``retries`` to forget, in seconds of the loop's
+            clock; 0 where it never was.
         timer: the pending restart.
         context: the context variables of the incarnation that failed last: what is logged about
             that goes by them.

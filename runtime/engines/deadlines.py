@@ -26,9 +26,7 @@ class Due:
         self._at = at
         self._expire = expire
         self._others = others
-        self._works: dict[
-            Work, None
-        ] = {}  # in the order in which they came, those further up first
+        self._works: dict[Work, None] = {}  # as they came: those further up are first
         self._timer = asyncio.get_running_loop().call_at(at, self._ring)
 
     def add(self, work: Work) -> None:

@@ -42,12 +42,8 @@ class denials_noted:  # noqa: N801  # it reads as what it is, ``with denials_not
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             return
-        asker, data_classes, target, step = (
-            self._asker,
-            self._data_classes,
-            self._target,
-            self._step,
-        )
+        asker, data_classes = self._asker, self._data_classes
+        target, step = self._target, self._step
         if isinstance(error, PolicyDenied):
             denied = error.denied or ((str(target), str(error)),)
             note_denied(asker, data_classes, denied, step)
