@@ -6,7 +6,9 @@ off from the home of the run, and that may die and another one go on, and it doe
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -38,9 +40,12 @@ if TYPE_CHECKING:
     from runtime.outcome import ResumeOptions, RunOptions, RunOutcome
     from runtime.start import Start
 
+UNHEARD_S = 5.0  # without a home, after which people are told so
 LOOK_S = 0.5  # between two looks into the journal
 AWAY_S = 60.0  # that the journal may be away while a run is followed; its home goes on meanwhile
 CANCEL_S = 10.0  # what a home gets to end a run whose client is cancelled
+LOOK_AT_NODES = "; python -m runtime nodes shows which there are, and --json what they serve"
+logger = logging.getLogger("runtime.cluster")
 
 
 class Client:
@@ -136,18 +141,21 @@ class _Following:
         Raises:
             RuntimeFault: no node has it.
         """
+        unheard_at = anyio.current_time() + UNHEARD_S
         while True:
             with anyio.move_on_after(LOOK_S):
                 await placed.told.wait()
             row = await self._look()
+            if row is None and anyio.current_time() > unheard_at:
+                unheard_at = inf
+                logger.warning("no node has begun run %s yet%s", self.run_id, LOOK_AT_NODES)
             if row is not None and self._has_ended(row):
                 return row
             if placed.refusal is not None:
                 raise _error(placed.refusal.error, placed.refusal.text)
             if row is None and self._expires_at is not None and wall_clock() > self._expires_at:
                 raise DeadlineExceeded(
-                    f"no node has begun run {self.run_id} in its time; python -m runtime nodes"
-                    " shows which there are",
+                    f"no node has begun run {self.run_id} in its time{LOOK_AT_NODES}",
                     stage="queue",
                 )
             if placed.told.is_set():  # it was told, but the journal's answer is older than that

@@ -174,6 +174,18 @@ async def test_a_client_says_so_when_no_node_begins_its_run(tmp_path: Path) -> N
         assert await system.journal.run("the-run") is None
 
 
+async def test_a_client_is_told_while_no_node_has_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("runtime.clients.UNHEARD_S", 0.1)
+    settings = settings_of(shared_server().url, new_name())
+    where = str(tmp_path / "journal.db")
+    async with member(settings, where, {double: USUAL}, serves=False) as system:
+        with pytest.raises(DeadlineExceeded):
+            await system.run(double, 1, replace(RUN, deadline_s=2.0))
+    assert caplog.text.count("no node has begun run the-run yet") == 1
+
+
 async def test_a_client_hears_of_what_happens_and_has_what_came_of_it(tmp_path: Path) -> None:
     heard: list[Record] = []
     settings, where = settings_of(shared_server().url, new_name()), str(tmp_path / "journal.db")
