@@ -44,13 +44,13 @@ class Part(NamedTuple):
     Attributes:
         agents: the slugs of its agents; None for all.
         most: how many bodies of each run at once at most; None as the catalog says.
-        code: returns a digest of the code of some agents.
+        code: returns a digest of the code of all agents that it knows, also of those it serves not.
         accounts: returns a snapshot of each provider account that was asked.
     """
 
     agents: Sequence[str] | None
     most: int | None
-    code: Callable[[Sequence[str]], str]
+    code: Callable[[], str]
     accounts: Callable[[], Mapping[str, Any]]
 
 
@@ -133,7 +133,7 @@ class Clustered:
                 grants=_grants(accounts),
             )
 
-        self.membership = Membership(self.node, part.code(agents), doing, wall_clock)
+        self.membership = Membership(self.node, part.code(), doing, wall_clock)
         self.node.start(self._watch(), "watches the journal")
         await self.engine.work(agents, Household(self._journal, begin, go_on), part.most)
         await self.membership.enter()

@@ -301,7 +301,7 @@ class System:
         """
         from runtime.clustered import Part  # noqa: PLC0415  # an extra
 
-        part = Part(agents, capacity, self._code_of, self.accounts.statistics)
+        part = Part(agents, capacity, self._code, self.accounts.statistics)
         cluster = self._clustered
         await cluster.serve(self._begin, self._go_on, part)
         return cluster.membership
@@ -323,8 +323,8 @@ class System:
             raise ConfigurationError("only what is in a cluster serves one; say --engine nats")
         return self.cluster
 
-    def _code_of(self, agents: Sequence[str]) -> str:
-        return digest_of([list(self._codes.of(agent)) for agent in agents])
+    def _code(self) -> str:
+        return digest_of([list(self._codes.of(agent)) for agent in sorted(self.directory.agents)])
 
     async def close(self) -> None:
         """Begin no more runs and end those that are under way; ``running`` does it on leaving."""

@@ -203,6 +203,21 @@ async def test_a_node_serves_what_it_is_told_to_and_no_more_of_it(tmp_path: Path
 
 
 @pytest.mark.real_time
+async def test_nodes_that_serve_other_agents_of_one_catalog_have_the_same_code(
+    tmp_path: Path,
+) -> None:
+    settings, where = settings_of(shared_server().url, new_name()), str(tmp_path / "journal.db")
+    async with (
+        member(settings, where, AGENTS, serves=False) as one,
+        member(settings, where, AGENTS, serves=False) as other,
+    ):
+        nodes = [await one.serve(["waits"]), await other.serve()]
+        first, second = (node.member() for node in nodes)
+        assert first.agents.keys() < second.agents.keys()
+        assert first.code == second.code
+
+
+@pytest.mark.real_time
 async def test_a_client_is_told_why_no_node_would_have_its_run(tmp_path: Path) -> None:
     settings = settings_of(shared_server().url, new_name())
     db = str(tmp_path / "journal.db")
