@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,6 +107,26 @@ async def test_a_list_is_said_as_it_was(written: Written) -> None:
     span.end()
     (attribute,) = written.spans()[0]["attributes"]
     assert attribute["value"]["arrayValue"]["values"] == [{"stringValue": "a"}]
+
+
+async def test_what_many_threads_say_of_a_span_is_all_in_it(written: Written) -> None:
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            for _ in range(20):
+                span = written.tracer.start_span("x")
+
+                def say(number: int, span: trace.Span = span) -> None:
+                    span.add_event("one")
+                    span.set_attribute(f"number {number}", "x")
+
+                list(threads.map(say, range(100)))
+                span.end()
+    finally:
+        sys.setswitchinterval(usual)
+    counts = [(len(span["events"]), len(span["attributes"])) for span in written.spans()]
+    assert counts == [(100, 100)] * 20
 
 
 async def test_an_error_has_the_type_that_its_instrumentation_says(written: Written) -> None:

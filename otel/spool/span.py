@@ -66,7 +66,7 @@ class SpooledSpan(Span):
         self._attributes = attributes
         self._later: Mapping[str, object] = _NOTHING
         self._name = b""
-        self._events: tuple[bytes, ...] = ()
+        self._events: list[bytes] = []
         self._ended = False
         self._slot = NO_SLOT if place.open is None else place.open.opened(known, head)
 
@@ -76,11 +76,13 @@ class SpooledSpan(Span):
 
     def set(self, attributes: Mapping[str, AttributeValue]) -> None:  # noqa: D102  # as in Span
         if not self._ended:
-            later = self._later
-            already = len(self._attributes) + len(later)
+            already = len(self._attributes) + len(self._later)
             said = self._place.limits.cut(self._place.said(attributes), already)
             # Nobody changes what is made to be written; all else is its owner's, who may.
-            self._later = said if not later and type(said) in _FOR_WRITING else {**later, **said}
+            if type(said) in _FOR_WRITING and not self._later:
+                self._later = said
+            else:  # with no call in it, so that no other thread comes in between
+                self._later = {**self._later, **said}
 
     def event(  # noqa: D102  # as in Span
         self,
@@ -92,7 +94,7 @@ class SpooledSpan(Span):
         if not self._ended and len(self._events) < self._place.limits.events:
             said = self._place.limits.cut_event(attributes or {})
             at_ns = time.time_ns() if time_ns is None else time_ns
-            self._events += (encoding.event(name, at_ns, said),)
+            self._events.append(encoding.event(name, at_ns, said))
 
     def rename(self, name: str) -> None:  # noqa: D102  # as in Span
         if not self._ended:
