@@ -13,11 +13,13 @@ import tempfile
 import textwrap
 import threading
 from contextlib import asynccontextmanager, closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from runtime.identity import wall_clock
@@ -29,9 +31,11 @@ from runtime.journal.group import INSERT, JOURNAL_COLUMNS, decide
 from runtime.journal.holdings import Holdings
 from runtime.journal.leases import Leases
 from runtime.journal.lock import FileLock
+from runtime.journal.over import Selection
 from runtime.journal.schema import IS_REQUEST, VERSION, connect
 from runtime.journal.store import FileStore
 from runtime.journal.tenure import Tenure
+from runtime.journal.vacuum import vacuum
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -500,6 +504,27 @@ async def test_a_cancelled_run_still_closes_its_journal(path: Path) -> None:
             scope.cancel()
             await anyio.lowlevel.checkpoint()
     assert rows(path, "SELECT count(*) FROM journal") == [(100,)]
+
+
+async def test_what_is_noted_of_a_run_that_was_deleted_is_of_a_run_and_can_be_deleted(
+    path: Path,
+) -> None:
+    def sweep() -> None:
+        vacuum(path, [Selection(before=1e9)], datetime.now(UTC))
+
+    async with opened(path) as journal:
+        journal.append(Record("run-1", "run_started", "run", {"target": "t", "input": 1}, 1.0))
+        journal.append(Record("run-1", "run_completed", "run", {"output": 1}, 2.0))
+        await journal.flush()
+        await anyio.to_thread.run_sync(sweep)
+        assert await journal.run("run-1") is None
+        journal.append(log())
+        await journal.flush()
+        found = await journal.run("run-1")
+        assert found is not None
+        assert found.status == "completed"
+        await anyio.to_thread.run_sync(sweep)
+    assert rows(path, "SELECT run_id FROM journal UNION SELECT run_id FROM run") == []
 
 
 async def test_an_unforeseen_error_ends_the_writer_and_tells_everybody(

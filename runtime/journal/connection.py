@@ -35,7 +35,7 @@ class Connection(Protocol):
     def execute(self, text: str, parameters: Any = (), /) -> Cursor:
         """Carry out a statement."""
 
-    def executemany(self, text: str, rows: Iterable[Any], /) -> object:
+    def executemany(self, text: str, rows: Iterable[Any], /) -> Cursor:
         """Carry out a statement for each of some rows."""
 
     def close(self) -> None:

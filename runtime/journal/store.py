@@ -148,9 +148,11 @@ class FileStore:
     def _save(self, outcome: Outcome) -> None:
         """Write the rows of the runs; of most only what is counted has changed."""
         told, changed = outcome.told, outcome.changed
-        self._connection.executemany(SAVE, [values_of(changed[run_id]) for run_id in told])
-        grown = [counts_of(changed[run_id]) for run_id in changed.keys() - told]
-        self._connection.executemany(GROW, grown)
+        execute, grown = self._connection.executemany, changed.keys() - told
+        execute(SAVE, [values_of(changed[run_id]) for run_id in told])
+        found = execute(GROW, [counts_of(changed[run_id]) for run_id in grown])
+        if found.rowcount < len(grown):  # one was deleted; what is noted of it now is a run's, too
+            execute(SAVE, [values_of(changed[run_id]) for run_id in grown])
 
     def _insert_singly(self, entries: Sequence[Entry]) -> tuple[list[Entry], Verdicts]:
         refused: list[Entry] = []
