@@ -90,3 +90,10 @@ async def test_a_scope_around_it_ends_it() -> None:
         left.append("the limit")
     assert scope.cancelled_caught
     assert not left
+
+
+async def test_no_shield_within_holds_it_off() -> None:
+    began = current_time()
+    with TimeLimit(began + 3.0), anyio.CancelScope(shield=True):
+        await anyio.sleep(10)
+    assert current_time() == pytest.approx(began + 3.0)

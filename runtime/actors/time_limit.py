@@ -1,7 +1,8 @@
 """A time limit on some work of the current task: one timer, and one cancellation when it rings.
 
 It does what ``anyio.CancelScope(deadline=...)`` does for the common case at a third of its price:
-it cancels once, not at every turn of the loop, and nobody else can cancel it.
+it cancels once, not at every turn of the loop, and nobody else can cancel it. What must not be
+broken off does not belong into it: no shield of anyio's within holds it off.
 """
 
 from __future__ import annotations
