@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from runtime.dispatch import Dispatcher
     from runtime.engines import LocalEngine
     from runtime.engines.cluster.settings import ClusterSettings
+    from runtime.homes import GoOn
     from runtime.journal import Journal
-    from runtime.outcome import ResumeOptions, RunOutcome
+    from runtime.outcome import RunOutcome
     from runtime.start import Start
 
 
@@ -107,7 +108,7 @@ class Clustered:
     async def serve(
         self,
         begin: Callable[[Start], Awaitable[RunOutcome]],
-        go_on: Callable[[str, ResumeOptions], Awaitable[RunOutcome]],
+        go_on: GoOn,
         part: Part,
     ) -> None:
         """Be a node from now on, which works for all and is the home of runs.

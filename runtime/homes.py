@@ -1,16 +1,19 @@
 """The home of a run in a cluster: the node that has pulled it carries it out, and answers for it.
 
 A run that is pulled once more has lost its home, or another has it still; the journal knows which.
+But for a run that was left here, as nothing could be noted: the journal has it that this process
+is at work on it, whose lease goes on, so nobody else may have it. It is gone on with here.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from runtime.engines.cluster.runs import NotNow
+from runtime.engines.cluster.runs import MOST_HOMES, NotNow
 from runtime.errors import Cancelled, DeadlineExceeded, UnknownName
 from runtime.identity import wall_clock
-from runtime.journal import PARKED, JournalFailed
+from runtime.journal import PARKED, Fenced, JournalFailed
+from runtime.journal.liveness import is_ours
 from runtime.options_data import resume_options, run_options
 from runtime.outcome import ResumeOptions
 from runtime.resumption import is_at_work
@@ -23,6 +26,16 @@ if TYPE_CHECKING:
     from runtime.engines.cluster.runs import Order
     from runtime.journal import Journal, RunRow
     from runtime.outcome import RunOutcome
+
+
+class GoOn(Protocol):
+    """Goes on with a run here."""
+
+    def __call__(
+        self, run_id: str, options: ResumeOptions, *, left_here: bool
+    ) -> Awaitable[RunOutcome]:
+        """See ``System.resume``; ``left_here``: it may be one that this process has left."""
+        ...
 
 
 class Household:
@@ -38,11 +51,12 @@ class Household:
         self,
         journal: Journal,
         begin: Callable[[Start], Awaitable[RunOutcome]],
-        go_on: Callable[[str, ResumeOptions], Awaitable[RunOutcome]],
+        go_on: GoOn,
     ) -> None:
         self._journal = journal
         self._begin = begin
         self._go_on = go_on
+        self._left: dict[str, None] = {}
 
     async def carry_out(self, order: Order) -> None:
         """Begin a run, or go on with it, until it is over or parked, and the journal has that."""
@@ -53,14 +67,24 @@ class Household:
             elif not _is_done(row, order):
                 await self._resume(row, order)
             await self._journal.flush()  # who has asked looks there, and the message goes
-        except (Cancelled, JournalFailed) as fault:
+        except (Cancelled, Fenced) as fault:
+            raise NotNow(str(fault)) from fault
+        except JournalFailed as fault:
+            self._leave(order.run_id)
             raise NotNow(str(fault)) from fault
 
     async def _resume(self, row: RunRow, order: Order) -> None:
-        if is_at_work(row):
+        left_here = is_ours(row) and row.run_id in self._left
+        if is_at_work(row) and not left_here:
             raise NotNow(f"another process has run {row.run_id}")
+        self._left.pop(row.run_id, None)
         options = ResumeOptions() if order.resume is None else resume_options(order.resume)
-        await self._go_on(row.run_id, options)
+        await self._go_on(row.run_id, options, left_here=left_here)
+
+    def _leave(self, run_id: str) -> None:
+        self._left[run_id] = None
+        if len(self._left) > MOST_HOMES:
+            del self._left[next(iter(self._left))]
 
 
 def _is_done(row: RunRow, order: Order) -> bool:

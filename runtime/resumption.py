@@ -12,7 +12,7 @@ from runtime.dialogues import Dialogue
 from runtime.errors import CodeChanged, ConfigurationError, LimitReached, UnknownName
 from runtime.identity import wall_clock
 from runtime.journal import Record
-from runtime.journal.liveness import has_lost, owner_note
+from runtime.journal.liveness import has_lost, is_ours, owner_note
 from runtime.outcome import DEFAULT_DEADLINE_S
 from runtime.recorded import Recorded
 from runtime.routing import Wish
@@ -77,8 +77,9 @@ async def take_over(
     *,
     check: Callable[[Recorded], Mapping[str, Any]],
     retry_in_doubt: bool = False,
+    left_here: bool = False,
 ) -> Resumable:
-    """Become the owner of a run that is parked, or that its process has lost.
+    """Become the owner of a run that is parked, or that its process has lost or left.
 
     Everything that may stand in its way is looked at before: who owns a run and cannot go on with
     it has ended it for ever.
@@ -91,6 +92,7 @@ async def take_over(
             it goes on.
         retry_in_doubt: whether skills with side effects are used again that had begun; else people
             are asked.
+        left_here: whether it may be one that this process has, and has left.
 
     Raises:
         UnknownName: there is no such run.
@@ -102,7 +104,7 @@ async def take_over(
     row = await journal.run(run_id)
     if row is None:
         raise UnknownName(f"no run {run_id!r} is in the journal")
-    check_resumable(row)
+    check_resumable(row, left_here=left_here)
     recorded = Recorded(retry_in_doubt=retry_in_doubt)
     await recorded.read(journal, run_id)
     how = check(recorded)
@@ -191,8 +193,12 @@ async def _refusal(journal: Journal, run_id: str) -> ConfigurationError:
     return _over(row) if row.is_over else _under_way(row)
 
 
-def check_resumable(row: RunRow) -> None:
+def check_resumable(row: RunRow, *, left_here: bool = False) -> None:
     """Refuse a run that is over, or that its process has.
+
+    Args:
+        row: the run.
+        left_here: whether this process has left it, if it is the one that has it.
 
     Raises:
         ConfigurationError: it is such a one.
@@ -203,7 +209,7 @@ def check_resumable(row: RunRow) -> None:
         raise ConfigurationError(
             f"run {row.run_id} ({row.target}) cannot be gone on with: run the same command again"
         )
-    if is_at_work(row):
+    if is_at_work(row) and not (left_here and is_ours(row)):
         raise _under_way(row)
 
 

@@ -170,7 +170,9 @@ class System:
             return await self.cluster.client.resume(run_id, options)
         return await self._go_on(run_id, options)
 
-    async def _go_on(self, run_id: str, options: ResumeOptions) -> RunOutcome:
+    async def _go_on(
+        self, run_id: str, options: ResumeOptions, *, left_here: bool = False
+    ) -> RunOutcome:
         from runtime.resume_rules import check_again  # noqa: PLC0415  # for runs that are resumed
 
         check = partial(
@@ -181,7 +183,7 @@ class System:
             directory=self.directory,
             codes=self._codes,
         )
-        return await self._workflows.resume(run_id, options, check)
+        return await self._workflows.resume(run_id, options, check, left_here=left_here)
 
     async def fork(self, run_id: str, at: str, options: ForkOptions | None = None) -> RunOutcome:
         """Begin a new run with what another one had done before a step, and work live from there.

@@ -144,7 +144,12 @@ class Workflows:
         raise Cancelled(f"run {run_id} was ended, as the system is being stopped")
 
     async def resume(
-        self, run_id: str, options: ResumeOptions, check: Callable[[Recorded], Mapping[str, Any]]
+        self,
+        run_id: str,
+        options: ResumeOptions,
+        check: Callable[[Recorded], Mapping[str, Any]],
+        *,
+        left_here: bool = False,
     ) -> RunOutcome:
         """Go on with a run that is parked or whose process has died, and return what came of it.
 
@@ -153,6 +158,7 @@ class Workflows:
             options: how.
             check: refuses a run that cannot go on here; else it returns what the journal keeps of
                 how it goes on.
+            left_here: whether it may be one that this process has, and has left.
 
         Raises:
             UnknownName: there is no such run.
@@ -165,7 +171,12 @@ class Workflows:
         async with self._noted(run_id):
             doubts = options.retry_in_doubt
             found = await take_over(
-                self._journal, run_id, self._clock(), check=check, retry_in_doubt=doubts
+                self._journal,
+                run_id,
+                self._clock(),
+                check=check,
+                retry_in_doubt=doubts,
+                left_here=left_here,
             )
             run, started = self._again(found, options), current_time()
             _tell_repeated(run, found.recorded)

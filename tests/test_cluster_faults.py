@@ -170,9 +170,8 @@ async def test_all_of_nats_is_lost_and_the_journal_has_everything(
             await run_sync(server.start)
 
 
-async def test_the_database_is_restarted_and_all_goes_on(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("away_s", [1.0, GIVE_UP_S + LEASE_S])  # nobody waits for so long
+async def test_the_database_is_restarted_and_all_goes_on(world: World, away_s: float) -> None:
     url, name = shared_server().url, new_name()
     own = postgres.new_server()
     try:
@@ -181,7 +180,7 @@ async def test_the_database_is_restarted_and_all_goes_on(
             async with held_up(world, url, name):
                 await run_sync(own.stop, "immediate")
                 world.traces.go()  # they come to their next step while nothing can be noted
-                await anyio.sleep(1.0)
+                await anyio.sleep(away_s)
                 await run_sync(own.start)
     finally:
         own.remove()

@@ -26,10 +26,12 @@ class AwayJournal(MemoryJournal):
     """A journal that is away at times."""
 
     is_away = False
+    goes_away = False  # once it has been read
 
     async def run(self, run_id: str) -> RunRow | None:
         if self.is_away:
             raise JournalFailed("it is away")
+        self.is_away = self.goes_away
         return await super().run(run_id)
 
 
@@ -41,14 +43,18 @@ class House:
         self.begun: list[str] = []
         self.resumed: list[str] = []
         self._ends = ends
+        self.left_here = False
         self.household = Household(self.journal, self._begin, self._go_on)
 
     async def _begin(self, start: Any) -> Any:
         self.begun.append(start.options.run_id)
         self.enter(start.options.run_id)
+        if self.journal.is_away:
+            raise JournalFailed("it is away")
         await self._end(start.options.run_id, 1)
 
-    async def _go_on(self, run_id: str, _options: Any) -> Any:
+    async def _go_on(self, run_id: str, _options: Any, *, left_here: bool) -> Any:
+        self.left_here = left_here
         self.resumed.append(run_id)
         row = await self.journal.run(run_id)
         assert row is not None
@@ -64,7 +70,9 @@ class House:
 
     async def _end(self, run_id: str, epoch: int) -> None:
         if self._ends:
-            self.journal.append(Record(run_id, "run_completed", "", {"output": 2}, 2.0))
+            self.journal.append(
+                Record(run_id, "run_completed", "", {"output": 2}, 2.0, epoch=epoch)
+            )
             return
         parked = Record(run_id, "run_waiting", f"parked:{epoch}", {"tickets": []}, 2.0, epoch=epoch)
         assert await self.journal.park(parked, 0)
@@ -115,6 +123,17 @@ async def test_an_order_waits_in_the_queue_while_the_journal_cannot_be_read() ->
     house.journal.is_away = False
     await house.household.carry_out(order(started()))
     assert house.begun == ["run"]
+
+
+async def test_a_run_that_was_left_here_as_nothing_could_be_noted_goes_on_here() -> None:
+    """Its owner is alive, and keeps its lease for what else it does: nobody else may have it."""
+    house = House(ends=True)
+    house.journal.goes_away = True
+    with pytest.raises(NotNow):
+        await house.household.carry_out(order(started()))
+    house.journal.goes_away = house.journal.is_away = False
+    await house.household.carry_out(order(started()))
+    assert (house.begun, house.resumed, house.left_here) == (["run"], ["run"], True)
 
 
 async def test_what_came_too_late_or_is_not_there_is_refused() -> None:

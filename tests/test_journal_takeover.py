@@ -80,6 +80,20 @@ async def test_a_run_of_a_living_process_is_left_alone(journal: Journal) -> None
     assert row.epoch == 1
 
 
+async def test_who_has_a_run_may_begin_with_it_anew_once(journal: Journal) -> None:
+    """It has left it, and is alive: nobody else may."""
+    journal.append(started_by(this_process()))
+    process = this_process()
+    again = resumed(2)._replace(body={**resumed(2).body, "owner": str(process)})
+    assert await journal.take_over(again) is True
+    assert await journal.take_over(again) is False
+    row = await journal.run("run")
+    assert row is not None
+    assert (row.epoch, row.owner) == (2, str(process))
+    with pytest.raises(Fenced):
+        await write_until_fenced(journal)
+
+
 async def test_a_run_of_another_host_is_left_alone_until_its_lease_is_over(
     journal: Journal,
 ) -> None:

@@ -218,6 +218,10 @@ class RunState:
         """Whether somebody else owns the run now."""
         return epoch != self.epoch
 
+    def is_of(self, facts: Facts) -> bool:
+        """Whether the new owner that a record tells of is the one that it has, and has left it."""
+        return isinstance(facts, TakenOver) and None is not facts.owner == self.owner
+
     def may_be_taken(self, epoch: int) -> bool:
         """Whether a new owner may take it over: it is not over, and nobody did so meanwhile.
 

@@ -151,7 +151,7 @@ def _standing(
 
 
 def _takes_over(entry: Entry, state: RunState, is_lost: Callable[[RunState], bool]) -> Verdict:
-    has_left = state.is_parked or is_lost(state)
+    has_left = state.is_parked or state.is_of(entry.facts) or is_lost(state)
     return "taken" if has_left and state.may_be_taken(entry.epoch) else "not_taken"
 
 

@@ -95,6 +95,11 @@ def has_lost(row: RunRow, now: float) -> bool:
     return is_lost(now, row.owner, row.pid, row.host, row.held_until)
 
 
+def is_ours(row: RunRow) -> bool:
+    """Whether this process is the owner of a run."""
+    return row.owner == str(this_process())
+
+
 def owner_note() -> dict[str, str | int]:
     """Return who owns the runs of this process, as the records say by which it does."""
     process = this_process()

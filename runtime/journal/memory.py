@@ -108,7 +108,7 @@ class MemoryJournal:
             state = None if run is None else run.state
             if state is None or not state.may_be_taken(entry.epoch):
                 return False
-            if not (state.is_parked or self._is_lost(state)):
+            if not (state.is_parked or state.is_of(entry.facts) or self._is_lost(state)):
                 return False
             self._take(entry)
             return True
