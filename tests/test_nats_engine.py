@@ -281,6 +281,16 @@ async def test_servers_without_room_for_the_queue_are_told_of(tmp_path: Path) ->
                 pass
 
 
+async def test_servers_with_room_for_one_queue_serve_all_who_come_to_it(tmp_path: Path) -> None:
+    with nats_server() as server:
+        server.stop()
+        server.configure(f'jetstream {{ store_dir: "{server.folder}", max_file_store: 12MB }}')
+        server.start()
+        settings, where = settings_of(server.url, "c"), str(tmp_path / "journal.db")
+        async with cluster(settings, where, {double: USUAL}) as system:
+            assert (await system.run(double, 21, RUN)).value == 42
+
+
 async def test_what_nobody_understands_is_left_out_and_the_rest_goes_on(tmp_path: Path) -> None:
     settings, where = settings_of(shared_server().url, new_name()), str(tmp_path / "journal.db")
     async with cluster(settings, where, {double: USUAL}, nodes=1) as system:

@@ -17,7 +17,7 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import APIError
+from nats.js.errors import APIError, NotFoundError
 
 from runtime.errors import ConfigurationError
 
@@ -30,7 +30,6 @@ DUPLICATES_S = 120.0
 MOST_IN_HAND = 100_000  # of one agent, over all nodes
 MESSAGE_ID = "Nats-Msg-Id"  # by which the server knows what it was sent before
 _NO_ROOM = frozenset((10023, 10047))
-_IN_USE = 10058  # the stream is there, with another configuration
 
 
 async def ensure_stream(node: Node) -> None:
@@ -53,9 +52,18 @@ async def ensure_stream(node: Node) -> None:
     )
     try:
         await node.jetstream.add_stream(config)
-    except APIError as error:
-        if error.err_code != _IN_USE:
+    except APIError:
+        # Servers also say that there is no room for one that is there.
+        if not await _is_there(node):
             raise
+
+
+async def _is_there(node: Node) -> bool:
+    try:
+        await node.jetstream.stream_info(node.subjects.stream)
+    except NotFoundError:
+        return False
+    return True
 
 
 async def found_stream(node: Node) -> None:
