@@ -140,11 +140,13 @@ class _Following:
 
         Raises:
             RuntimeFault: no node has it.
+            ConfigurationError: the node that has it has another journal.
         """
         unheard_at = anyio.current_time() + UNHEARD_S
         while True:
             with anyio.move_on_after(LOOK_S):
                 await placed.told.wait()
+            was_told = placed.told.is_set()
             row = await self._look()
             if row is None and anyio.current_time() > unheard_at:
                 unheard_at = inf
@@ -153,6 +155,11 @@ class _Following:
                 return row
             if placed.refusal is not None:
                 raise _error(placed.refusal.error, placed.refusal.text)
+            if row is None and was_told:  # which comes once it is in the journal of its home
+                raise ConfigurationError(
+                    f"a node has carried out run {self.run_id}, but not in this journal: all of a"
+                    " cluster share one, so give --db here as the nodes have it"
+                )
             if row is None and self._expires_at is not None and wall_clock() > self._expires_at:
                 raise DeadlineExceeded(
                     f"no node has begun run {self.run_id} in its time{LOOK_AT_NODES}",

@@ -186,6 +186,18 @@ async def test_a_client_is_told_while_no_node_has_its_run(
     assert caplog.text.count("no node has begun run the-run yet") == 1
 
 
+async def test_a_client_with_another_journal_than_the_nodes_is_told_so(tmp_path: Path) -> None:
+    settings = settings_of(shared_server().url, new_name())
+    ours, theirs = str(tmp_path / "ours.db"), str(tmp_path / "theirs.db")
+    async with (
+        member(settings, theirs, {double: USUAL}, serves=True) as node,
+        member(settings, ours, {double: USUAL}, serves=False) as system,
+    ):
+        with pytest.raises(ConfigurationError, match=r"not in this journal: .* give --db"):
+            await system.run(double, 21, RUN)
+        assert await node.journal.run("the-run") is not None
+
+
 async def test_a_client_hears_of_what_happens_and_has_what_came_of_it(tmp_path: Path) -> None:
     heard: list[Record] = []
     settings, where = settings_of(shared_server().url, new_name()), str(tmp_path / "journal.db")
