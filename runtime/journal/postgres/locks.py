@@ -17,7 +17,7 @@ from runtime.journal.fold import COLUMNS, RunState
 from runtime.journal.records import Branch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from runtime.journal.books import CallKey
     from runtime.journal.branches import BranchKey
@@ -35,6 +35,10 @@ _CALLS = f"""
 _BRANCHES = """
     SELECT run_id, op, epoch, attempt, owner
     FROM unnest(?::text[], ?::text[]) AS wanted(run_id, op) JOIN branch USING (run_id, op)
+"""
+_SETTLED = """
+    SELECT run_id, op FROM unnest(?::text[], ?::text[]) AS wanted(run_id, op)
+    JOIN journal USING (run_id, op) WHERE terminal = 1
 """
 _SCOPES = "SELECT pg_advisory_xact_lock(key) FROM unnest(?::bigint[]) AS key"
 
@@ -77,6 +81,11 @@ def locked(connection: ServerConnection, group: Sequence[Entry]) -> Locked:
     if joined:
         branches |= {(row[0], row[1]): Holding(*row[2:]) for row in held}
     return Locked(states, calls, branches)
+
+
+def settled(connection: ServerConnection, keys: Collection[BranchKey]) -> set[BranchKey]:
+    """Return which of some branches have their outcomes; their runs are locked."""
+    return {(row[0], row[1]) for row in connection.execute(_SETTLED, _columns(keys))}
 
 
 def _branch_of(entry: Entry) -> str | None:

@@ -15,6 +15,7 @@ transaction is over, nothing is written; one that still hangs there is ended.
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.journal.backlog import in_turns
@@ -26,7 +27,7 @@ from runtime.journal.holdings import Holdings
 from runtime.journal.leases import Leases
 from runtime.journal.liveness import steady_clock
 from runtime.journal.postgres.driver import RecordFault, ServerConnection
-from runtime.journal.postgres.locks import locked
+from runtime.journal.postgres.locks import locked, settled
 from runtime.journal.postgres.schema import upgrade
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class ServerStore:
         connection = self._connection
         states, calls, branches = locked(connection, group)
         books = Books(connection, {}, calls)
-        holdings = Holdings(connection, self._leases, branches)
+        holdings = Holdings(connection, self._leases, branches, partial(settled, connection))
 
         def state_of(entry: Entry) -> RunState:
             return states.get(entry.run_id) or RunState.first(entry.run_id, entry.at)
