@@ -74,7 +74,7 @@ class StoredJournal:
         self._location = location
         self._silent = silent
         self._backlog = Backlog()
-        self._bell = Bell()
+        self._bell = Bell(lambda: self._writer.progress.settled, lambda: self._writer.ended)
         self._tenure = Tenure(str(this_process()), lease_s)
         self._writer = Writer(open_store, self._tenure, self._backlog, self._bell)
         self._reader = Reader.of(location, _MOST_IDLE)
@@ -211,8 +211,7 @@ class StoredJournal:
             await self._until(self._may_begin)
         if self._pending < self._high_water:
             return
-        while (surplus := self._pending - self._low_water + 1) > 0:
-            await self._until_settled(self._writer.progress.settled + surplus)
+        await self._until(lambda: self._pending < self._low_water)
 
     def _may_begin(self) -> bool:
         if self._writer.error is not None:
@@ -225,7 +224,8 @@ class StoredJournal:
         await self._until_settled(self._backlog.appended)
 
     async def _until_settled(self, count: int) -> None:
-        await self._until(lambda: self._writer.progress.settled >= count)
+        while self._writer.progress.settled < count:
+            await self._bell.at(count, self._patience_left())
 
     async def _until(self, reached: Callable[[], bool]) -> None:
         while not reached():
