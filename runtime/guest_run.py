@@ -40,7 +40,11 @@ _OUTCOMES = frozenset(("delegation_completed", "delegation_failed"))
 
 
 class GuestRun(Run):
-    """A run that is at home elsewhere, as far as one Delegation of it is done here."""
+    """A run that is at home elsewhere, as far as one Delegation of it is done here.
+
+    Attributes:
+        is_settled: whether the outcome of the Delegation was appended to the journal.
+    """
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class GuestRun(Run):
         self.moves = True
         self.recorded = Recorded()
         self.overrides = tuple(Wish(*wish) for wish in said["overrides"])
+        self.is_settled = False
         self._outcome: Outcome | None = None
         self._waits_for: dict[str, ApprovalRequest] = {}
         self._given = given
@@ -159,6 +164,7 @@ class GuestRun(Run):
             body = {**body, "totals": self.totals.as_data()}
             super().record(kind, op, body, cost)
             self._outcome = Outcome(kind, body)
+            self.is_settled = self.left is None  # else nothing was noted
 
     async def begin(self, kind: Kind, op: str, body: Mapping[str, Any]) -> None:
         """Note that a step begins, and wait until it is certain that it may.

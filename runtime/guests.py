@@ -167,7 +167,9 @@ class Guests:
         finally:
             self._runs.pop(asked.number, None)
             with anyio.CancelScope(shield=True):
-                is_ours = await self._journal.leave(run.id, run.epoch, branch)
+                is_ours = await self._journal.leave(
+                    run.id, run.epoch, branch, is_settled=run.is_settled
+                )
         return run.outcome if is_ours else None
 
     async def _carry(self, run: GuestRun, delegation: Delegation) -> None:

@@ -81,7 +81,8 @@ async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         yield one
 
 
-async def test_a_branch_is_claimed_worked_on_and_settled(journal: Journal) -> None:
+@pytest.mark.parametrize("is_said", [True, False])
+async def test_a_branch_is_claimed_worked_on_and_settled(journal: Journal, is_said: bool) -> None:
     journal.append(started())
     branch = granted(await journal.claim("run", OP, 1))
     assert branch == Branch(OP, 1)
@@ -91,7 +92,9 @@ async def test_a_branch_is_claimed_worked_on_and_settled(journal: Journal) -> No
     assert await journal.outcome("run", OP) is None
     journal.append(of(branch, "delegation_completed"))
     journal.append(of(branch, "log", f"{OP}/late"))  # what ends behind the outcome still counts
-    await journal.leave("run", 1, branch)
+    assert await journal.leave("run", 1, branch, is_settled=is_said)
+    assert not await journal.leave("run", 1, branch, is_settled=is_said)
+    await refused(journal, of(branch))
     outcome = await journal.outcome("run", OP)
     assert outcome is not None
     assert (outcome.kind, outcome.body) == ("delegation_completed", {"output": 1})
@@ -184,6 +187,17 @@ async def test_who_has_left_a_branch_writes_nothing_of_it_and_another_may_go_on(
     await journal.leave("run", 1, former)  # which is not its to leave
     journal.append(of(last))
     assert await kinds(journal) == ["run_started", "log", "log"]
+
+
+@pytest.mark.parametrize("is_said", [True, False])
+async def test_who_has_lost_a_branch_has_not_settled_it(journal: Journal, is_said: bool) -> None:
+    journal.append(started(dead_pid()))
+    former = granted(await journal.claim("run", OP, 1))
+    assert await journal.take_over(resumed(2))
+    with suppress(Fenced):
+        journal.append(of(former, "delegation_completed"))
+    assert not await journal.leave("run", 1, former, is_settled=is_said)
+    assert await kinds(journal) == ["run_started", "run_resumed"]
 
 
 async def test_the_guests_of_a_former_owner_are_fenced_with_it(journal: Journal) -> None:

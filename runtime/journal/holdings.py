@@ -87,7 +87,8 @@ class Holdings:
             branch = left(entry.facts)
             if holding is None or branch is None or not self.has(entry, branch):
                 return None, "not_noted"
-            return holding._replace(owner=""), "noted"
+            said: Answer = "not_noted" if state.is_fenced(entry.epoch) else "noted"
+            return holding._replace(owner=""), said
         lease_of = self._leases.lease_of
         said = answer(entry.op, entry.epoch, state, holding, lease_of, is_settled=is_settled)
         if not isinstance(said, Ours):

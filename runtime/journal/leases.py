@@ -89,15 +89,16 @@ class Leases:
         if not is_in_doubt:
             return Renewal(tenure, asked_at)
         lost = [*filter(self._is_taken, tenure.runs)]
-        return Renewal(tenure, asked_at, lost, [*filter(self._is_claimed, tenure.branches)])
+        claimed = [key for key, had in tuple(tenure.branches.items()) if self._is_claimed(key, had)]
+        return Renewal(tenure, asked_at, lost, claimed)
 
     def _is_taken(self, run_id: str) -> bool:
         row = self._execute(_EPOCH, (run_id,)).fetchone()
         return row is None or row[0] != self._tenure.runs[run_id]
 
-    def _is_claimed(self, key: BranchKey) -> bool:
+    def _is_claimed(self, key: BranchKey, had: tuple[int, int]) -> bool:
         row = self._execute(_GUEST, key).fetchone()
-        return row is None or Holding(*row) != (*self._tenure.branches[key], self._tenure.owner)
+        return row is None or Holding(*row) != (*had, self._tenure.owner)
 
     def give_back(self) -> None:
         """Let others have what this process has not ended."""

@@ -124,11 +124,16 @@ class MemoryJournal:
             said = self.branches.claim(run.state, op, epoch, is_settled=is_settled)
             return said if isinstance(said, Ours | Held | Gone) else Settled(run.outcome(op))
 
-    async def leave(self, run_id: str, epoch: int, branch: Branch) -> bool:
+    async def leave(
+        self, run_id: str, epoch: int, branch: Branch, *, is_settled: bool = False
+    ) -> bool:
         """Leave a branch to others; see ``Journal``."""
+        del is_settled  # to note who has it costs nothing here
         self._check_open()
         with self._lock:
-            return self.branches.leave(run_id, epoch, branch)
+            run = self._runs.get(run_id)
+            was_ours = self.branches.leave(run_id, epoch, branch)
+            return was_ours and run is not None and not run.state.is_fenced(epoch)
 
     async def request(self, record: Record) -> bool:
         """Note what somebody asks of a run; see ``Journal``."""

@@ -98,7 +98,9 @@ class Journal(Protocol):
             JournalFailed: the journal is closed, dead, or could not write for too long.
         """
 
-    async def leave(self, run_id: str, epoch: int, branch: Branch) -> bool:
+    async def leave(
+        self, run_id: str, epoch: int, branch: Branch, *, is_settled: bool = False
+    ) -> bool:
         """Be through with a branch, with or without its outcome: whoever claims it may go on.
 
         All that was appended before is committed when this returns, and nothing more is taken of
@@ -108,6 +110,8 @@ class Journal(Protocol):
             run_id: the run.
             epoch: the how-manieth owner of the run it was claimed of.
             branch: what the claim has given.
+            is_settled: whether its outcome was appended. Nobody claims it then, so nothing more has
+                to be noted of who has it.
 
         Returns:
             Whether it was this guest's until now, so that all that it has noted was taken.

@@ -146,8 +146,13 @@ class StoredJournal:
         outcome = await self.outcome(run_id, op) if said == SETTLED else None
         return Gone() if outcome is None else Settled(outcome)  # deleted
 
-    async def leave(self, run_id: str, epoch: int, branch: Branch) -> bool:
+    async def leave(
+        self, run_id: str, epoch: int, branch: Branch, *, is_settled: bool = False
+    ) -> bool:
         """Leave a branch to others; see ``Journal``."""
+        if is_settled:
+            await self.flush()  # which notes it if the outcome was refused
+            return self._tenure.lose_branch((run_id, branch.op), (epoch, branch.attempt))
         return await self._moved(move(run_id, branch.op, epoch, Leaving(branch))) == "noted"
 
     async def _moved(self, entry: Entry) -> Verdict:

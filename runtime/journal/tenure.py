@@ -39,7 +39,7 @@ def is_turn(entry: Entry) -> bool:
 class Tenure:
     """The lease of one process in one store, and the runs that it is for.
 
-    One thread changes it, any may ask.
+    One thread changes it, any may ask. But whoever has settled a branch lets go of that by itself.
 
     Attributes:
         owner: the process, as text.
@@ -136,15 +136,17 @@ class Tenure:
         elif isinstance(entry.facts, Leaving) and (branch := left(entry.facts)) is not None:
             self.lose_branch(key, (entry.epoch, branch.attempt))
 
-    def lose_branch(self, key: BranchKey, had: tuple[int, int]) -> None:
-        """Note that a branch is not ours any more.
+    def lose_branch(self, key: BranchKey, had: tuple[int, int]) -> bool:
+        """Note that a branch is not ours any more, and return whether it was until now.
 
         Args:
             key: the branch.
             had: the epoch and the attempt by which it was.
         """
-        if self.branches.get(key) == had:
-            del self.branches[key]
+        is_ours = self.branches.get(key) == had
+        if is_ours:
+            self.branches.pop(key, None)
+        return is_ours
 
     def lose(self, run_id: str, epoch: int) -> None:
         """Note that somebody else has taken a run over.
@@ -193,6 +195,6 @@ class Renewal(NamedTuple):
         for run_id in self.lost:
             tenure.lose(run_id, tenure.runs[run_id])
         for key in self.claimed:
-            tenure.lose_branch(key, tenure.branches[key])
+            tenure.branches.pop(key, None)
         for entry in filter(is_turn, group):
             tenure.take(entry)
