@@ -144,8 +144,9 @@ class Dispatcher:
             entry = await self._serve(delegation.sag_id)
             await self._submit(run, None, entry, delegation, self._engine.submit_here)
         finally:
-            with anyio.move_on_after(END_S, shield=True):
-                await run.quiet()
+            if not run.is_quiet:
+                with anyio.move_on_after(END_S, shield=True):
+                    await run.quiet()
 
     # --- what contexts ask for -------------------------------------------------------------------
 

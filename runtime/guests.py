@@ -158,19 +158,26 @@ class Guests:
             asked = await self._whole(asked)
         run = GuestRun(asked, branch, self._journal, self._clock, self._ask_home)
         self._runs[asked.number] = run
-        is_ours = False
         try:
-            await run.recall()
-            await self._carry(run, asked.delegation)
-        except Fenced as fault:
-            logger.debug("%s", fault)
+            await self._do(run, asked.delegation)
+            is_ours = await self._leave(run, branch)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._leave(run, branch)
+            raise
         finally:
             self._runs.pop(asked.number, None)
-            with anyio.CancelScope(shield=True):
-                is_ours = await self._journal.leave(
-                    run.id, run.epoch, branch, is_settled=run.is_settled
-                )
         return run.outcome if is_ours else None
+
+    async def _do(self, run: GuestRun, delegation: Delegation) -> None:
+        try:
+            await run.recall()
+            await self._carry(run, delegation)
+        except Fenced as fault:
+            logger.debug("%s", fault)
+
+    async def _leave(self, run: GuestRun, branch: Branch) -> bool:
+        return await self._journal.leave(run.id, run.epoch, branch, is_settled=run.is_settled)
 
     async def _carry(self, run: GuestRun, delegation: Delegation) -> None:
         self._control.add(run)

@@ -374,9 +374,14 @@ class Run:
         if self._bodies == 0 and self._quiet is not None:
             self._quiet.set()
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no body of this run runs any more."""
+        return not self._bodies
+
     async def quiet(self) -> None:
         """Wait until no body of this run runs any more."""
-        while self._bodies:
+        while not self.is_quiet:
             self._quiet = anyio.Event()
             await self._quiet.wait()
 
