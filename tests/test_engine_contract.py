@@ -165,22 +165,29 @@ async def test_a_deadline_ends_a_body_and_its_asker_hears_of_it(engines: Engines
 
 
 async def test_who_is_first_ends_the_others(engines: Engines) -> None:
-    ended = anyio.Event()
+    begun, ended = anyio.Event(), anyio.Event()
 
     @sag
     async def slow(ctx: Context, n: int) -> int:
         del ctx
+        begun.set()
         try:
             await anyio.sleep(60)
         finally:
             ended.set()
         return n
 
+    @sag
+    async def quick(ctx: Context, n: int) -> int:
+        del ctx
+        await begun.wait()  # who has not begun by then never does, and has nothing to end
+        return n * 2
+
     @mag
     async def chief(ctx: Context) -> int:
-        return (await ctx.first([slow, double], 21)).unwrap()
+        return (await ctx.first([slow, quick], 21)).unwrap()
 
-    async with engines.open(chief, slow, double) as system:
+    async with engines.open(chief, slow, quick) as system:
         outcome = await system.run(chief)
         with anyio.fail_after(5):
             await ended.wait()
