@@ -417,6 +417,7 @@ def test_an_earlier_version_s_journal_is_refused_until_it_is_brought_up_to_date(
     change(journal, "DROP TABLE call")
     change(journal, "DROP TABLE spending")
     change(journal, "DROP TABLE lease")
+    change(journal, "DROP TABLE branch")
     change(journal, "DROP INDEX journal_sha256")
     change(journal, "DROP INDEX journal_requests")
     for column in ("parked_at", "parked_seq", "asked_seq"):
