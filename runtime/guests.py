@@ -96,7 +96,7 @@ class Guests:
         run, op = work.run, work.delegation.op
         if run.recorded is None:
             run.recorded = Recorded()
-        run.recorded.note(outcome.kind, op)
+        run.recorded.answered(outcome.kind, op)
         run.recorded.newly_counted(op)  # the totals below have it all
         totals = Totals(*outcome.body.get("totals", ()))
         run.totals.add(totals)

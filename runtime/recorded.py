@@ -185,6 +185,11 @@ class Recorded(Terms, Sums):
         """Let something be in the journal that another process has noted, or will."""
         self._once.add((kind, op))
 
+    def answered(self, kind: str, op: str) -> None:
+        """Note a delegation that another process has answered: it came to the steps below."""
+        self.note(kind, op)
+        self._used.add(op)
+
     def in_flight(self) -> list[str]:
         """Return the steps that had begun and not ended."""
         return list(self._begun)
