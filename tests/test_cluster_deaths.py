@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(180)]
 RUN = "the-run"
+LEAVES = 6  # more than one node takes
 LEASE_S = 3.0  # what a process that is stopped keeps what it has
 
 
@@ -48,7 +49,8 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 async def _run(system: System, agent: Agent, count: int, found: list[RunOutcome]) -> None:
-    found.append(await system.run(agent, count, RunOptions(run_id=RUN, deadline_s=90)))
+    options = RunOptions(run_id=RUN, deadline_s=90, durability="strict")
+    found.append(await system.run(agent, count, options))
 
 
 def _completed(events: list[EventRow]) -> Counter[str]:
@@ -65,8 +67,8 @@ async def test_what_a_killed_worker_had_begun_goes_on_elsewhere(where: str, tmp_
             ) as client,
             anyio.create_task_group() as tasks,
         ):
-            tasks.start_soon(_run, client, chief, 3, found)
-            victims = {await run_sync(traces.holder, f"leaf-{number}") for number in range(3)}
+            tasks.start_soon(_run, client, chief, LEAVES, found)
+            victims = {await run_sync(traces.holder, f"leaf-{number}") for number in range(LEAVES)}
             row = await client.journal.run(RUN)
             assert row is not None
             victim = next((pid for pid in victims if pid != row.pid), None)
@@ -76,7 +78,7 @@ async def test_what_a_killed_worker_had_begun_goes_on_elsewhere(where: str, tmp_
         events = await _events(where)
     assert victim is not None, "all was done where the run is at home"
     assert found[0].value == sum(
-        len(f"{when} {n}") for n in range(3) for when in ("before", "after")
+        len(f"{when} {n}") for n in range(LEAVES) for when in ("before", "after")
     )
     assert set(_completed(events).values()) == {1}
     assert set(traces.effects().values()) == {1}
