@@ -26,7 +26,8 @@ servers on the last. Figures are medians of the rounds, in brackets the lowest a
 *CPU us* is CPU an operation of the contender's process, its threads included. *Ratio* compares
 operations a second with the baseline's of the same round, *by CPU* the CPU; 1.00 is the baseline,
 more is better. **Ours** is bold, the *baseline* is in italics. Garbage is collected before a turn,
-what is there after the first turn is frozen, and Python's thresholds are left alone, for all alike.
+what is there after the first turn is frozen, and it is looked for after 10,000 new objects, as in
+`python -m runtime`: for all alike.
 On a machine that does other things, trust the ratios, and of these those by CPU.
 """
 
