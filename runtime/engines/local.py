@@ -9,8 +9,6 @@ has room, starts the child; no hop, no global queue.
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -29,10 +27,12 @@ from runtime.engines.actors import Resident, Worker
 from runtime.engines.deadlines import Deadlines
 from runtime.engines.gate import Gate
 from runtime.engines.place import Place
+from runtime.engines.senders import Line
 from runtime.engines.work import Ending, Work, WorkFailed, crash
 from runtime.errors import UnknownName
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Coroutine
 
     from runtime.actors import SupervisorStatistics
@@ -53,7 +53,7 @@ class Served:
         self.gate = Gate(capacity.concurrency)
         self.residents: dict[str, ActorRef] = {}
         self.asked = 0  # pieces of work that residents have, the ones being done included
-        self.senders: deque[asyncio.Future[None]] = deque()
+        self.senders = Line(self.is_full, self.is_half_free)
 
     @property
     def waiting(self) -> int:
@@ -61,34 +61,13 @@ class Served:
         in_mailboxes = self.asked - len(self.residents)
         return self.gate.waiting + in_mailboxes if in_mailboxes > 0 else self.gate.waiting
 
-    @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether the line has no room for one more."""
         return self.waiting >= self.capacity.queue
 
-    async def room(self) -> None:
-        """Stand in line for a place in the line; when one is free, nothing else runs before it."""
-        first = False
-        while self.full or (self.senders and not first):
-            sender: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            (self.senders.appendleft if first else self.senders.append)(sender)
-            first = True
-            try:
-                await sender
-            except BaseException:
-                self.call_sender()  # a call that this one got goes to the next
-                raise
-
-    def call_sender(self) -> None:
-        """Let the next sender in line know that there is room.
-
-        Not before half of the line is free: a sender of many then sends many at each turn.
-        """
-        while self.senders and self.waiting <= self.capacity.queue // 2:
-            sender = self.senders.popleft()
-            if not sender.done():
-                sender.set_result(None)
-                return
+    def is_half_free(self) -> bool:
+        """Whether senders are called: a sender of many then sends many at each turn."""
+        return self.waiting <= self.capacity.queue // 2
 
 
 class EngineStatistics(NamedTuple):
@@ -173,8 +152,7 @@ class LocalEngine:
 
     def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
         """Return None when the agent's line has room, else a wait for that."""
-        served = self._find(agent)
-        return served.room() if served.senders or served.full else None
+        return self._find(agent).senders.room()
 
     def cancel(self, work: Work, ending: Ending) -> None:
         """End a piece of work now: in the line, in its actor, or in a resident's mailbox."""
@@ -228,8 +206,7 @@ class LocalEngine:
     # --- an actor per Delegation -----------------------------------------------------------------
 
     def _launch(self, served: Served, work: Work) -> bool:
-        if served.senders:
-            served.call_sender()
+        served.senders.call()
         if work.is_settled:
             return False
         work.place = Place(served.gate, True)
@@ -261,7 +238,7 @@ class LocalEngine:
 def _relay(served: Served, work: Work, reply: asyncio.Future[Any]) -> None:
     """Turn a resident's reply into the work's outcome."""
     served.asked -= 1
-    served.call_sender()
+    served.senders.call()
     error = reply.exception()
     if work.body is not None:
         work.body.close()
