@@ -18,7 +18,7 @@ from benchmarks.bench import PLAIN, Bench, Column
 from benchmarks.contender import Case, Contender
 from benchmarks.rounds import measure
 from benchmarks.row import Row
-from runtime.engines.cluster.local_server import program
+from runtime.errors import ConfigurationError
 from tests import postgres
 from tests.nats_server import nats_server
 
@@ -71,6 +71,10 @@ class Cluster(Bench):
 
 
 def _missing() -> str | None:
+    try:
+        from runtime.engines.cluster.local_server import program  # noqa: PLC0415  # an extra
+    except ConfigurationError as fault:
+        return str(fault)
     if program() is None:
         return "no nats-server in PATH: apt-get install nats-server"
     if postgres.programs() is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ import pytest
 from benchmarks import cluster, promises, verdicts
 from benchmarks.contender import Settings
 from benchmarks.table import line
+from runtime.engines.cluster import local_server
 from tests import postgres
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ def test_calls_are_made_by_the_nodes() -> None:
 
 @pytest.mark.parametrize(
     ("module", "name", "told"),
-    [(cluster, "program", "nats-server"), (postgres, "programs", "postgresql")],
+    [(local_server, "program", "nats-server"), (postgres, "programs", "postgresql")],
 )
 def test_without_a_server_it_says_which_and_no_promise_is_judged(
     monkeypatch: pytest.MonkeyPatch, module: object, name: str, told: str
@@ -54,6 +57,15 @@ def test_without_a_server_it_says_which_and_no_promise_is_judged(
     why = [each.measured for each in judged if "a cluster of" in each.says]
     assert len(why) == 3
     assert all(told in each for each in why)
+
+
+def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("runtime.engines.cluster", "runtime.engines.cluster.local_server"):
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    rows = cluster.BENCH.run(Settings(), lambda _: None)
+    assert rows
+    assert all("pip install" in (row.reason or "") for row in rows)
 
 
 def _measured(case: cluster.Case) -> list[Row]:
