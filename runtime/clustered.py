@@ -45,12 +45,14 @@ class Part(NamedTuple):
     Attributes:
         agents: the slugs of its agents; None for all.
         most: how many bodies of each run at once at most; None as the catalog says.
+        spread: whether what its bodies delegate is for all, also while there is room for it here.
         code: returns a digest of the code of all agents that it knows, also of those it serves not.
         accounts: returns a snapshot of each provider account that was asked.
     """
 
     agents: Sequence[str] | None
     most: int | None
+    spread: bool
     code: Callable[[], str]
     accounts: Callable[[], Mapping[str, Any]]
 
@@ -136,7 +138,8 @@ class Clustered:
 
         self.membership = Membership(self.node, part.code(), doing, wall_clock)
         self.node.start(self._watch(), "watches the journal")
-        await self.engine.work(agents, Household(self._journal, begin, go_on), part.most)
+        household = Household(self._journal, begin, go_on)
+        await self.engine.work(agents, household, part.most, spread=part.spread)
         await self.membership.enter()
 
     async def _watch(self) -> None:

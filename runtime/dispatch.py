@@ -229,7 +229,9 @@ class Dispatcher:
         activation.check()
         slug, deadline_s = entry.agent.name, entry.limits.deadline_s
         delegation = addressed(activation, slug, deadline_s, payload, how)
-        submit = self._engine.submit
+        recorded, submit = activation.run.recorded, self._engine.submit
+        if recorded is not None and recorded.is_noted("delegation_sent", delegation.op):
+            submit = self._engine.submit_again
         pending = self._submit(activation.run, activation, entry, delegation, submit)
         if not pending.done():
             activation.children.add(pending)

@@ -76,6 +76,7 @@ class GuestRun(Run):
         self._outcome: Outcome | None = None
         self._waits_for: dict[str, ApprovalRequest] = {}
         self._given = given
+        self._is_again = asked.is_again
         self._recorded = self.recorded
         self._ask_home = ask_home
         self._purse = None if self._far is None else Purse(self._far, self._ask, given.op)
@@ -87,7 +88,8 @@ class GuestRun(Run):
         Raises:
             JournalFailed: it cannot be read.
         """
-        if self.epoch > 1 or (self.branch is not None and self.branch.attempt > 1):
+        is_claimed_again = self.branch is not None and self.branch.attempt > 1
+        if self._is_again or is_claimed_again or self.epoch > 1:
             await self._recorded.read(self.journal, self.id)
             self.conduct.seen = self._recorded.seq
         self._recorded.note("delegation_sent", self._given.op)

@@ -286,13 +286,19 @@ class System:
         return [each.request for each in tickets if each.is_open(now)]
 
     async def serve(
-        self, agents: Sequence[str] | None = None, capacity: int | None = None
+        self,
+        agents: Sequence[str] | None = None,
+        capacity: int | None = None,
+        *,
+        spread: bool = False,
     ) -> Membership:
         """Be a node of the cluster from now on: work for all of it, and be the home of runs.
 
         Args:
             agents: what it serves; None for all agents.
             capacity: how many bodies of each run here at once at most; None as the catalog says.
+            spread: whether what bodies here delegate is done by whichever node is the first to
+                take it out of the queue, instead of here while there is room.
 
         Returns:
             Its place among the nodes: what it says of itself, and whether it shall leave.
@@ -303,7 +309,7 @@ class System:
         """
         from runtime.clustered import Part  # noqa: PLC0415  # an extra
 
-        part = Part(agents, capacity, self._code, self.accounts.statistics)
+        part = Part(agents, capacity, spread, self._code, self.accounts.statistics)
         cluster = self._clustered
         await cluster.serve(self._begin, self._go_on, part)
         return cluster.membership

@@ -3,7 +3,8 @@
 ``python -m tests.cluster_node URL NAME DATABASE FOLDER`` serves until it is ended, and says so with
 a line. Its agents leave traces in the folder: who holds on where, and each effect of a skill; one
 that holds on does so until the folder has a file ``go``. Its environment may name a model server to
-ask instead of ``echo-1``, and options of its journal as JSON.
+ask instead of ``echo-1``, options of its journal as JSON, and say that what it delegates is done
+near and not spread.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ PATIENCE_S = 60.0
 FOLDER = "MAGSAG_TEST_FOLDER"
 SERVER = "MAGSAG_TEST_SERVER"
 JOURNAL = "MAGSAG_TEST_JOURNAL"
+NEAR = "MAGSAG_TEST_NEAR"
 
 
 def folder() -> Path:
@@ -107,7 +109,7 @@ async def serve(url: str, name: str, database: str) -> None:
     async with running(catalog(), environ={}, journal=journal, cluster=settings) as system:
         for agent, limits in AGENTS.items():
             system.directory.add_agent(agent, limits)
-        await system.serve()
+        await system.serve(spread=NEAR not in os.environ)
         print("serves", flush=True)  # noqa: T201  # for the test that has started it
         await anyio.sleep_forever()
 

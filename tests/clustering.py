@@ -36,8 +36,13 @@ async def member(
     catalog: Catalog | None = None,
     tracing: Tracing | None = None,
     serves: bool,
+    spread: bool = True,
 ) -> AsyncIterator[System]:
-    """Yield a member of a cluster: a node that serves, or a client."""
+    """Yield a member of a cluster: a node that serves, or a client.
+
+    Nodes spread what they delegate, unless told otherwise: a test that asks two or three times
+    would see nothing but its home.
+    """
     journal = await open_at(where)
     async with running(
         catalog, environ={}, journal=journal, cluster=settings, tracing=tracing
@@ -45,7 +50,7 @@ async def member(
         for agent, limits in agents.items():
             system.directory.add_agent(agent, limits)
         if serves:
-            await system.serve()
+            await system.serve(spread=spread)
         yield system
 
 
@@ -57,10 +62,12 @@ async def cluster(
     *,
     catalog: Catalog | None = None,
     nodes: int = 2,
+    spread: bool = True,
 ) -> AsyncIterator[System]:
     """Yield a client of a cluster whose nodes are in this process."""
     async with AsyncExitStack() as stack:
         for number in range(nodes + 1):
-            one = member(settings, where, agents, catalog=catalog, serves=number < nodes)
+            serves = number < nodes
+            one = member(settings, where, agents, catalog=catalog, serves=serves, spread=spread)
             system = await stack.enter_async_context(one)
         yield system

@@ -51,7 +51,8 @@ class Engines(NamedTuple):
         if self.name == "local":
             return _local(limits, catalog)
         settings = settings_of(shared_server().url, new_name())
-        return cluster(settings, self.where, limits, catalog=catalog)
+        spread = self.name == "nats"
+        return cluster(settings, self.where, limits, catalog=catalog, spread=spread)
 
 
 @asynccontextmanager
@@ -62,7 +63,7 @@ async def _local(agents: dict[Agent, Limits], catalog: Any) -> AsyncIterator[Sys
         yield system
 
 
-@pytest.fixture(params=["local", "nats over sqlite", "nats over postgres"])
+@pytest.fixture(params=["local", "nats over sqlite", "nats over postgres", "nats near over sqlite"])
 def engines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engines]:
     name, _, store = request.param.partition(" over ")
     with place(store or "memory", tmp_path) as where:
@@ -112,6 +113,48 @@ async def test_a_crash_is_a_failed_result_once_the_restarts_are_used_up(engines:
     async with engines.open(chief, boom) as system:
         outcome = await system.run(chief)
     assert outcome.value == [False, "crashed", "ValueError: boom", 2]
+
+
+async def test_what_a_crashed_body_had_delegated_goes_on_from_its_own_steps(
+    engines: Engines,
+) -> None:
+    used, begun, stepped = Counter[str](), Counter[str](), anyio.Event()
+
+    @skill
+    def note(what: str) -> str:
+        used[what] += 1
+        return what
+
+    @sag
+    async def below(ctx: Context) -> str:
+        begun["below"] += 1
+        said: str = await ctx.use(note, "below")
+        return said
+
+    @sag
+    async def child(ctx: Context) -> list[str]:
+        begun["child"] += 1
+        noted = [await ctx.use(note, "child"), (await ctx.delegate(below)).unwrap()]
+        if begun["child"] == 1:
+            stepped.set()
+            await anyio.sleep_forever()
+        return noted
+
+    @mag
+    async def chief(ctx: Context) -> Any:
+        begun["chief"] += 1
+        if begun["chief"] > 1:
+            return (await ctx.delegate(child)).unwrap()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ctx.delegate, child)
+            await stepped.wait()
+            raise ValueError("not yet")
+
+    async with engines.open(chief, child, below) as system:
+        outcome = await system.run(chief, options=RunOptions(deadline_s=30))
+    assert outcome.value == ["child", "below"]
+    assert begun == {"chief": 2, "child": 2, "below": 1}
+    assert used == {"child": 1, "below": 1}
 
 
 async def test_a_failure_on_purpose_is_told_in_its_own_words(engines: Engines) -> None:

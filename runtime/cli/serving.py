@@ -48,6 +48,7 @@ class Service:
         catalog: what ``--catalog`` says.
         agents: what the node serves; None for all.
         capacity: how many bodies of each agent run at once at most; None as the catalog says.
+        spread: whether what bodies here delegate is for whichever node is the first.
         grace_s: what has begun gets so long to end when the node is drained.
         alive: a file to be touched while the node is at work; None for none.
         quiet: whether only errors are wanted.
@@ -61,6 +62,7 @@ class Service:
     catalog: Path | None
     agents: tuple[str, ...] | None
     capacity: int | None
+    spread: bool
     grace_s: float
     alive: Path | None
     quiet: bool
@@ -97,7 +99,7 @@ async def _serve(service: Service) -> None:
         opened(database) as journal,
         running(catalog, journal=journal, cluster=settings) as system,
     ):
-        node = await system.serve(service.agents, service.capacity)
+        node = await system.serve(service.agents, service.capacity, spread=service.spread)
         _introduce(node.member(), settings, database, service)
         with interrupts.scope:
             async with _signs_of_life(node, service.alive, screen):

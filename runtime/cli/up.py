@@ -56,6 +56,12 @@ MAGSAG_NATS_CERT and MAGSAG_NATS_KEY, MAGSAG_NATS_CREDS, or user:password@ in th
     help="How many bodies of each agent run here at once, at most. [default: as the catalog says]",
 )
 @click.option(
+    "--spread",
+    is_flag=True,
+    help="Let whichever node is first do what a body here delegates. [default: it is done here"
+    " while there is room, by other nodes beyond that]",
+)
+@click.option(
     "--grace",
     type=Positive("SECONDS"),
     default="30",

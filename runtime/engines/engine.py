@@ -71,6 +71,13 @@ class Engine(Protocol):
         """
         ...
 
+    def submit_again(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
+        """Hand a Delegation over that was handed over before, and has no outcome; see ``submit``.
+
+        What was done of it is in the journal, and somebody may be at work on it still.
+        """
+        ...
+
     def submit_here(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
         """Hand a Delegation over whose body has to run in this process; see ``submit``."""
         ...

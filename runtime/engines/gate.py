@@ -40,6 +40,11 @@ class Gate:
         """How many stand in line."""
         return len(self._line)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a place, and nobody stands in line for it."""
+        return self.inside < self.capacity and not (self._line or self._returning)
+
     def enter(self, admit: Callable[[], bool], *, returning: bool = False) -> None:
         """Call ``admit`` as soon as there is room.
 
@@ -56,7 +61,7 @@ class Gate:
 
     def walk_in(self) -> bool:
         """Take a place if there is one and nobody stands in line; return whether that was so."""
-        if self.inside >= self.capacity or self._line or self._returning:
+        if not self.is_open:
             return False
         self.inside += 1
         return True

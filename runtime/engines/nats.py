@@ -1,7 +1,9 @@
 """The engine of many processes: Delegations go through a work queue of NATS JetStream.
 
 What keeps state stays where its run is at home, and so does the body at the root of a run. All
-else goes to whichever node has room; the node that asks is one of them.
+else is done near, at the node that asks, while that has room; or it goes to whichever node has. Its
+asker decides, once: what was asked for before may be in hand somewhere, so a claim has to decide
+who does it, and that is what those make who take it out of the queue.
 """
 
 from __future__ import annotations
@@ -53,6 +55,8 @@ class NatsEngine:
         self._homestead = Homestead(node, self._worker.take)
         self.ask_home = self._homestead.ask
         self._capacities: dict[str, Capacity] = {}
+        self._near: dict[str, Room] = {}
+        self._done_near = 0
         self.submit_here = local.submit_here
 
     def __repr__(self) -> str:
@@ -72,13 +76,16 @@ class NatsEngine:
         await found_stream(self._node)
         await self._asker.open()
 
-    async def work(self, agents: Sequence[str], household: Household, most: int | None) -> None:
+    async def work(
+        self, agents: Sequence[str], household: Household, most: int | None, *, spread: bool
+    ) -> None:
         """Do from now on what others ask of agents that are served here, and be a home for runs.
 
         Args:
             agents: their slugs.
             household: carries out the runs that are at home here.
             most: how many bodies of each run at once at most; None as their capacities say.
+            spread: whether what is asked for here is for all, also while there is room for it.
 
         Raises:
             nats.errors.Error: the cluster takes nobody now.
@@ -93,6 +100,8 @@ class NatsEngine:
             await homes.pull(agent, room)
             if self._capacities[agent].per == "delegation":
                 await self._worker.pull(agent, room)
+                if not spread:
+                    self._near[agent] = room
 
     async def idle(self) -> None:
         """Wait until nothing is in hand of what others have asked, nor any run."""
@@ -109,8 +118,8 @@ class NatsEngine:
 
     @property
     def done(self) -> int:
-        """How many Delegations were done here of those that others have asked."""
-        return self._worker.done
+        """How many Delegations were done here, those that were asked for here counted at once."""
+        return self._worker.done + self._done_near
 
     async def serve(
         self,
@@ -125,14 +134,29 @@ class NatsEngine:
         self._asker.limit(agent, capacity.queue + capacity.concurrency)
 
     def submit(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
+        """Have a Delegation done here while there is room, or by the cluster."""
+        near = self._near.get(delegation.sag_id)
+        if near is None or near.is_full:
+            return self._submit(delegation, settled, is_again=False)
+        self._done_near += 1
+        return self._local.submit(delegation, settled)
+
+    def submit_again(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
+        """Have a Delegation done by whoever gets the claim to it."""
+        return self._submit(delegation, settled, is_again=True)
+
+    def _submit(
+        self, delegation: Delegation, settled: Callable[[Work], None], *, is_again: bool
+    ) -> Work:
         """Hand a Delegation to the cluster, or to what keeps its state at the home of its run."""
         subjects, agent = self._node.subjects, delegation.sag_id
         if self._capacities[agent].per == "delegation":
-            return self._asker.submit(delegation, settled, subjects.work(agent), is_queued=True)
+            queue = subjects.work(agent)
+            return self._asker.submit(delegation, settled, queue, is_again=is_again)
         if delegation.run_id in self._homestead:
             return self._local.submit(delegation, settled)
         home = subjects.home(delegation.run_id, WORK)
-        return self._asker.submit(delegation, settled, home, is_queued=False)
+        return self._asker.submit(delegation, settled, home, is_queued=False, is_again=is_again)
 
     def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
         """Return None when another Delegation may be sent, else a wait for that."""

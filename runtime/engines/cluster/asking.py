@@ -109,7 +109,8 @@ class Asker:
         settled: Callable[[Work], None],
         subject: str,
         *,
-        is_queued: bool,
+        is_queued: bool = True,
+        is_again: bool,
     ) -> FarWork:
         """Have a Delegation done.
 
@@ -118,6 +119,7 @@ class Asker:
             settled: called once with what became of it.
             subject: who is asked.
             is_queued: whether that is a queue, and not the home of a run.
+            is_again: whether it was handed over before, to whomever.
         """
         name = f"{self._node.name}/{next(self._numbers)}"
         work = FarWork(
@@ -126,6 +128,7 @@ class Asker:
             name=name,
             subject=subject,
             is_queued=is_queued,
+            is_again=is_again,
         )
         self._asked[work.number] = work
         self._senders[delegation.sag_id].entered()
@@ -183,7 +186,9 @@ class Asker:
         node, pipeline = self._node, self.pipeline
         reply_to = node.subjects.reply(node.name, work.number)
         described, epoch = pipeline.described(work), pipeline.epoch(work)
-        asked = Asked(work.delegation, described, epoch, work.name, reply_to)
+        asked = Asked(
+            work.delegation, described, epoch, work.name, reply_to, is_again=work.is_again
+        )
         kept = node.subjects.kept(node.name, work.number) if work.is_queued else ""
         headers = {MESSAGE_ID: work.message_id} if work.is_queued else None
         self._look_later(work, KEPT_S if work.is_queued else LOOK.first)

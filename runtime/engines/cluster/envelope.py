@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _AUTHORS = ("task_id", "sag_id", "input", "context")
-_REST = ("run", "epoch", "number", "reply_to", "is_whole")
+_REST = ("run", "epoch", "number", "reply_to", "is_whole", "is_again")
 _RUNTIMES = ("run_id", "op", "parent", "traceparent", "trace_id")
 
 
@@ -74,6 +74,7 @@ class Asked:
         number: which one it is of all that its asker has asked, for whoever gives it up.
         reply_to: the subject on which its asker waits.
         is_whole: whether its input and context came with it; else they are in the journal.
+        is_again: whether it was handed over before: the journal may have some of its steps.
     """
 
     delegation: Delegation
@@ -82,6 +83,7 @@ class Asked:
     number: str
     reply_to: str
     is_whole: bool = True
+    is_again: bool = False
 
 
 def encode(asked: Asked, now: Now, most: int) -> bytes:
@@ -115,6 +117,7 @@ def _encode(asked: Asked, now: Now) -> bytes:
             "number": asked.number,
             "reply_to": asked.reply_to,
             "is_whole": asked.is_whole,
+            "is_again": asked.is_again,
         }
     )
 

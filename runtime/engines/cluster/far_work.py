@@ -24,6 +24,7 @@ class FarWork(Work):
         number: the part of that by which this node knows it.
         subject: where it waits to be done.
         is_queued: whether it waits in the stream; else its run's home hears of it directly.
+        is_again: whether it was handed over before, by this node or another.
         sequence: its place in the stream; None where it has none yet.
         times: how often it was asked for.
         looks: how often its outcome was looked for.
@@ -32,6 +33,7 @@ class FarWork(Work):
     """
 
     __slots__ = (
+        "is_again",
         "is_queued",
         "look_at",
         "looks",
@@ -51,12 +53,14 @@ class FarWork(Work):
         name: str,
         subject: str,
         is_queued: bool,
+        is_again: bool,
     ) -> None:
         super().__init__(delegation, settled, current_time())
         self.name = name
         self.number = name.rpartition("/")[2]
         self.subject = subject
         self.is_queued = is_queued
+        self.is_again = is_again
         self.sequence: int | None = None
         self.times = self.looks = 0
         self.look_at = math.inf

@@ -68,8 +68,8 @@ async def done(message: Msg) -> None:
             await message.ack()
 
 
-async def give_back(message: Msg, after_s: float) -> None:
-    """Let another node get a message, after some seconds."""
+async def give_back(message: Msg, after_s: float = 0.0) -> None:
+    """Let another node get a message, after some seconds or at once."""
     if message.reply:
         with suppress(Error):  # its time ends, too
             await message.nak(after_s)

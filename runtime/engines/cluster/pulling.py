@@ -16,6 +16,7 @@ import anyio
 import orjson
 from nats.errors import Error
 
+from runtime.engines.cluster.hands import give_back
 from runtime.engines.cluster.node import ended
 from runtime.engines.cluster.streams import ensure_consumer, ensure_stream
 
@@ -42,6 +43,7 @@ class Puller:
         consumer: the consumer's name.
         subject: what it has.
         room: waits until there is room, and returns for how many messages.
+        is_full: whether there is none any more; then a message goes back, for other nodes.
         take: called with each message; waits for nothing.
     """
 
@@ -52,6 +54,7 @@ class Puller:
         subject: str,
         *,
         room: Callable[[], Awaitable[int]],
+        is_full: Callable[[], bool],
         take: Callable[[Msg], None],
     ) -> None:
         self._node = node
@@ -60,6 +63,7 @@ class Puller:
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = f"_INBOX.{secrets.token_hex(11)}"
         self._room = room
+        self._is_full = is_full
         self._take = take
         self._missing = 0
         self._in_doubt = False  # whether the servers still have the consumer
@@ -123,11 +127,17 @@ class Puller:
             logger.debug("%r cannot be made yet: %r", self, error)
             await asyncio.sleep(AGAIN_S)
 
+    async def _accept(self, message: Msg) -> None:
+        if self._is_full():
+            await give_back(message)
+        else:
+            self._take(message)
+
     async def _came(self, message: Msg) -> None:
         status = (message.headers or {}).get(_STATUS)
         if status is None:
             self._missing -= 1
-            self._take(message)
+            await self._accept(message)
         elif status != "100":  # no heart-beat: the request is over
             self._in_doubt = status not in ("404", "408")
             self._over.set()

@@ -1,4 +1,8 @@
-"""How much a node may pull: as many messages as there are free places at a gate."""
+"""The room at a gate: a node pulls as many messages as there are places, and does so much near.
+
+What was asked for may come when the places are taken, as by what was delegated here meanwhile. It
+must not wait here then, where another node may be idle.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,12 @@ class Room:
 
     def __repr__(self) -> str:
         return f"<Room at {self._gate!r} [{self._coming} coming]>"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether each place is taken, or waited for, or somebody is coming for it."""
+        gate = self._gate
+        return not gate.is_open or gate.capacity - gate.inside <= self._coming
 
     def coming(self) -> None:
         """Count what was pulled, and stands at no gate yet."""

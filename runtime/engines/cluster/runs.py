@@ -117,12 +117,21 @@ class Homes:
     async def pull(self, agent: str, room: Room) -> None:
         """Be the home of runs that begin with an agent, while there is room at its gate."""
         subjects = self._node.subjects
-        room_here = partial(self._free, room)
-        consumer, subject = subjects.consumer("run", agent), subjects.run(agent)
-        await Puller(self._node, consumer, subject, room=room_here, take=self._take).open()
+        await Puller(
+            self._node,
+            subjects.consumer("run", agent),
+            subjects.run(agent),
+            room=partial(self._free, room),
+            is_full=lambda: self._is_full or room.is_full,
+            take=self._take,
+        ).open()
+
+    @property
+    def _is_full(self) -> bool:
+        return self._count >= MOST_HOMES
 
     async def _free(self, room: Room) -> int:
-        while self._count >= MOST_HOMES:
+        while self._is_full:
             self._left.clear()
             await self._left.wait()
         return min(await room.free(), MOST_HOMES)

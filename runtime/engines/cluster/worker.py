@@ -94,9 +94,14 @@ class Worker:
             room: the room at its gate.
         """
         subjects = self._node.subjects
-        take = partial(self._pulled, room)
-        consumer, subject = subjects.consumer("work", agent), subjects.work(agent)
-        await Puller(self._node, consumer, subject, room=room.free, take=take).open()
+        await Puller(
+            self._node,
+            subjects.consumer("work", agent),
+            subjects.work(agent),
+            room=room.free,
+            is_full=lambda: room.is_full,
+            take=partial(self._pulled, room),
+        ).open()
 
     def _pulled(self, room: Room, message: Msg) -> None:
         room.coming()
