@@ -1,11 +1,15 @@
 """A cluster on this machine: Delegations over NATS, journalled in PostgreSQL, beside NATS alone.
 
-The home of a run asks, and one, two or three other processes do the bodies; *others' CPU us* is
-what all of those take of the CPU for one. The baseline is a request of nats-py that one other
-process answers; *durable* is a message that JetStream has on its disk before another process pulls,
-answers and acknowledges it. The local engine has the same journal, and no other process. All of
-them share the cores of this machine, so more nodes are no more power here. Where a server's program
-is missing nothing is measured, and that is said.
+*1 node* is a cluster as it comes: a client places runs, each is at home at one of the nodes, and
+what it delegates is done there while there is room. *All sent* is the worst that can be: one home,
+and every one of its Delegations goes to another process. *Others' CPU us* is what the other
+processes take of the CPU for one, without the servers.
+
+The baseline is a request of nats-py that one other process answers; *durable* is a message that
+JetStream has on its disk before another process pulls, answers and acknowledges it. The local
+engine has the same journal, and no other process. All of them share the cores of this machine, so
+more nodes are no more power here than there are cores. Where a server's program is missing nothing
+is measured, and that is said.
 """
 
 from __future__ import annotations
@@ -36,17 +40,19 @@ BARE = (
 
 
 def _ours(*, calls: bool) -> tuple[Contender, ...]:
-    names = {0: "local engine", **{n: f"a home and {n} node{'s' * (n > 1)}" for n in NODES}}
-    return tuple(
-        Contender(
-            names[nodes],
-            "clustered:delegations",
-            "ours",
-            options={"calls": calls, "nodes": nodes},
-            pinned=False,
-        )
-        for nodes in (0, *NODES)
+    def one(name: str, place: str, nodes: int) -> Contender:
+        given = {"calls": calls, "nodes": nodes}
+        return Contender(name, f"clustered:{place}", "ours", options=given, pinned=False)
+
+    return (
+        one("local engine", "delegations", 0),
+        *(one(_nodes(number), "runs", number) for number in NODES),
+        *(one(f"all sent to {_nodes(number)}", "delegations", number) for number in NODES),
     )
+
+
+def _nodes(number: int) -> str:
+    return f"{number} node{'s' * (number > 1)}"
 
 
 @dataclass(frozen=True, slots=True)

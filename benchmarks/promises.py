@@ -128,6 +128,7 @@ RUN = Place("workflow", "2 calls, 1 tool", ALL, 1_000)
 CROWD = Place("actors", "alive together", "actor", 1, 100_000)
 MANY = Place("scaling", "delegations", "one run of all", 100, 100_000)
 NODES = ("1 node", "2 nodes", "3 nodes")
+CLUSTERS = {"delegations of a cluster of": "", "delegations that are all sent to": "all sent to "}
 HELP = Place("startup", "--help", "python -m runtime --help")
 HELLO = Place("startup", "hello", "python -m runtime run hello")
 IMPORT = Place("startup", "import", "import runtime.launch")
@@ -191,11 +192,12 @@ PROMISES = (
     ),
     *(
         Promise(
-            f"delegations over a cluster of {nodes}, beside bare NATS requests",
-            Place("cluster", "delegation", f"a home and {nodes}", 100).rate,
+            f"{what} {nodes}, beside bare NATS requests",
+            Place("cluster", "delegation", f"{where}{nodes}", 100).rate,
             0.5,
             LEAST,
         )
+        for what, where in CLUSTERS.items()
         for nodes in NODES
     ),
     Promise("--help", _of(HELP, "wall_ms"), 150, MOST, "ms"),

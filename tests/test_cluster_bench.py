@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from benchmarks.row import Row
 
 TINY = Settings(rounds=1, seconds=0.001, at_once=(3,))
-BARE, DURABLE, LOCAL, ONE_NODE, TWO_NODES, _ = cluster.BENCH.cases[0].contenders
+BARE, DURABLE, LOCAL, ONE_NODE, TWO_NODES, _, SENT_TO_ONE, *_ = cluster.BENCH.cases[0].contenders
 
 pytestmark = pytest.mark.real_time
 
 
 def test_each_way_is_measured_with_what_other_processes_take() -> None:
     delegations = replace(
-        cluster.BENCH.cases[0], contenders=(BARE, DURABLE, LOCAL, ONE_NODE, TWO_NODES)
+        cluster.BENCH.cases[0],
+        contenders=(BARE, DURABLE, LOCAL, ONE_NODE, TWO_NODES, SENT_TO_ONE),
     )
     rows = _measured(delegations)
     assert {row.contender: row.reason for row in rows if row.reason is not None} == {}
@@ -54,8 +55,8 @@ def test_without_a_server_it_says_which_and_no_promise_is_judged(
     assert cluster.BENCH.run(Settings(), rows.append) == rows
     assert all(told in line(row, cluster.BENCH.columns) for row in rows)
     judged = verdicts.judge({"cluster": rows}, promises.PROMISES)
-    why = [each.measured for each in judged if "a cluster of" in each.says]
-    assert len(why) == 3
+    why = [each.measured for each in judged if "bare NATS" in each.says]
+    assert len(why) == 6
     assert all(told in each for each in why)
 
 

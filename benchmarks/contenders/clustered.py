@@ -1,10 +1,12 @@
-"""Our Delegations over a cluster: the home of their run in one process, who does them in others."""
+"""Our Delegations in a cluster: at the homes of their runs, or all sent from one home to others."""
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+import anyio
 
 from benchmarks.contender import Contender
 from benchmarks.contenders.beside import beside
@@ -18,11 +20,12 @@ from runtime.journal.location import location_of
 from runtime.journal.opening import open_journal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from benchmarks.worker import Work
     from runtime import System
 
+RUNS = 20  # at once, so that no node has much more to do than another
 SERVER = "http://127.0.0.1:9"  # nobody is there: a stub answers in each process
 
 
@@ -57,7 +60,7 @@ async def main(ctx: Context, calls: bool, operations: int, at_once: int) -> None
 async def delegations(
     database: str, *, calls: bool, nodes: int, nats: str | None = None, name: str = ""
 ) -> AsyncIterator[Work]:
-    """Delegations of one run that is at home here.
+    """Delegations of one run that is at home here, which sends all of them to others.
 
     Args:
         database: the address of the journal.
@@ -67,24 +70,64 @@ async def delegations(
         name: the cluster's.
     """
     where = Where(database, nats, name)
-    node = Contender("node", "clustered:node", pinned=False, options=asdict(where))
-    async with _system(where, [main.name]) as system, beside([node] * nodes) as cpu_s:
+    others = {**asdict(where), "agents": [double.name, caller.name]}
+    node = Contender("node", "clustered:node", pinned=False, options=others)
+    async with _system(where, [main.name], spread=True) as system, beside([node] * nodes) as cpu_s:
 
         async def work(operations: int, at_once: int) -> dict[str, Any]:
             before = cpu_s()
-            payload = {"calls": calls, "operations": operations, "at_once": at_once}
-            outcome = await system.run(main, payload, options(budget=False))
-            if not outcome.ok:
-                raise RuntimeError(outcome.error)
+            await _run(system, calls, operations, at_once)
+            return {"others_us": (cpu_s() - before) / operations * 1e6}
+
+        yield work
+
+
+async def _run(system: System, calls: bool, operations: int, at_once: int) -> None:
+    payload = {"calls": calls, "operations": operations, "at_once": at_once}
+    outcome = await system.run(main, payload, options(budget=False))
+    if not outcome.ok:
+        raise RuntimeError(outcome.error)
+
+
+def _parts(whole: int, number: int) -> Iterator[int]:
+    """Yield parts that are as equal as can be."""
+    for part in range(number):
+        yield whole * (part + 1) // number - whole * part // number
+
+
+@asynccontextmanager
+async def runs(
+    database: str, *, calls: bool, nodes: int, nats: str, name: str
+) -> AsyncIterator[Work]:
+    """Delegations of many runs, each at home at one of some nodes; this process is their client.
+
+    Args:
+        database: the address of the journal.
+        calls: whether each makes a model call.
+        nodes: how many processes are nodes.
+        nats: the address of NATS.
+        name: the cluster's.
+    """
+    where = Where(database, nats, name)
+    whole = {**asdict(where), "agents": [main.name, double.name, caller.name]}
+    node = Contender("node", "clustered:node", pinned=False, options=whole)
+    async with _system(where, []) as system, beside([node] * nodes) as cpu_s:
+
+        async def work(operations: int, at_once: int) -> dict[str, Any]:
+            before = cpu_s()
+            number = min(RUNS, at_once, operations)
+            async with anyio.create_task_group() as tasks:
+                for part in _parts(operations, number):
+                    tasks.start_soon(_run, system, calls, part, at_once // number)
             return {"others_us": (cpu_s() - before) / operations * 1e6}
 
         yield work
 
 
 @asynccontextmanager
-async def node(database: str, nats: str, name: str) -> AsyncIterator[Work]:
-    """Who does what a home has asked."""
-    async with _system(Where(database, nats, name), [double.name, caller.name]):
+async def node(database: str, nats: str, name: str, agents: Sequence[str]) -> AsyncIterator[Work]:
+    """A node that serves some agents."""
+    async with _system(Where(database, nats, name), agents):
 
         async def work(operations: int, at_once: int) -> dict[str, Any]:
             del operations, at_once
@@ -94,7 +137,9 @@ async def node(database: str, nats: str, name: str) -> AsyncIterator[Work]:
 
 
 @asynccontextmanager
-async def _system(where: Where, serves: Sequence[str]) -> AsyncIterator[System]:
+async def _system(
+    where: Where, serves: Sequence[str], *, spread: bool = False
+) -> AsyncIterator[System]:
     cluster = None if where.nats is None else cluster_settings(where.nats, {}, where.name)
     journal = await open_journal(location_of(where.database))
     with stubbed(here=True):
@@ -105,6 +150,6 @@ async def _system(where: Where, serves: Sequence[str]) -> AsyncIterator[System]:
             journal=journal,
             cluster=cluster,
         ) as system:
-            if cluster is not None:
-                await system.serve(serves)
+            if cluster is not None and serves:
+                await system.serve(serves, spread=spread)
             yield system
