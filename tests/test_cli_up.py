@@ -71,6 +71,25 @@ def test_a_node_says_what_it_is_and_how_others_come_to_it(tmp_path: Path) -> Non
             assert node.ended() == 0
 
 
+def test_a_node_that_drains_is_alive_for_whoever_probes_it(tmp_path: Path) -> None:
+    name, alive = new_name(), tmp_path / "alive"
+    environ = {"MAGSAG_DB": str(tmp_path / "journal.db"), "MAGSAG_NATS": shared_server().url}
+    with model() as asked:
+        workspace = make_cluster_workspace(tmp_path, asked.url)
+        asked.hold("sum")
+        with up(workspace, "--cluster", name, "--alive", str(alive), **environ) as node:
+            given = ("--input", '{"name": "a"}', "--engine", "nats", "--cluster", name, "--json")
+            run = started(workspace, "run", "chief", *given, **environ)
+            asked.wait_for("a sum")
+            node.signal(signal.SIGTERM)
+            node.hears("it leaves; 1 run at home")
+            alive.unlink()
+            assert soon(alive.exists)
+            asked.let_go()
+            assert result_of(run)["output"] == 9
+            assert node.ended() == 0
+
+
 def test_a_terminal_shows_the_nodes_until_ctrl_c_each_on_a_line(tmp_path: Path) -> None:
     name = new_name()
     environ = {"MAGSAG_DB": str(tmp_path / "journal.db"), "MAGSAG_NATS": shared_server().url}

@@ -25,6 +25,7 @@ from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     from runtime.cli.live_text import LiveText
     from runtime.cli.machines import Machines
@@ -50,7 +51,7 @@ class Service:
         capacity: how many bodies of each agent run at once at most; None as the catalog says.
         spread: whether what bodies here delegate is for whichever node is the first.
         grace_s: what has begun gets so long to end when the node is drained.
-        alive: a file to be touched while the node is at work; None for none.
+        alive: a file to be touched until the node has left; None for none.
         quiet: whether only errors are wanted.
         verbose: whether the log of what goes well is wanted.
         live: whether a line is to be shown that tells what the node does.
@@ -101,28 +102,31 @@ async def _serve(service: Service) -> None:
     ):
         node = await system.serve(service.agents, service.capacity, spread=service.spread)
         _introduce(node.member(), settings, database, service)
-        with interrupts.scope:
-            async with _signs_of_life(node, service.alive, screen):
-                await node.asked.wait()
-        _say(service, f"it leaves; {busy(node.member())} may end, for {service.grace_s:g} s")
-        left = await system.drain(service.grace_s)
+        async with _touched(service.alive):
+            with interrupts.scope:
+                async with _shown(node, screen):
+                    await node.asked.wait()
+            _say(service, f"it leaves; {busy(node.member())} may end, for {service.grace_s:g} s")
+            left = await system.drain(service.grace_s)
         _say(service, f"left; {plural(left, 'run')} to go on elsewhere" if left else "left")
 
 
+def _shown(node: Membership, screen: LiveText | None) -> AbstractAsyncContextManager[None]:
+    """Tell people what the node does, while the block lasts."""
+    return nullcontext() if screen is None else screen.shown(lambda: line_of(node.member()))
+
+
 @asynccontextmanager
-async def _signs_of_life(
-    node: Membership, file: Path | None, screen: LiveText | None
-) -> AsyncIterator[None]:
-    """Tell people, and whoever probes it, that the node is at work, while the block lasts."""
-    if file is not None:
-        _first_touch(file)
+async def _touched(file: Path | None) -> AsyncIterator[None]:
+    """Tell whoever probes it that the node is at work, while the block lasts."""
+    if file is None:
+        yield
+        return
+    _first_touch(file)
     async with anyio.create_task_group() as tasks:
-        if file is not None:
-            tasks.start_soon(_touch, file)
-        shown = nullcontext() if screen is None else screen.shown(lambda: line_of(node.member()))
+        tasks.start_soon(_touch, file)
         try:
-            async with shown:
-                yield
+            yield
         finally:
             tasks.cancel_scope.cancel()
 

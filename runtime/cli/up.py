@@ -71,7 +71,7 @@ MAGSAG_NATS_CERT and MAGSAG_NATS_KEY, MAGSAG_NATS_CREDS, or user:password@ in th
     "--alive",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Touch this file every few seconds while the node is at work, for probes.",
+    help="Touch this file every few seconds until the node has left, for probes.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Log nothing but errors.")
 @click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too.")
