@@ -146,11 +146,12 @@ class Guests:
             ledger = self._ledgers[home] = Ledger(home)
         return await ledger.take(wish)
 
-    def leave(self, number: str) -> None:
-        """Leave what is done here of that number, as if this process had died."""
+    def leave(self, number: str) -> bool:
+        """Leave what is done here of that number; see ``Pipeline``."""
         run = self._runs.get(number)
         if run is not None:
             run.leave(Cancelled("its run has another home soon, which asks for it again"))
+        return run is not None
 
     async def perform(self, asked: Asked, branch: Branch) -> Outcome | None:
         """Do a Delegation as the guest of its run; see ``Pipeline``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -163,6 +164,37 @@ async def test_a_message_that_comes_twice_is_done_once(tmp_path: Path) -> None:
     assert outcome.value == 6
     assert held.begun == {1: 1, 2: 1, 3: 1}
     assert set(noted.values()) == {1}
+
+
+async def test_what_is_called_off_as_it_comes_is_not_begun(tmp_path: Path) -> None:
+    held, where, name = Held(), str(tmp_path / "journal.db"), new_name()
+    agents = dict.fromkeys((held.chief, held.stays), USUAL)
+    settings = settings_of(shared_server().url, name)
+
+    async def more() -> None:
+        client = await connect(settings, label="a test")
+        try:
+            message = await client.jetstream().get_last_msg(f"{name}_queue", f"{name}.work.stays")
+            said = json.loads(message.data or b"")
+            op = said["delegation"]["op"]
+            for number in (4, 5):  # with no time between the first and the word that it is off
+                said["number"] = f"test/{number}"
+                said["delegation"] |= {"input": number, "op": f"{op}{number}"}
+                await client.publish(f"{name}.home.the-run.work", json.dumps(said).encode())
+                if number == 4:
+                    await client.publish(f"{name}.cancel", b'["test/4", false]')
+            await client.flush()
+            with anyio.fail_after(20):
+                while 5 not in held.begun:  # noqa: ASYNC110  # in another system
+                    await anyio.sleep(0.02)
+        finally:
+            await client.close()
+        held.go.set()
+
+    async with cluster(settings, where, agents, nodes=1) as system:
+        outcome = await _outcome_while(system, held, more)
+    assert outcome.value == 6
+    assert held.begun == {1: 1, 2: 1, 3: 1, 5: 1}
 
 
 async def test_a_client_says_so_when_no_node_begins_its_run(tmp_path: Path) -> None:

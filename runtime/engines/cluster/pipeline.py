@@ -47,8 +47,12 @@ class Pipeline(Protocol):
         """
         ...
 
-    def leave(self, number: str) -> None:
-        """Leave what is done here of that number, as if this process had died."""
+    def leave(self, number: str) -> bool:
+        """Leave what is done here of that number, as if this process had died.
+
+        Returns:
+            Whether anything of it has begun.
+        """
         ...
 
     async def perform(self, asked: Asked, branch: Branch) -> Outcome | None:

@@ -48,14 +48,15 @@ class Errand:
 
     Attributes:
         asked: what is to be done.
-        scope: what does it.
+        scope: what does it, or will.
     """
 
     __slots__ = ("asked", "scope")
 
-    def __init__(self, asked: Asked, deadline: float) -> None:
+    def __init__(self, asked: Asked) -> None:
+        due = asked.delegation.deadline
         self.asked = asked
-        self.scope = anyio.CancelScope(deadline=deadline)
+        self.scope = anyio.CancelScope(deadline=math.inf if due is None else due + BACKSTOP_S)
 
 
 class Worker:
@@ -105,34 +106,36 @@ class Worker:
 
     def _pulled(self, room: Room, message: Msg) -> None:
         room.coming()
-        self._node.start(self._do(message, room.came), "does what another node has asked")
+        self._take(message, room.came)
 
     def take(self, message: Msg) -> None:
         """Do what came to the home of a run, and to no queue."""
-        self._node.start(self._do(message, _nothing), "does what only a home can")
+        self._take(message, _nothing)
 
-    async def _do(self, message: Msg, came: Callable[[], None]) -> None:
+    def _take(self, message: Msg, came: Callable[[], None]) -> None:
+        """Begin with an errand, which may be called off from now on."""
         try:
-            asked = decode(message.data, self._node.now)
+            errand = Errand(decode(message.data, self._node.now))
         except ValueError as error:
             logger.warning("left out: %s", error)
             came()
-            await done(message)
+            self._node.start(done(message), "leaves out what nobody understands")
             return
+        self._errands.add(errand)
+        self._node.start(self._do(errand, message, came), "does what another node has asked")
+
+    async def _do(self, errand: Errand, message: Msg, came: Callable[[], None]) -> None:
         with self._hands.holding(message):
-            is_over = await self._try(asked, came)
+            is_over = await self._try(errand, came)
         await (done(message) if is_over else give_back(message, AGAIN_S))
 
-    async def _try(self, asked: Asked, came: Callable[[], None]) -> bool:
+    async def _try(self, errand: Errand, came: Callable[[], None]) -> bool:
         """Do what is asked; return whether nobody has to do it any more."""
-        given = asked.delegation
-        errand = Errand(asked, math.inf if given.deadline is None else given.deadline + BACKSTOP_S)
-        self._errands.add(errand)
         try:
             with errand.scope:
-                return await self._settle(asked, came)
+                return await self._settle(errand.asked, came)
         except (RuntimeFault, Error, TimeoutError) as error:
-            logger.warning("%s cannot be done here now: %s", given.op, error)
+            logger.warning("%s cannot be done here now: %s", errand.asked.delegation.op, error)
             return False
         finally:
             self._errands.remove(errand)
@@ -168,8 +171,7 @@ class Worker:
 
     def _hear_cancel(self, message: Msg) -> None:
         told = CallOff(*orjson.loads(message.data))
-        if told.is_left:
-            self.pipeline.leave(told.number)
+        if told.is_left and self.pipeline.leave(told.number):
             return
         for errand in self._errands:
             if errand.asked.number == told.number:
