@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from runtime.journal.faults import JournalFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from runtime.journal.entry import Entry
 
+T = TypeVar("T")
 _LARGEST_GROUP = 4096  # records; more gains nothing and keeps whoever waits waiting
 _LARGEST_GROUP_BYTES = 16 * 1024 * 1024
 _TURN = 100  # records, some tenths of a millisecond
@@ -87,12 +88,12 @@ def _split(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield group
 
 
-def in_turns(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Yield records, and let the event loop have its turn after some of them.
+def in_turns(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield some of them at a time, and let the event loop have its turn in between.
 
     Python takes its lock from a thread that computes only after 5 ms, and a large group is longer.
     """
-    for number, entry in enumerate(entries, 1):
-        yield entry
-        if number % _TURN == 0:
+    for start in range(0, len(rows), _TURN):
+        if start:
             time.sleep(0)  # noqa: TID251  # the writer's thread; it only lets go of the lock
+        yield rows[start : start + _TURN]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from runtime.identity import wall_clock
@@ -130,10 +131,11 @@ class FileStore:
         self._states.clear()
         self._calls.clear()
 
-    def _insert(self, entries: Sequence[Entry]) -> Verdicts:
+    def _insert(self, group: Sequence[Entry]) -> Verdicts:
         books = Books(self._connection, self._calls)
         holdings = Holdings(self._connection, self._leases)
-        outcome = decide(in_turns(entries), self._state, books, self._leases.is_lost, holdings)
+        entries = chain.from_iterable(in_turns(group))
+        outcome = decide(entries, self._state, books, self._leases.is_lost, holdings)
         self._connection.executemany(INSERT, outcome.rows)
         if outcome.filed:
             self._connection.executemany(KEEP, outcome.large.items())

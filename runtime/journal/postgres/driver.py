@@ -12,9 +12,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import ConfigurationError
+from runtime.journal.backlog import in_turns
 from runtime.journal.faults import DatabaseFault
 from runtime.journal.postgres.advice import advice
-from runtime.journal.postgres.dialect import statement
+from runtime.journal.postgres.dialect import copied, statement, storable
 
 try:
     import psycopg
@@ -28,7 +29,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from psycopg.abc import Buffer
@@ -71,11 +72,11 @@ class RecordFault(DatabaseFault):
 
 
 class Text(StrDumperUnknown):
-    """A text as the server can hold it: it has no NUL, and no half of a surrogate pair."""
+    """A text as the server can hold it."""
 
     def dump(self, obj: str) -> Buffer | None:
         """Return its bytes."""
-        return obj.replace("\0", "\ufffd").encode(errors="replace")
+        return storable(obj)
 
 
 class Truth(Dumper):
@@ -198,11 +199,11 @@ class ServerConnection:
             cursor.executemany(statement(text), rows)
             return cursor
 
-    def copy(self, text: str, rows: Iterable[Any]) -> None:
-        """Carry out a COPY from here, with some rows."""
+    def copy(self, text: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Carry out a COPY from here, with some rows of texts and numbers."""
         with self._faults(), self._raw.cursor().copy(text.encode()) as copy:
-            for row in rows:
-                copy.write_row(row)
+            for turn in in_turns(rows):
+                copy.write(copied(turn))
 
     @contextmanager
     def pipeline(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.journal.backlog import in_turns
@@ -180,7 +181,8 @@ class ServerStore:
         def state_of(entry: Entry) -> RunState:
             return states.get(entry.run_id) or RunState.first(entry.run_id, entry.at)
 
-        outcome = decide(in_turns(group), state_of, books, self._leases.is_lost, holdings)
+        entries = chain.from_iterable(in_turns(group))
+        outcome = decide(entries, state_of, books, self._leases.is_lost, holdings)
         is_many = len(outcome.rows) >= _MANY
         with connection.pipeline():
             saved = connection.executemany(_SAVE, map(values_of, outcome.changed.values()))
