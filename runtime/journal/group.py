@@ -163,7 +163,7 @@ _OTHERS: dict[Right, Callable[[Entry, RunState, Callable[[RunState], bool]], Ver
 
 
 def _write(entry: Entry, seq: int, outcome: Outcome) -> None:
-    key = (
+    row = (
         entry.run_id,
         seq,
         entry.epoch,
@@ -172,10 +172,11 @@ def _write(entry: Entry, seq: int, outcome: Outcome) -> None:
         entry.op,
         int(entry.terminal),
         entry.cost_nano_usd,
+        entry.text,
     )
     if entry.size <= _LARGEST_INLINE and entry.kind not in _KEPT_ONCE:
-        outcome.rows.append((*key, entry.text))
+        outcome.rows.append(row)
         return
     digest = hashlib.sha256(entry.text.encode()).digest()
     outcome.large[digest] = entry.text
-    outcome.filed.append((*key, digest))
+    outcome.filed.append((*row[:-1], digest))
