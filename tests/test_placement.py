@@ -118,3 +118,39 @@ async def test_what_is_done_near_goes_through_no_queue(tmp_path: Path) -> None:
             sent[spread] = await _sent(system, name)
         assert outcome.value == [*range(20)]
     assert sent == {False: 1, True: 21}  # the run itself, and what it has delegated
+
+
+async def test_a_node_that_always_has_something_near_does_what_waits_in_the_queue_too(
+    tmp_path: Path,
+) -> None:
+    begun, is_done = anyio.Event(), anyio.Event()
+
+    @sag
+    async def one(ctx: Context, n: int) -> int:
+        del ctx
+        begun.set()
+        await anyio.sleep(0.002)
+        return n
+
+    @mag
+    async def busy(ctx: Context) -> int:
+        count = 0
+        while not is_done.is_set():
+            count += (await ctx.delegate(one, 1)).unwrap()
+        return count
+
+    @mag
+    async def many(ctx: Context) -> list[int]:
+        return [result.unwrap() for result in await ctx.fan_out(one, [*range(8)])]
+
+    agents = {one: Limits(concurrency=1), busy: Limits(), many: Limits()}
+    settings = settings_of(shared_server().url, new_name())
+    async with (
+        cluster(settings, str(tmp_path / "j.db"), agents, nodes=1, spread=False) as system,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(system.run, busy)
+        await begun.wait()
+        outcome = await system.run(many, options=RunOptions(deadline_s=20))
+        is_done.set()
+    assert outcome.value == [*range(8)]

@@ -136,7 +136,7 @@ class NatsEngine:
     def submit(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
         """Have a Delegation done here while there is room, or by the cluster."""
         near = self._near.get(delegation.sag_id)
-        if near is None or near.is_full:
+        if near is None or not near.is_for_near:
             return self._submit(delegation, settled, is_again=False)
         self._done_near += 1
         return self._local.submit(delegation, settled)

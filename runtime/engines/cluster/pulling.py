@@ -43,7 +43,7 @@ class Puller:
         consumer: the consumer's name.
         subject: what it has.
         room: waits until there is room, and returns for how many messages.
-        is_full: whether there is none any more; then a message goes back, for other nodes.
+        admits: whether there is any still for a message; else it goes back, for other nodes.
         take: called with each message; waits for nothing.
     """
 
@@ -54,7 +54,7 @@ class Puller:
         subject: str,
         *,
         room: Callable[[], Awaitable[int]],
-        is_full: Callable[[], bool],
+        admits: Callable[[], bool],
         take: Callable[[Msg], None],
     ) -> None:
         self._node = node
@@ -63,7 +63,7 @@ class Puller:
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = f"_INBOX.{secrets.token_hex(11)}"
         self._room = room
-        self._is_full = is_full
+        self._admits = admits
         self._take = take
         self._missing = 0
         self._in_doubt = False  # whether the servers still have the consumer
@@ -128,10 +128,10 @@ class Puller:
             await asyncio.sleep(AGAIN_S)
 
     async def _accept(self, message: Msg) -> None:
-        if self._is_full():
-            await give_back(message)
-        else:
+        if self._admits():
             self._take(message)
+        else:
+            await give_back(message)
 
     async def _came(self, message: Msg) -> None:
         status = (message.headers or {}).get(_STATUS)

@@ -1,7 +1,9 @@
 """The room at a gate: a node pulls as many messages as there are places, and does so much near.
 
 What was asked for may come when the places are taken, as by what was delegated here meanwhile. It
-must not wait here then, where another node may be idle.
+must not wait here then, where another node may be idle. But whoever delegates here is nearer than
+any queue, and could have every place: so what was overtaken has the next one, and until then what
+is delegated here stands in the queue behind it.
 """
 
 from __future__ import annotations
@@ -25,16 +27,27 @@ class Room:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._coming = 0
+        self._is_owed = False
         self._came = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<Room at {self._gate!r} [{self._coming} coming]>"
 
     @property
-    def is_full(self) -> bool:
+    def is_for_near(self) -> bool:
+        """Whether there is a place for what is delegated here, and the queue was not overtaken."""
+        return not (self._is_owed or self._is_full)
+
+    @property
+    def _is_full(self) -> bool:
         """Whether each place is taken, or waited for, or somebody is coming for it."""
         gate = self._gate
         return not gate.is_open or gate.capacity - gate.inside <= self._coming
+
+    def admits(self) -> bool:
+        """Whether what was pulled may stay; if not, the next that is pulled has the next place."""
+        self._is_owed = self._is_full
+        return not self._is_owed
 
     def coming(self) -> None:
         """Count what was pulled, and stands at no gate yet."""
@@ -52,8 +65,11 @@ class Room:
             free = self._gate.capacity - self._gate.inside - self._coming
             if free > 0:
                 return min(free, MOST_AT_ONCE)
-            self._came.clear()
-            await self._came.wait()
+            if self._coming:
+                self._came.clear()
+                await self._came.wait()
+            else:
+                self._is_owed = True  # somebody was quicker than whoever was told of a place
 
     async def _open(self) -> None:
         """Wait until the gate has a free place, and take none."""

@@ -122,7 +122,7 @@ class Homes:
             subjects.consumer("run", agent),
             subjects.run(agent),
             room=partial(self._free, room),
-            is_full=lambda: self._is_full or room.is_full,
+            admits=lambda: not self._is_full and room.admits(),
             take=self._take,
         ).open()
 

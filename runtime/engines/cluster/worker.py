@@ -100,7 +100,7 @@ class Worker:
             subjects.consumer("work", agent),
             subjects.work(agent),
             room=room.free,
-            is_full=lambda: room.is_full,
+            admits=room.admits,
             take=partial(self._pulled, room),
         ).open()
 
