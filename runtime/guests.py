@@ -99,9 +99,10 @@ class Guests:
         run.recorded.answered(outcome.kind, op)
         run.recorded.newly_counted(op)  # the totals below have it all
         totals = Totals(*outcome.body.get("totals", ()))
-        run.totals.add(totals)
+        new = totals.without(run.recorded.counted_here(op))
+        run.totals.add(new)
         if run.budget.limit is None:  # else its ledger was told of each call
-            run.budget.settle(0, totals.cost)
+            run.budget.settle(0, new.cost)
         agent = self._directory.agents[work.delegation.sag_id].agent
         return answer_of(agent, outcome.kind, outcome.body, totals)
 

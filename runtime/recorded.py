@@ -228,10 +228,12 @@ class Recorded(Terms, Sums):
             begun: those steps, in flight or ended: of the delegations it is noted that they were
                 sent.
         """
-        self._once.update(("delegation_sent", step) for step in begun)
+        steps = set(begun)
+        self._once.update(("delegation_sent", step) for step in steps)
         for event in outcomes:
             if event.op not in self._outcomes:
                 self._keep(event)
+        self.count_here(steps)
         self._try_again(op)
 
     def _take(self, event: EventRow) -> None:

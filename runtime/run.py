@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from dataclasses import dataclass
+from operator import sub
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import anyio
@@ -84,6 +85,10 @@ class Totals:
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
         self.cost += other.cost
+
+    def without(self, other: Totals) -> Totals:
+        """Return what is left without what somebody else counted, too."""
+        return Totals(*map(sub, self.as_data(), other.as_data()))
 
     def as_data(self) -> list[int]:
         """Return the fields in their order, as JSON data."""

@@ -9,7 +9,7 @@ from runtime.messages import TOKEN_COUNTS, Usage
 from runtime.run import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from runtime.journal import EventRow
 
@@ -24,6 +24,7 @@ class Sums:
         self._totals: defaultdict[str, Totals] = defaultdict(Totals)
         self._calls: defaultdict[str, list[str]] = defaultdict(list)
         self._uncounted: set[str] = set()
+        self._counted_here: set[str] = set()
 
     @property
     def spent(self) -> int:
@@ -45,6 +46,21 @@ class Sums:
             self._uncounted.remove(call)
             _add(totals, self._ended[call])
         return totals
+
+    def counted_here(self, op: str) -> Totals:
+        """Return what this process has counted below a step, by when a body above it crashed."""
+        totals = Totals()
+        for call in self._counted_here.intersection(self._calls[op]):
+            _add(totals, self._ended[call])
+        return totals
+
+    def count_here(self, steps: Iterable[str]) -> None:
+        """Note that the model calls among some steps are in the counts of this process.
+
+        Args:
+            steps: what its code has come to.
+        """
+        self._counted_here.update(step for step in steps if step in self._ended)
 
     def take_money(self, event: EventRow, *, is_outcome: bool) -> None:
         """Take what a record of a former process says of money.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -154,3 +154,42 @@ async def test_a_node_that_always_has_something_near_does_what_waits_in_the_queu
         outcome = await system.run(many, options=RunOptions(deadline_s=20))
         is_done.set()
     assert outcome.value == [*range(8)]
+
+
+async def test_what_was_asked_near_before_a_crash_is_counted_once(tmp_path: Path) -> None:
+    asked, begun = anyio.Event(), Counter[str]()
+
+    @sag
+    async def below(ctx: Context) -> str:
+        begun["below"] += 1
+        said: str = await ctx.ask("one")
+        if begun["below"] == 1:
+            asked.set()
+            await anyio.sleep_forever()
+        return said + await ctx.ask("two")
+
+    @sag
+    async def child(ctx: Context, *, is_guest: bool) -> str:
+        begun["guest"] += is_guest
+        if begun["guest"] == 1:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ctx.delegate, below)
+                await asked.wait()
+                raise ValueError("not yet")
+        said: str = (await ctx.delegate(below)).unwrap() if is_guest else ""
+        return said
+
+    @mag
+    async def chief(ctx: Context) -> list[Any]:
+        results = await ctx.fan_out(child, [{"is_guest": False}, {"is_guest": True}])
+        return [result.metrics["calls"] for result in results]
+
+    agents = {chief: Limits(), child: Limits(concurrency=1), below: Limits()}
+    settings, where = settings_of(shared_server().url, new_name()), str(tmp_path / "j.db")
+    async with cluster(settings, where, agents, catalog=catalog(), spread=False) as system:
+        outcome = await system.run(chief, options=RunOptions(deadline_s=30))
+        events = await events_of(system.journal, outcome.run_id)
+    assert outcome.status == "completed"
+    totals = [event.body["totals"] for event in events if "totals" in event.body]
+    assert [said[0] for said in totals] == [2, 2]
+    assert outcome.usage["calls"] == 2
