@@ -230,7 +230,7 @@ class Dispatcher:
         slug, deadline_s = entry.agent.name, entry.limits.deadline_s
         delegation = addressed(activation, slug, deadline_s, payload, how)
         recorded, submit = activation.run.recorded, self._engine.submit
-        if recorded is not None and recorded.is_noted("delegation_sent", delegation.op):
+        if recorded is not None and recorded.was_sent(delegation.op):
             submit = self._engine.submit_again
         pending = self._submit(activation.run, activation, entry, delegation, submit)
         if not pending.done():

@@ -181,6 +181,10 @@ class Recorded(Terms, Sums):
             return self._logs[op] >= 0
         return (kind, op) in self._once or (op in self._outcomes and KINDS[kind].terminal)
 
+    def was_sent(self, op: str) -> bool:
+        """Whether a delegation was handed over before, by this process or another."""
+        return ("delegation_sent", op) in self._once
+
     def note(self, kind: str, op: str) -> None:
         """Let something be in the journal that another process has noted, or will."""
         self._once.add((kind, op))
