@@ -110,11 +110,19 @@ class Client:
             signature = self._directory.agents[agent].agent.signature
             return replace(outcome, value=signature.restore(row.output))
         if row.status in PARKED:
+            await self._check_parked(row)
             now, tickets = wall_clock(), await tickets_of(self._journal)
             ours = (each for each in tickets if each.request.run_id == row.run_id)
             open_ = tuple(each.request for each in ours if each.is_open(now))
             return replace(outcome, waits_for=open_)
         return outcome
+
+    async def _check_parked(self, row: RunRow) -> None:
+        """Raise what has kept its home from going on with a run, if anything did."""
+        after = (row.parked_seq or 1) - 1
+        for event in await self._journal.events(row.run_id, after=after, limit=1):
+            if "fault" in event.body:
+                raise _error(event.body["fault"], event.body["why"])
 
 
 class _Following:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import uuid
 from dataclasses import dataclass
 from operator import sub
@@ -13,7 +14,7 @@ import anyio
 from runtime.conduct import Conduct
 from runtime.dialogues import NOBODYS
 from runtime.errors import Cancelled
-from runtime.identity import digest_of, trace_id_of
+from runtime.identity import digest_of, trace_id_of, whoami
 from runtime.journal import Claim, JournalFailed, Record, known_cost, scope_of
 from runtime.journal.calls import day_of
 
@@ -120,6 +121,7 @@ class Run:
         listener: called with every record, for the screen; None calls nobody.
         recorded: what it had done before it was interrupted; None for one that is new.
         code: the code that it may reach; None where nobody has read it.
+        on_code_change: what is done where other code would go on with it.
         left: why it was left as it is, so that nothing more of it is noted; None where it was not.
         moves: whether another process goes on with it where this one can note nothing any more.
         conduct: what is at work in it, and what others want of it.
@@ -169,6 +171,7 @@ class Run:
         self._quiet: anyio.Event | None = None
         self.recorded: Recorded | None = None
         self.code: CodeOfRun | None = None
+        self.on_code_change: OnCodeChange = "continue"
         self.forked_from: Mapping[str, Any] | None = None
         self.overrides: tuple[Wish, ...] = ()
         self.epoch = 1
@@ -330,6 +333,24 @@ class Run:
             return False
         self.parked(halt)
         return True
+
+    async def set_aside(self, why: RuntimeFault) -> None:
+        """Park a run that was left, as it cannot go on as it is: this process lives, and has it.
+
+        What others have asked of it meanwhile they find undone, and do themselves.
+
+        Args:
+            why: what whoever goes on with it has to change.
+
+        Raises:
+            Fenced: another process has taken the run over.
+            JournalFailed: the journal cannot be written.
+        """
+        body = {"tickets": [], "by": whoami(), "why": str(why), "fault": type(why).__name__}
+        record = Record(
+            self.id, "run_paused", f"parked:{self.epoch}", body, self.now, epoch=self.epoch
+        )
+        await self.journal.park(record, sys.maxsize)
 
     def parked(self, halt: Halt) -> None:
         """End it here, unless it has been cancelled meanwhile, which is its end."""

@@ -137,6 +137,7 @@ class Workflows:
                 raise ConfigurationError(f"run {run_id} is in the journal already")
             run = self._new(run_id, target, payload, options, wishes)
             run.code = self._code(agent)
+            run.on_code_change = options.on_code_change or "continue"
             given, started = to_json(payload), current_time()
             root = self._root(run, agent, given, _usual(options.deadline_s))
             begin = partial(register, run, given, agent, options, files)
@@ -180,7 +181,8 @@ class Workflows:
             )
             run, started = self._again(found, options), current_time()
             _tell_repeated(run, found.recorded)
-            if policy_of(found.recorded, options) == "refuse":
+            run.on_code_change = policy_of(found.recorded, options)
+            if run.on_code_change == "refuse":
                 found.recorded.be_strict(lambda difference: run.leave(parted(run.id, difference)))
             root = self._root(run, found.agent, found.payload, found.time_left)
             # A moment before it would fail for good: what it has done is then not lost.
@@ -349,6 +351,8 @@ class Workflows:
         if run.left is not None:
             if run.span is not None:
                 run.span.end(error_type=run.left.reason, message=str(run.left))
+            if run.moves and isinstance(run.left, ConfigurationError):
+                await run.set_aside(run.left)
             raise run.left
         if result is None:
             raise Cancelled(f"run {run.id} was ended")
