@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from runtime.actors import ActorSystem
+    from runtime.code import Codes
     from runtime.control import Control
     from runtime.directory import Directory
     from runtime.dispatch import Dispatcher
@@ -82,7 +83,9 @@ class Clustered:
     def __repr__(self) -> str:
         return f"<Clustered {self.engine!r} {self._orders!r}>"
 
-    async def open(self, dispatcher: Dispatcher, directory: Directory, control: Control) -> None:
+    async def open(
+        self, dispatcher: Dispatcher, directory: Directory, control: Control, codes: Codes
+    ) -> None:
         """Let Delegations and runs go to the cluster from now on.
 
         Raises:
@@ -96,6 +99,7 @@ class Clustered:
             directory,
             self._journal,
             control,
+            codes=codes,
             clock=wall_clock,
             ask_home=self.engine.ask_home,
         )

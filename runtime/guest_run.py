@@ -15,12 +15,14 @@ import anyio
 
 from runtime.dialogues import Dialogue
 from runtime.engines import current_time
-from runtime.engines.cluster.envelope import PARKED, Outcome
+from runtime.engines.cluster.envelope import PARKED, PARTED, Outcome
+from runtime.errors import CodeChanged
 from runtime.governance.budget import Budget
 from runtime.purses import FarBudget, Purse
 from runtime.recorded import Recorded
 from runtime.routing import Wish
 from runtime.run import Run
+from runtime.strictness import parted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -70,6 +72,7 @@ class GuestRun(Run):
         )
         self.epoch, self.branch = asked.epoch, branch
         self.moves = True
+        self.on_code_change = said["on_code_change"]
         self.recorded = Recorded()
         self.overrides = tuple(Wish(*wish) for wish in said["overrides"])
         self.is_settled = False
@@ -92,6 +95,8 @@ class GuestRun(Run):
         if self._is_again or is_claimed_again or self.epoch > 1:
             await self._recorded.read(self.journal, self.id)
             self.conduct.seen = self._recorded.seq
+            if self.on_code_change == "refuse":
+                self._recorded.be_strict(lambda found: self.leave(parted(self.id, found)))
         self._recorded.note("delegation_sent", self._given.op)
 
     # --- money -----------------------------------------------------------------------------------
@@ -141,6 +146,8 @@ class GuestRun(Run):
         if self._outcome is None and self.conduct.is_parked:
             asked = [[op, each.asked_at, each.as_body()] for op, each in self._waits_for.items()]
             return Outcome(PARKED, {"asked": asked})
+        if self._outcome is None and isinstance(self.left, CodeChanged):
+            return Outcome(PARTED, {"why": str(self.left)})
         return self._outcome
 
     # --- notes -----------------------------------------------------------------------------------

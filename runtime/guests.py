@@ -1,6 +1,10 @@
 """The pipeline's side of a cluster: Delegations of runs that are at home elsewhere are done here.
 
 And those of runs that are here are described for others, and what others have noted is understood.
+
+A run that wants no other code than its own says so to its guests, with a digest of what each shall
+do and may come to by that. A node that has other code refuses it, and the home of the run does it,
+whose code is the run's: it was compared when the run began there or went on.
 """
 
 from __future__ import annotations
@@ -14,8 +18,10 @@ from weakref import WeakKeyDictionary
 import anyio
 
 from runtime.approval import ApprovalRequest
+from runtime.code import NOT_FORESEEN, CodeOfRun
 from runtime.delegation_steps import answer_of
-from runtime.errors import Cancelled
+from runtime.engines.cluster.envelope import REFUSED, Outcome
+from runtime.errors import Cancelled, CodeChanged
 from runtime.guest_run import GuestRun
 from runtime.journal import Fenced, JournalFailed
 from runtime.purses import Ledger, as_data
@@ -25,13 +31,14 @@ from runtime.run import Totals
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from runtime.code import Codes
     from runtime.conduct import Asked as Question
     from runtime.control import Control
     from runtime.delivery import Answer
     from runtime.directory import Directory
     from runtime.dispatch import Dispatcher
     from runtime.engines import Work
-    from runtime.engines.cluster.envelope import Asked, Outcome
+    from runtime.engines.cluster.envelope import Asked
     from runtime.guest_run import AskHome
     from runtime.journal import Branch, Journal
     from runtime.messages import Delegation
@@ -49,6 +56,7 @@ class Guests:
         directory: who is there.
         journal: where everything is noted.
         control: hears what others ask of runs.
+        codes: the code of the agents.
         clock: the time, in seconds since the Unix epoch.
         ask_home: asks the home of a run about its budget, until that answers.
     """
@@ -60,6 +68,7 @@ class Guests:
         journal: Journal,
         control: Control,
         *,
+        codes: Codes,
         clock: Callable[[], float],
         ask_home: AskHome,
     ) -> None:
@@ -67,6 +76,7 @@ class Guests:
         self._directory = directory
         self._journal = journal
         self._control = control
+        self._codes = codes
         self._clock = clock
         self._ask_home = ask_home
         self._ledgers: WeakKeyDictionary[Run, Ledger] = WeakKeyDictionary()
@@ -89,6 +99,17 @@ class Guests:
             "durability": run.durability,
             "overrides": [list(wish) for wish in run.overrides],
             "budget": as_data(run.budget),
+            **self._code_of(run, work.delegation.sag_id),
+        }
+
+    def _code_of(self, run: Run, slug: str) -> Mapping[str, Any]:
+        """Return what another node must know of the code by which an agent works for a run."""
+        agent = self._directory.agents[slug].agent
+        is_any = run.on_code_change == "continue"
+        return {
+            "on_code_change": run.on_code_change,
+            "code": None if is_any else self._codes.of(slug).digest,
+            "is_foreseen": run.code is None or run.code.foresees(agent),
         }
 
     def answer(self, work: Work, outcome: Outcome) -> Answer:
@@ -130,6 +151,11 @@ class Guests:
         run: Run = work.run
         return run.left is not None
 
+    def parted(self, work: Work, outcome: Outcome) -> None:
+        """Leave the run of a piece of work; see ``Pipeline``."""
+        run: Run = work.run
+        run.leave(CodeChanged(outcome.body["why"]))
+
     def ended(self, work: Work) -> None:
         """A piece of work has an end: what was granted for it and not settled counts as spent."""
         home = self._dispatcher.run_here(work.delegation.run_id)
@@ -154,11 +180,23 @@ class Guests:
             run.leave(Cancelled("its run has another home soon, which asks for it again"))
         return run is not None
 
+    def refusal(self, asked: Asked) -> Outcome | None:
+        """Return why a Delegation must not be done here; see ``Pipeline``."""
+        given, wanted = asked.delegation, asked.run["code"]
+        is_ours = wanted is None or wanted == self._codes.of(given.sag_id).digest
+        if is_ours or self._dispatcher.run_here(given.run_id) is not None:
+            return None
+        why = f"the code of {given.sag_id} or of what it may reach is not that of its run here"
+        logger.info("%s is left to its home: %s", given.op, why, extra={"run_id": given.run_id})
+        return Outcome(REFUSED, {"why": why})
+
     async def perform(self, asked: Asked, branch: Branch) -> Outcome | None:
         """Do a Delegation as the guest of its run; see ``Pipeline``."""
         if not asked.is_whole:
             asked = await self._whole(asked)
         run = GuestRun(asked, branch, self._journal, self._clock, self._ask_home)
+        foreseen = self._codes.of(asked.delegation.sag_id) if asked.run["is_foreseen"] else None
+        run.code = CodeOfRun(foreseen or NOT_FORESEEN, self._codes)
         self._runs[asked.number] = run
         try:
             await self._do(run, asked.delegation)

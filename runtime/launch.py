@@ -167,7 +167,7 @@ async def _compose(ground: Ground, actors: ActorSystem, settings: ClusterSetting
     )
     codes, control = Codes(directory), Control(journal, actors.spawn)
     if cluster is not None:
-        await cluster.open(dispatcher, directory, control)
+        await cluster.open(dispatcher, directory, control, codes)
     workflows = Workflows(
         dispatcher,
         journal,

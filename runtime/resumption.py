@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import anyio
 
 from runtime.dialogues import Dialogue
-from runtime.errors import CodeChanged, ConfigurationError, LimitReached, UnknownName
+from runtime.errors import ConfigurationError, LimitReached, UnknownName
 from runtime.identity import wall_clock
 from runtime.journal import Record
 from runtime.journal.liveness import has_lost, is_ours, owner_note
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from runtime.journal import Journal, RunRow
     from runtime.outcome import ResumeOptions
     from runtime.run import Durability, OnCodeChange
-    from runtime.strictness import Difference
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -172,16 +171,6 @@ def out_of_time(run_id: str, used_s: float) -> LimitReached:
     return LimitReached(
         f"run {run_id} has used up its time, {used_s:.0f} s; resume with --deadline extend, or"
         " --deadline SECONDS from now on"
-    )
-
-
-def parted(run_id: str, difference: Difference) -> CodeChanged:
-    """Return the error of code that comes to other steps than it had come to."""
-    return CodeChanged(
-        f"the code of run {run_id} is not what it was, or not the same each time: below"
-        f" {difference.where} it had come to {difference.expected}, and now comes to"
-        f" {difference.found} first; nothing new was done; bring the code back, or resume with"
-        " --on-code-change continue"
     )
 
 

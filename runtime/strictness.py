@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
+from runtime.errors import CodeChanged
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -81,6 +83,16 @@ class Strictness:
         expected = next(iter(self._left[where])).rpartition("/")[2]
         self._differs(Difference(where, expected, found))
         await anyio.sleep_forever()
+
+
+def parted(run_id: str, difference: Difference) -> CodeChanged:
+    """Return the error of code that comes to other steps than it had come to."""
+    return CodeChanged(
+        f"the code of run {run_id} is not what it was, or not the same each time: below"
+        f" {difference.where} it had come to {difference.expected}, and now comes to"
+        f" {difference.found} first; nothing new was done; bring the code back, or resume with"
+        " --on-code-change continue"
+    )
 
 
 def _above(op: str) -> str:

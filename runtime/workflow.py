@@ -39,9 +39,10 @@ from runtime.registration import (
     register,
     sign_off,
 )
-from runtime.resumption import out_of_time, parted, policy_of, take_over
+from runtime.resumption import out_of_time, policy_of, take_over
 from runtime.run import Run
 from runtime.signature import to_json
+from runtime.strictness import parted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

@@ -4,7 +4,7 @@
 may reach, and ``sources`` which files that is.
 """
 
-from runtime.code.codes import Code, CodeOfRun, Codes, changes
+from runtime.code.codes import NOT_FORESEEN, Code, CodeOfRun, Codes, changes
 from runtime.code.sources import lay_out, sources_of
 
-__all__ = ["Code", "CodeOfRun", "Codes", "changes", "lay_out", "sources_of"]
+__all__ = ["NOT_FORESEEN", "Code", "CodeOfRun", "Codes", "changes", "lay_out", "sources_of"]

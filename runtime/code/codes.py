@@ -62,6 +62,9 @@ class Code(NamedTuple):
         return cls(said["python"], dict(said["agents"]), dict(said["skills"]))
 
 
+NOT_FORESEEN = Code(PYTHON, {}, {})
+
+
 class Codes:
     """Reads the code of a system's agents and skills, each once.
 
@@ -154,10 +157,13 @@ class CodeOfRun:
         self.code = code
         self._codes = codes
 
+    def foresees(self, thing: Agent | Skill) -> bool:
+        """Whether an agent or skill is among what the run may reach, as far as that was read."""
+        return thing.name in (self.code.agents if isinstance(thing, Agent) else self.code.skills)
+
     def note(self, thing: Agent | Skill) -> dict[str, str]:
         """Return what is noted of an agent or skill that begins: only where it was not foreseen."""
-        foreseen = self.code.agents if isinstance(thing, Agent) else self.code.skills
-        return {} if thing.name in foreseen else {"code": self._codes.digest_of(thing)}
+        return {} if self.foresees(thing) else {"code": self._codes.digest_of(thing)}
 
 
 def changes(then: Code, codes: Codes, slug: str) -> list[str]:

@@ -3,6 +3,8 @@
     asked -- published -- answered by inbox ----------------------> settled
                 |  ^----- published again: it is in no queue any more
                 |-- parked: waits for people, or its run is paused -> published again
+                |-- refused: that node has other code ---> asked of the home of its run
+                |-- parted: its code is not the same each time --> its run is left
                 +-- looked up: the journal has the outcome ------> settled
                 +-- late, or given up: told to all nodes --------> settled by its asker
 
@@ -31,6 +33,8 @@ from runtime.actors import current_time
 from runtime.backoff import Backoff
 from runtime.engines.cluster.envelope import (
     PARKED,
+    PARTED,
+    REFUSED,
     Asked,
     CallOff,
     Outcome,
@@ -38,6 +42,7 @@ from runtime.engines.cluster.envelope import (
     encode,
 )
 from runtime.engines.cluster.far_work import FarWork
+from runtime.engines.cluster.homestead import WORK
 from runtime.engines.cluster.streams import MESSAGE_ID, ensure_stream
 from runtime.engines.deadlines import Deadlines
 from runtime.engines.local import LATE
@@ -285,9 +290,20 @@ class Asker:
             return
         if outcome.kind == PARKED:
             self._park(work, outcome)
+        elif outcome.kind == REFUSED:
+            self._ask_home(work)
+        elif outcome.kind == PARTED:
+            self.pipeline.parted(work, outcome)
         else:
             work.attempts = outcome.body.get("metrics", {}).get("attempts", 0)
             work.answer(self.pipeline.answer(work, outcome))
+
+    def _ask_home(self, work: FarWork) -> None:
+        """Have a piece of work done where its run's own code is; it was taken out of the queue."""
+        if work.is_queued:
+            work.is_queued = False
+            work.subject = self._node.subjects.home(work.delegation.run_id, WORK)
+            self._ask(work)
 
     def _park(self, work: FarWork, outcome: Outcome) -> None:
         if work.scope is None:

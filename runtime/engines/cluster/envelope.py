@@ -35,16 +35,19 @@ class Now(NamedTuple):
     loop: float
 
 
-PARKED = "parked"
+PARKED, REFUSED, PARTED = "parked", "refused", "parted"
 
 
 class Outcome(NamedTuple):
-    """How a Delegation ended, as the journal has it; or ``PARKED``, and it did not end.
+    """How a Delegation ended, as the journal has it; or why it did not end.
+
+    ``PARKED``: it waits, as people are ``asked``, each with its step, its time and its question.
+    ``REFUSED``: that node has other code of it than its run, which wants none. ``PARTED``: its code
+    came to other steps than before, which its run does not want; ``why`` tells which.
 
     Attributes:
-        kind: the kind of its record.
-        body: what the record says; of what is parked: what people are ``asked``, each with its
-            step, its time and its question.
+        kind: the kind of its record, or one of these.
+        body: what the record says, or what belongs to these.
     """
 
     kind: str

@@ -35,6 +35,10 @@ class Pipeline(Protocol):
         """Whether the run of a piece of work was left here, and goes on elsewhere."""
         ...
 
+    def parted(self, work: Work, outcome: Outcome) -> None:
+        """Leave the run of a piece of work whose code came to other steps than before."""
+        ...
+
     def ended(self, work: Work) -> None:
         """A piece of work that was done elsewhere has an end, whichever it is."""
         ...
@@ -53,6 +57,10 @@ class Pipeline(Protocol):
         Returns:
             Whether anything of it has begun.
         """
+        ...
+
+    def refusal(self, asked: Asked) -> Outcome | None:
+        """Return why a Delegation must not be done here; None where it may be."""
         ...
 
     async def perform(self, asked: Asked, branch: Branch) -> Outcome | None:

@@ -1,6 +1,7 @@
 """The side of a node that does what others ask: it pulls Delegations while it has room for bodies.
 
     pulled -- claimed -- done here, as the guest of its run --> outcome in the journal, answer, ack
+         |-- refused: the code here is not its run's: answer, ack
          |-- settled: answer from the journal, ack
          |-- held by another: ask again, until that one has an outcome or is lost
          +-- gone: its run is over, or is somebody else's now: ack
@@ -143,6 +144,11 @@ class Worker:
 
     async def _settle(self, asked: Asked, came: Callable[[], None]) -> bool:
         """Claim it, do it, and answer; see ``_try``."""
+        refusal = self.pipeline.refusal(asked)
+        if refusal is not None:
+            came()
+            await self._answer(asked, refusal)
+            return True
         try:
             claim = await self._claim(asked)
         finally:
@@ -156,9 +162,12 @@ class Worker:
         if outcome is None:
             return False
         self.done += 1
+        await self._answer(asked, outcome)
+        return True
+
+    async def _answer(self, asked: Asked, outcome: Outcome) -> None:
         data = encode_outcome(outcome, self._node.most_bytes)
         await self._node.client.publish(asked.reply_to, data)
-        return True
 
     async def _claim(self, asked: Asked) -> Ours | Settled | Gone:
         given = asked.delegation
