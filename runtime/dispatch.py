@@ -14,7 +14,7 @@ the agent's supervisor answers with a restart until the agent's ``max_restarts``
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from runtime.skills import Skills
     from runtime.wishes import ApprovalWish, Question
 
+Submit: TypeAlias = "Callable[[Delegation, Callable[[Work], None]], Work]"
 END_S = 2.0  # what the bodies of a run that is over may still take; then they are leaked
 
 
@@ -229,13 +230,24 @@ class Dispatcher:
         activation.check()
         slug, deadline_s = entry.agent.name, entry.limits.deadline_s
         delegation = addressed(activation, slug, deadline_s, payload, how)
-        recorded, submit = activation.run.recorded, self._engine.submit
-        if recorded is not None and recorded.was_sent(delegation.op):
-            submit = self._engine.submit_again
+        submit = self._way(activation.run, entry.agent, delegation.op)
         pending = self._submit(activation.run, activation, entry, delegation, submit)
         if not pending.done():
             activation.children.add(pending)
         return pending
+
+    def _way(self, run: Run, agent: Agent, op: str) -> Submit:
+        """Return how a Delegation is handed over, by what became of it before.
+
+        One that has its outcome is done again for the state that was kept below it. Nobody gets a
+        claim to it any more, so that is done here.
+        """
+        recorded = run.recorded
+        if recorded is None or not recorded.was_sent(op):
+            return self._engine.submit
+        if recorded.found(op) is not None and agent.per == "delegation":
+            return self._engine.submit_here
+        return self._engine.submit_again
 
     def _refuse(
         self, activation: Activation, delegation: Delegation, fault: RuntimeFault
@@ -272,7 +284,7 @@ class Dispatcher:
         activation: Activation | None,
         entry: Entry,
         delegation: Delegation,
-        submit: Callable[[Delegation, Callable[[Work], None]], Work],
+        submit: Submit,
     ) -> Pending:
         """Check, note and hand over; whatever is wrong becomes a failed Result."""
         sent = Sent(run, activation, delegation, self._loop)

@@ -373,6 +373,38 @@ async def test_an_agent_keeps_its_state_for_the_whole_run_whoever_asks(engines: 
     assert [outcome.value for outcome in outcomes] == [[*range(1, 10)]] * 2
 
 
+async def test_an_agent_has_its_state_again_when_its_run_goes_on(engines: Engines) -> None:
+    @sag(per="run")
+    class Counting:
+        def __init__(self) -> None:
+            self.count = 0
+
+        async def run(self, ctx: Context) -> int:
+            del ctx
+            self.count += 1
+            return self.count
+
+    @sag
+    async def asker(ctx: Context, n: int) -> int:
+        await ctx.ask(f"May {n} be asked?")
+        return (await ctx.delegate("counting")).unwrap()
+
+    @mag
+    async def chief(ctx: Context) -> list[int]:
+        first = await ctx.delegate(asker, 1)
+        await ctx.approve("May I go on?")
+        others = first, await ctx.delegate(asker, 2)
+        return [value for each in others for value in (each.unwrap(), each.metrics["calls"])]
+
+    async with engines.open(chief, asker, Counting) as system:
+        parked = await system.run(chief)
+        (request,) = parked.waits_for
+        await system.approve(parked.run_id, request.ticket)
+        outcome = await system.resume(parked.run_id)
+    assert outcome.value == [1, 1, 2, 1]
+    assert outcome.usage["calls"] == 2
+
+
 async def test_what_bodies_ask_of_models_is_counted_once_for_all_above_them(
     engines: Engines,
 ) -> None:
