@@ -211,7 +211,8 @@ class Dispatcher:
             await may_delegate(activation, slug, given, how)
         entry = self._served.get(slug) or await self._serve(slug)
         # A cycle is refused without standing in line: it would wait for itself there, too.
-        room = None if cycle_of(entry, activation.path) else self._engine.room(slug)
+        path = activation.path
+        room = None if cycle_of(entry, path) else self._engine.room(slug, len(path))
         if room is None:
             return self._hand_over(activation, entry, given, how)
         sent: list[Pending] = []

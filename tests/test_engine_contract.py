@@ -373,6 +373,22 @@ async def test_an_agent_keeps_its_state_for_the_whole_run_whoever_asks(engines: 
     assert [outcome.value for outcome in outcomes] == [[*range(1, 10)]] * 2
 
 
+async def test_a_recursion_is_deeper_and_wider_than_what_may_wait(engines: Engines) -> None:
+    @sag
+    async def tree(ctx: Context, depth: int) -> int:
+        if not depth:
+            return 1
+        return sum(r.unwrap() for r in await ctx.fan_out(tree, [depth - 1] * 3))
+
+    @mag
+    async def chief(ctx: Context) -> int:
+        return (await ctx.delegate(tree, 3)).unwrap()
+
+    async with engines.open(chief, (tree, Limits(concurrency=1, mailbox=1))) as system:
+        outcome = await system.run(chief, options=RunOptions(deadline_s=30))
+    assert outcome.value == 27
+
+
 async def test_an_agent_has_its_state_again_when_its_run_goes_on(engines: Engines) -> None:
     @sag(per="run")
     class Counting:

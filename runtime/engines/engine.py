@@ -82,10 +82,15 @@ class Engine(Protocol):
         """Hand a Delegation over whose body has to run in this process; see ``submit``."""
         ...
 
-    def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
+    def room(self, agent: str, depth: int) -> Coroutine[Any, Any, None] | None:
         """Return None when the agent's queue has room, else a wait for that.
 
         Whoever has waited submits at once, without awaiting anything else in between.
+
+        Args:
+            agent: its slug.
+            depth: how many agents are above the Delegation. What is under way must not keep those
+                below it from being sent.
         """
         ...
 

@@ -154,8 +154,9 @@ class LocalEngine:
         gate = self.gate(agent)
         gate.capacity = min(gate.capacity, most)
 
-    def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
+    def room(self, agent: str, depth: int) -> Coroutine[Any, Any, None] | None:
         """Return None when the agent's line has room, else a wait for that."""
+        del depth  # who waits for those below stands in no line
         return self._find(agent).senders.room()
 
     def cancel(self, work: Work, ending: Ending) -> None:

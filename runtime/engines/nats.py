@@ -158,10 +158,10 @@ class NatsEngine:
         home = subjects.home(delegation.run_id, WORK)
         return self._asker.submit(delegation, settled, home, is_queued=False, is_again=is_again)
 
-    def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
+    def room(self, agent: str, depth: int) -> Coroutine[Any, Any, None] | None:
         """Return None when another Delegation may be sent, else a wait for that."""
         keeps_state = self._capacities[agent].per != "delegation"
-        return (self._local if keeps_state else self._asker).room(agent)
+        return (self._local if keeps_state else self._asker).room(agent, depth)
 
     def cancel(self, work: Work, ending: Ending) -> None:
         """End a piece of work now, wherever it is."""

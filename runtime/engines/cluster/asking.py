@@ -83,7 +83,8 @@ class Asker:
         self._journal = journal
         self._numbers = itertools.count(1)
         self._asked: dict[str, FarWork] = {}
-        self._senders: dict[str, Senders] = {}
+        self._most: dict[str, int] = {}
+        self._senders: dict[tuple[str, int], Senders] = {}
         self._deadlines = Deadlines(partial(self.cancel, ending=LATE))
         self._outbox: list[FarWork] = []
         self._is_waited_for = asyncio.Event()
@@ -101,12 +102,22 @@ class Asker:
         node.start(self._sweep(), "looks for outcomes")
 
     def limit(self, agent: str, most: int) -> None:
-        """Let at most so many Delegations to an agent be under way before senders wait."""
-        self._senders.setdefault(agent, Senders(most))
+        """Let at most so many Delegations to an agent be under way before senders wait.
 
-    def room(self, agent: str) -> Coroutine[Any, Any, None] | None:
+        Those are counted by how many agents are above them: what is under way may wait for those
+        below it, to the same agent, and then these must not wait for what is above them.
+        """
+        self._most[agent] = most
+
+    def room(self, agent: str, depth: int) -> Coroutine[Any, Any, None] | None:
         """Return None when another Delegation may be sent, else a wait for that."""
-        return self._senders[agent].room()
+        return self._senders_of(agent, depth).room()
+
+    def _senders_of(self, agent: str, depth: int) -> Senders:
+        found = self._senders.get((agent, depth))
+        if found is None:
+            found = self._senders[agent, depth] = Senders(self._most[agent])
+        return found
 
     def submit(
         self,
@@ -136,7 +147,7 @@ class Asker:
             is_again=is_again,
         )
         self._asked[work.number] = work
-        self._senders[delegation.sag_id].entered()
+        self._senders_of(delegation.sag_id, len(delegation.ancestors)).entered()
         if delegation.deadline is not None:
             work.due = self._deadlines.add(delegation.deadline, work)
         self._ask(work)
@@ -151,7 +162,7 @@ class Asker:
 
     def _settled(self, settled: Callable[[Work], None], work: FarWork) -> None:
         del self._asked[work.number]
-        self._senders[work.delegation.sag_id].left()
+        self._senders_of(work.delegation.sag_id, len(work.delegation.ancestors)).left()
         if work.scope is not None:
             work.scope.cancel()
         self.pipeline.ended(work)
