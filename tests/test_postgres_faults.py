@@ -21,8 +21,9 @@ from runtime.journal.faults import DatabaseFault
 from runtime.journal.fold import RunState
 from runtime.journal.liveness import owner_note
 from runtime.journal.ownership import ProcessIdentity
+from runtime.journal.postgres.locks import locked
 from runtime.journal.schema import VERSION
-from runtime.journal.tenure import Tenure
+from runtime.journal.tenure import LEASE_S, Tenure
 from tests import postgres
 from tests.cli_workspace import command, environment, make_workspace
 from tests.ledgers import begun, limit
@@ -58,8 +59,8 @@ def own() -> Iterator[Server]:
 
 
 @asynccontextmanager
-async def opened(where: str) -> AsyncIterator[Journal]:
-    journal = await open_at(where)
+async def opened(where: str, **options: Any) -> AsyncIterator[Journal]:
+    journal = await open_at(where, **options)
     try:
         yield journal
     finally:
@@ -466,6 +467,31 @@ async def test_a_database_of_another_encoding_is_refused() -> None:
 
 
 # --- leases --------------------------------------------------------------------------------------
+
+
+async def test_a_writer_that_stands_still_keeps_others_out_for_less_than_their_leases_bear(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stands, goes = threading.Event(), threading.Event()
+
+    def locks(connection: Any, group: Any) -> Any:
+        found = locked(connection, group)
+        if not stands.is_set():
+            stands.set()
+            goes.wait(PATIENCE_S)
+        return found
+
+    async with opened(where) as still, opened(where, give_up_s=LEASE_S / 3) as other:
+        still.append(log(0))
+        await still.flush()
+        monkeypatch.setattr("runtime.journal.postgres.store.locked", locks)
+        still.append(log(1))
+        await until(stands.is_set)
+        other.append(log(2))
+        await other.flush()
+        goes.set()
+        await committed(still)
+        assert await numbers(other) == [(1, 0), (2, 2), (3, 1)]
 
 
 async def test_a_lease_is_of_the_server_s_clock(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from psycopg.abc import Buffer
+    from psycopg.abc import Buffer, PQGen
 
     from runtime.journal.connection import Cursor
     from runtime.journal.location import Address
@@ -95,6 +95,22 @@ class Sum(Loader):
     def load(self, data: Buffer) -> int:
         """Return it as an integer."""
         return int(bytes(data))
+
+
+class Pipeline(psycopg.Pipeline):
+    """Statements that are sent at once; psycopg's own, but for its last word.
+
+    That asks the server to flush what it has flushed by then. It comes when the server has begun to
+    count for how long the transaction is idle, and ends that: a process that is stopped behind a
+    pipeline would keep its locks for ever, whatever ``idle_in_transaction_session_timeout`` says.
+    """
+
+    def _exit_gen(self) -> PQGen[None]:
+        try:
+            self._enqueue_sync()
+            yield from self._communicate_gen()
+        finally:
+            yield from self._fetch_gen(flush=False)
 
 
 class Streamed:
@@ -194,7 +210,8 @@ class ServerConnection:
 
     def executemany(self, text: str, rows: Iterable[Any], /) -> Cursor:
         """Carry out a statement for each of some rows; see ``Connection``."""
-        with self._faults():
+        is_piped = self._raw._pipeline is not None  # noqa: SLF001  # it would make one of its own
+        with self._faults() if is_piped else self.pipeline():
             cursor = self._raw.cursor()
             cursor.executemany(statement(text), rows)
             return cursor
@@ -208,8 +225,10 @@ class ServerConnection:
     @contextmanager
     def pipeline(self) -> Iterator[None]:
         """Send what is executed in the block at once, and wait for its results at the end."""
-        with self._faults(), self._raw.pipeline():
-            yield
+        with self._faults():
+            self._raw._pipeline = Pipeline(self._raw)  # noqa: SLF001  # which it enters then
+            with self._raw.pipeline():
+                yield
 
     @property
     def is_broken(self) -> bool:
