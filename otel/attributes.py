@@ -124,6 +124,7 @@ def invoke_agent_start(
     mailbox_wait_ms: float | None = None,
     conversation_id: str | None = None,
     session_id: str | None = None,
+    trace_parent: str | None = None,
 ) -> Attributes:
     """Describe an agent that begins to work on a delegation.
 
@@ -140,6 +141,7 @@ def invoke_agent_start(
         mailbox_wait_ms: how long it lay in the mailbox, in milliseconds.
         conversation_id: the user's conversation, if there is one.
         session_id: the user's session, if there is one.
+        trace_parent: the trace that it belongs to, where it is the root of a sub-trace.
     """
     own: Attributes = {names.TASK_ID: task_id}
     if actor_id is not None:
@@ -148,6 +150,8 @@ def invoke_agent_start(
         own[names.MESSAGE_ID] = message_id
     if mailbox_wait_ms is not None:
         own[names.MAILBOX_WAIT_MS] = mailbox_wait_ms
+    if trace_parent is not None:
+        own[names.TRACE_PARENT] = trace_parent
     alike = _invoke_agent(name, description, delegated_by, depth, mode)
     return Joined(alike, of_run(run_id, conversation_id, session_id), own)
 

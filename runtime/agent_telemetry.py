@@ -38,17 +38,17 @@ class AgentTelemetry:
         name = span_name(INVOKE_AGENT, delegation.sag_id)
         if not self._tracing.is_recording:
             return self._tracing.start(name, parent=delegation.traceparent)
-        attributes = _described(run, agent, work)
         above = span_from(delegation.traceparent or "")
         if delegation.trace_id and above is not None:
-            why = {TRACE_PARENT: f"{above.trace_id:032x}"}
+            trace_parent = f"{above.trace_id:032x}"
             span = self._tracing.start(
                 name,
                 trace_id=int(delegation.trace_id, 16),
-                attributes=attributes | why,
-                links=[Link(above, why)],
+                attributes=_described(run, agent, work, trace_parent),
+                links=[Link(above, {TRACE_PARENT: trace_parent})],
             )
         else:
+            attributes = _described(run, agent, work)
             span = self._tracing.start(name, parent=above, attributes=attributes)
         run.spans_began(span.trace_id)
         return span
@@ -81,7 +81,7 @@ class AgentTelemetry:
             )
 
 
-def _described(run: Run, agent: Agent, work: Work) -> Attributes:
+def _described(run: Run, agent: Agent, work: Work, trace_parent: str | None = None) -> Attributes:
     """Return what the span of a body says at its start."""
     delegation, ref = work.delegation, work.ref
     dialogue = dialogue_of(delegation.context, delegation.input, run.dialogue)
@@ -98,4 +98,5 @@ def _described(run: Run, agent: Agent, work: Work) -> Attributes:
         mailbox_wait_ms=waited_ms if work.attempts == 1 else None,
         conversation_id=dialogue.conversation_id,
         session_id=dialogue.session_id,
+        trace_parent=trace_parent,
     )
