@@ -57,12 +57,11 @@ class Contender:
         """Do as ``Store.commit`` does: the record, the lease, and then what is known of both."""
         store, tenure = self.store, self.tenure
         group = [] if entry is None else [entry]
-        begins = any(map(tenure.begins, group))
         if entry is not None and entry.by is None and store.state.is_fenced(entry.epoch):
             entry.verdict = "fenced"
         elif entry is not None:
             store.state.take(store.now, entry.facts)
-        if tenure.is_due(asked_at, begins=begins):
+        if tenure.is_due(asked_at, group):
             is_in_doubt = tenure.is_in_doubt(store.leases.get(self.name), store.now)
             store.leases[self.name] = store.now + LEASE_S
             doubts = tenure.runs if is_in_doubt else {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from runtime.journal.branches import Holding, Lease
 from runtime.journal.liveness import is_lost
-from runtime.journal.tenure import Renewal, is_turn
+from runtime.journal.tenure import Renewal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,8 +80,7 @@ class Leases:
             asked_at: when it was begun.
         """
         tenure = self._tenure
-        begins = any(map(tenure.begins, filter(is_turn, group)))
-        if not tenure.is_due(asked_at, begins=begins):
+        if not tenure.is_due(asked_at, group):
             return Renewal(tenure, None)
         now = self._clock()
         is_in_doubt = tenure.is_in_doubt(self.held_until(tenure.owner), now)

@@ -70,15 +70,16 @@ class Tenure:
         """Return the seconds until the next renewal; None when nothing is under way."""
         return self._left(self.lease_s / 3, now) if self.runs or self.branches else None
 
-    def is_due(self, now: float, *, begins: bool) -> bool:
+    def is_due(self, now: float, group: Sequence[Entry]) -> bool:
         """Whether a transaction has to renew the lease.
 
         Args:
             now: the time.
-            begins: whether it has a record by which this process owns a run, or may get a branch.
+            group: what it writes; by that this process may own a run, or get a branch.
         """
-        is_held_for = begins or self.runs or self.branches
-        return bool(is_held_for) and self._left(self.lease_s / 3, now) <= 0
+        if self._left(self.lease_s / 3, now) > 0:
+            return False
+        return bool(self.runs or self.branches) or any(map(self.begins, filter(is_turn, group)))
 
     def may_begin(self, now: float) -> bool:
         """Whether a step may begin."""
