@@ -160,7 +160,7 @@ def test_tracebacks_are_for_debug_before_or_after_the_command(cli: Cli) -> None:
 def test_an_error_that_nobody_foresaw_is_one_line_and_two(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.cli.execution.open_catalog", lambda _: 1 / 0)
+    monkeypatch.setattr("runtime.cli.workplace.open_catalog", lambda _: 1 / 0)
     code, out, err = cli("run", "tree")
     assert (code, out) == (2, "")
     assert err.splitlines() == [

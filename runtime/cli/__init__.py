@@ -7,6 +7,7 @@ In reading order:
 - ``failures``: an exception becomes lines and an exit code
 - ``streams``: writing where the reader may have left; leaving while threads still run
 - ``options``, ``places``, ``payload``: what is typed, and where journal and catalog are
+- ``commission`` and ``workplace``: what all are told that have agents work, and where they do it
 - ``run``, on top of ``execution`` (one run), ``interrupts`` (Ctrl-C), ``logs``, ``report`` (what
   came of it), ``progress`` (the tree of agents as data) and ``screen`` (the same on a terminal)
 - ``machines``: where the work is done; ``up`` (be a node), on top of ``serving``, and ``nodes``

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.machines import machine_options
-from runtime.cli.options import Session, catalog_option, db_option, debug_option, json_option
+from runtime.cli.commission import commission_options
+from runtime.cli.options import Session, debug_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,12 +48,7 @@ def _command(name: str, *, approved: bool, what: str) -> click.Command:
                 "--comment", metavar="TEXT", default="", help="What the agent gets to see."
             ),
             click.option("--no-resume", is_flag=True, help="Only note it."),
-            db_option,
-            machine_options,
-            catalog_option,
-            json_option,
-            click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors."),
-            click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too."),
+            commission_options,
         )
     ):
         made = add(made)
@@ -65,12 +59,9 @@ def _command(name: str, *, approved: bool, what: str) -> click.Command:
 
 
 def _run(session: Session, **choices: Any) -> int:
-    if choices["quiet"] and choices["verbose"]:
-        raise click.UsageError("--quiet and --verbose exclude each other")
     from runtime.cli.deciding import Verdict, give  # noqa: PLC0415  # 0.4 s, not for --help
 
-    live = sys.stderr.isatty() and not choices["quiet"]
-    return give(Verdict(session=session, live=live, **choices))
+    return give(Verdict(session=session, **choices))
 
 
 approve = _command(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from runtime.approval import Decision
+from runtime.cli.commission import Commission
 from runtime.cli.history import History
 from runtime.cli.opening import opened
 from runtime.cli.places import journal_location
@@ -22,45 +23,27 @@ from runtime.requests import decide, row_of
 from runtime.resumption import is_at_work
 
 if TYPE_CHECKING:
-    from runtime.cli.machines import Machines
-    from runtime.cli.options import Session
     from runtime.journal import RunRow
     from runtime.requests import Ticket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Commission):
     """What somebody has decided.
 
     Attributes:
-        session: the call of the command line.
         run_id: the run, as a person names it.
         ticket: the question, likewise.
         approved: whether it is a yes.
         comment: what that person says about it.
         no_resume: whether the run is not to be gone on with here.
-        db: what ``--db`` says.
-        machines: where it is gone on with.
-        catalog: what ``--catalog`` says.
-        as_json: whether JSON is wanted.
-        quiet: whether only errors are wanted besides the result.
-        verbose: whether the log of what goes well is wanted.
-        live: whether the tree of agents is to be shown.
     """
 
-    session: Session
     run_id: str
     ticket: str
     approved: bool
     comment: str
     no_resume: bool
-    db: str | None
-    machines: Machines
-    catalog: Path | None
-    as_json: bool
-    quiet: bool
-    verbose: bool
-    live: bool
 
 
 def give(verdict: Verdict) -> int:

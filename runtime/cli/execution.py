@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
@@ -11,28 +11,22 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 import anyio
 
 from runtime.approval import approval_of
+from runtime.cli.commission import Commission
 from runtime.cli.interrupts import Interrupts
-from runtime.cli.logs import log_to
-from runtime.cli.machines import settings_of
-from runtime.cli.opening import opened
-from runtime.cli.places import catalog_folder, journal_location
+from runtime.cli.places import journal_location
 from runtime.cli.report import Source, report
 from runtime.cli.run_link import RunLink, link_of
 from runtime.cli.streams import prints_to_stderr
+from runtime.cli.workplace import screen_for, system_for
 from runtime.directory import suggest
 from runtime.errors import Cancelled, ConfigurationError, UnknownName
 from runtime.identity import new_run_id, wall_clock
-from runtime.launch import running
 from runtime.outcome import RunOptions, outcome_of
-from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from decimal import Decimal
 
-    from runtime.cli.machines import Machines
-    from runtime.cli.options import Session
-    from runtime.cli.screen import Screen
     from runtime.journal import Journal, Record
     from runtime.outcome import RunOutcome
     from runtime.run import Durability, OnCodeChange
@@ -40,11 +34,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(Commission):
     """What ``run`` was asked to do.
 
     Attributes:
-        session: the call of the command line.
         target: the workflow's or agent's name.
         kind: which of the two it must be; None for either.
         payload: its input; None for the workflow's own, or for none.
@@ -58,16 +51,8 @@ class Order:
         approve: names or patterns of tools that are approved.
         durability: what is on the disk before the run goes on.
         on_code_change: what is done when it is resumed and its code has changed.
-        database: what ``--db`` says.
-        machines: where the work is done.
-        catalog: what ``--catalog`` says.
-        as_json: whether one JSON object is wanted.
-        quiet: whether only errors are wanted besides the result.
-        verbose: whether the log of what goes well is wanted.
-        live: whether the tree of agents is to be shown.
     """
 
-    session: Session
     target: str
     kind: Literal["workflow", "agent"] | None
     payload: Any
@@ -81,13 +66,6 @@ class Order:
     approve: tuple[str, ...]
     durability: Durability | None
     on_code_change: OnCodeChange | None
-    database: str | None
-    machines: Machines
-    catalog: Path | None
-    as_json: bool
-    quiet: bool
-    verbose: bool
-    live: bool
 
 
 def execute(order: Order) -> int:
@@ -104,7 +82,7 @@ def execute(order: Order) -> int:
     finally:
         if execution.outcome is not None:
             kept = execution.database is not None
-            source = Source(order.database, order.catalog)
+            source = Source(order.db, order.catalog)
             report(execution.outcome, source, as_json=order.as_json, quiet=order.quiet, kept=kept)
         if execution.link is not None:
             execution.link.over()
@@ -121,7 +99,7 @@ class Execution:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self.database = journal_location(order.database, os.environ, Path.cwd())
+        self.database = journal_location(order.db, os.environ, Path.cwd())
         self.outcome: RunOutcome | None = None
         self.link: RunLink | None = None
         self._listeners: list[Callable[[Record], None]] = []
@@ -129,33 +107,21 @@ class Execution:
     async def carry_out(self) -> RunOutcome:
         """Run and return what came of it; it is in ``outcome`` even where closing then fails."""
         order, interrupts = self._order, Interrupts()
-        screen = _screen(order.target) if order.live else None
-        stream = None if screen is None else screen.log
-        log_to(stream, order.session, verbose=order.verbose, quiet=order.quiet)
-        async with interrupts.watched(), self._system() as system:
+        screen = screen_for(order, order.target)
+        log = None if screen is None else screen.log
+        async with interrupts.watched(), system_for(order) as system:
             _check_kind(order, system)
             options = await self._options(system.journal)
             if screen is not None:
                 self._listeners.append(screen.take)
             if not order.quiet and not order.as_json:
-                self._listeners.append(self._linked_by(options.run_id or "", stream))
+                self._listeners.append(self._linked_by(options.run_id or "", log))
             async with screen.shown() if screen is not None else nullcontext():
                 with interrupts.scope:
                     self.outcome = await system.run(order.target, order.payload, options)
             if self.outcome is None:
                 self.outcome = await _cancelled(system.journal, options)
             return self.outcome
-
-    @asynccontextmanager
-    async def _system(self) -> AsyncIterator[System]:
-        check_workspace()
-        catalog = open_catalog(catalog_folder(self._order.catalog, Path.cwd()))
-        cluster = settings_of(self._order.machines, self.database, quiet=self._order.quiet)
-        async with (
-            opened(self.database) as journal,
-            running(catalog, journal=journal, cluster=cluster) as system,
-        ):
-            yield system
 
     def _take(self, record: Record) -> None:
         for listener in tuple(self._listeners):
@@ -211,9 +177,3 @@ async def _cancelled(journal: Journal, options: RunOptions) -> RunOutcome:
     if row is None:
         raise Cancelled("cancelled before the run began")
     return outcome_of(row)
-
-
-def _screen(title: str) -> Screen:
-    from runtime.cli.screen import Screen  # noqa: PLC0415  # rich: only where a terminal is
-
-    return Screen(title)

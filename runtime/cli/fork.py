@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.machines import machine_options
-from runtime.cli.options import (
-    Positive,
-    RunId,
-    Session,
-    catalog_option,
-    db_option,
-    debug_option,
-    json_option,
-)
+from runtime.cli.commission import commission_options
+from runtime.cli.options import Positive, RunId, Session, debug_option
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -65,17 +56,10 @@ Exit codes are those of `run`; 1 where it cannot be forked.
 @click.option(
     "--durability", type=click.Choice(("fast", "strict")), help="As of run. [default: the run's]"
 )
-@db_option
-@machine_options
-@catalog_option
-@json_option
-@click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors.")
-@click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too.")
+@commission_options
 @click.pass_obj
 def fork(session: Session, /, run_id: str, deadline: Decimal | None, **choices: Any) -> int:
     """Fork a run; see ``FORK_HELP``."""
-    if choices["quiet"] and choices["verbose"]:
-        raise click.UsageError("--quiet and --verbose exclude each other")
     from runtime.cli.forking import Branch, branch_off  # noqa: PLC0415  # 0.4 s, not for --help
 
     return branch_off(
@@ -83,7 +67,6 @@ def fork(session: Session, /, run_id: str, deadline: Decimal | None, **choices: 
             session=session,
             name=run_id,
             deadline_s=None if deadline is None else float(deadline),
-            live=sys.stderr.isatty() and not choices["quiet"],
             **choices,
         )
     )

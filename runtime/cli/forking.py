@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from runtime.approval import approval_of
+from runtime.cli.commission import Commission
 from runtime.cli.history import History
 from runtime.cli.interrupts import Interrupts
-from runtime.cli.logs import log_to
-from runtime.cli.machines import settings_of
-from runtime.cli.opening import opened
-from runtime.cli.places import catalog_folder, journal_location
 from runtime.cli.report import Source, inheritance, report
 from runtime.cli.streams import prints_to_stderr, say
+from runtime.cli.workplace import screen_for, system_for
 from runtime.errors import Cancelled
 from runtime.identity import new_run_id, wall_clock
-from runtime.launch import running
 from runtime.outcome import ForkOptions, outcome_of
-from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from runtime.cli.machines import Machines
-    from runtime.cli.options import Session
-    from runtime.cli.screen import Screen
     from runtime.journal import Journal
     from runtime.outcome import RunOutcome
     from runtime.run import Durability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Branch:
+class Branch(Commission):
     """What ``fork`` was asked to do.
 
     Attributes:
-        session: the call of the command line.
         name: the run, as a person names it.
         at: the step.
         model: whom to ask from there on; None as the run asked.
@@ -51,16 +41,8 @@ class Branch:
         repeat_side_effects: whether skills with side effects are used again.
         approve: names or patterns of tools that are approved.
         durability: what is on the disk before it goes on; None as the run.
-        db: what ``--db`` says.
-        machines: where the work is done.
-        catalog: what ``--catalog`` says.
-        as_json: whether JSON is wanted.
-        quiet: whether only errors are wanted besides the result.
-        verbose: whether the log of what goes well is wanted.
-        live: whether the tree of agents is to be shown.
     """
 
-    session: Session
     name: str
     at: str
     model: str | None
@@ -70,13 +52,6 @@ class Branch:
     repeat_side_effects: bool
     approve: tuple[str, ...]
     durability: Durability | None
-    db: str | None
-    machines: Machines
-    catalog: Path | None
-    as_json: bool
-    quiet: bool
-    verbose: bool
-    live: bool
 
 
 def branch_off(wanted: Branch) -> int:
@@ -96,24 +71,17 @@ def branch_off(wanted: Branch) -> int:
 
 async def _carry_out(wanted: Branch) -> RunOutcome:
     row = await History(wanted.db).find(wanted.name)
-    screen = _screen(row.target) if wanted.live else None
-    stream = None if screen is None else screen.log
-    log_to(stream, wanted.session, verbose=wanted.verbose, quiet=wanted.quiet)
-    check_workspace()
-    catalog = open_catalog(catalog_folder(wanted.catalog, Path.cwd()))
-    database = journal_location(wanted.db, os.environ, Path.cwd())
-    cluster = settings_of(wanted.machines, database, quiet=wanted.quiet)
+    screen = screen_for(wanted, row.target)
     options = _options(wanted, None if screen is None else screen.take)
     interrupts = Interrupts()
     async with (
         interrupts.watched(),
-        opened(database) as journal,
-        running(catalog, journal=journal, cluster=cluster) as system,
+        system_for(wanted) as system,
         screen.shown() if screen is not None else nullcontext(),
     ):
         with interrupts.scope:
             return await system.fork(row.run_id, wanted.at, options)
-        return await _cancelled(journal, str(options.run_id))
+        return await _cancelled(system.journal, str(options.run_id))
 
 
 def _options(wanted: Branch, listener: Any) -> ForkOptions:
@@ -137,9 +105,3 @@ async def _cancelled(journal: Journal, run_id: str) -> RunOutcome:
     if row is None:
         raise Cancelled("cancelled before the fork began")
     return outcome_of(row)
-
-
-def _screen(title: str) -> Screen:
-    from runtime.cli.screen import Screen  # noqa: PLC0415  # rich: only where a terminal is
-
-    return Screen(title)

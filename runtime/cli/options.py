@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -143,6 +144,23 @@ def catalog_option(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path),
         help="The catalog. [env: MAGSAG_CATALOG; default: ./catalog, else the one beside runtime]",
     )(function)
+
+
+def loudness_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--quiet`` and ``--verbose``, of which one at most may be given."""
+
+    @functools.wraps(function)
+    def checked(*arguments: Any, quiet: bool, verbose: bool, **options: Any) -> Any:
+        if quiet and verbose:
+            raise click.UsageError("--quiet and --verbose exclude each other")
+        return function(*arguments, quiet=quiet, verbose=verbose, **options)
+
+    for option in (
+        click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too."),
+        click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors."),
+    ):
+        checked = option(checked)
+    return checked
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ from runtime.cli.options import (
     db_option,
     debug_option,
     json_option,
+    loudness_options,
 )
 
 if TYPE_CHECKING:
@@ -49,13 +50,10 @@ Exit codes: 0 identical, 2 different or not at its end in time, 1 it cannot be r
 @db_option
 @catalog_option
 @json_option
-@click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors.")
-@click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too.")
+@loudness_options
 @click.pass_obj
 def replay(session: Session, /, run_id: str, deadline: Decimal | None, **choices: Any) -> int:
     """Replay a run; see ``REPLAY_HELP``."""
-    if choices["quiet"] and choices["verbose"]:
-        raise click.UsageError("--quiet and --verbose exclude each other")
     from runtime.cli.replaying import Rerun, run_again  # noqa: PLC0415  # 0.4 s, not for --help
 
     longest_s = None if deadline is None else float(deadline)

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
-from runtime.cli.machines import machine_options
-from runtime.cli.options import (
-    Positive,
-    Session,
-    catalog_option,
-    db_option,
-    debug_option,
-    json_option,
-)
+from runtime.cli.commission import commission_options
+from runtime.cli.options import Positive, Session, debug_option
 
 RESUME_HELP = """Go on with the run RUN_ID, whose process was killed, or that waits or is paused.
 
@@ -93,26 +85,18 @@ class KeepOrExtend(Positive):
     help="What to do where the code has changed. [default: what the run was started with]",
 )
 @click.option("--approve", multiple=True, metavar="TOOL", help="Approve this tool; repeatable.")
-@db_option
-@machine_options
-@catalog_option
-@json_option
-@click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors.")
-@click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too.")
+@commission_options
 @click.pass_obj
 def resume(session: Session, /, run_id: str | None, **choices: Any) -> int:
     """Go on with runs; see ``RESUME_HELP``."""
     if (run_id is None) != choices["everything"]:
         raise click.UsageError("name a run, or give --all")
-    if choices["quiet"] and choices["verbose"]:
-        raise click.UsageError("--quiet and --verbose exclude each other")
     from runtime.cli.resuming import Continuation, go_on  # noqa: PLC0415  # 0.4 s, not for --help
 
     return go_on(
         Continuation(
             session=session,
             name=run_id,
-            live=sys.stderr.isatty() and not choices["quiet"],
             **choices,
         )
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,31 +10,25 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 
 from runtime.approval import approval_of
+from runtime.cli.commission import Commission
 from runtime.cli.failures import CANCELLED, FAILED
 from runtime.cli.history import History
 from runtime.cli.interrupts import Interrupts
 from runtime.cli.liveness import LOST
-from runtime.cli.logs import log_to
-from runtime.cli.machines import settings_of
-from runtime.cli.opening import opened
 from runtime.cli.pinned import kept_files, laid_out
-from runtime.cli.places import catalog_folder, journal_location
+from runtime.cli.places import catalog_folder
 from runtime.cli.report import Source, report, summary
 from runtime.cli.streams import emit, emit_json, prints_to_stderr, say
+from runtime.cli.workplace import screen_for, system_for
 from runtime.errors import ConfigurationError, RuntimeFault
 from runtime.identity import wall_clock
-from runtime.launch import running
 from runtime.outcome import ResumeOptions, outcome_of
 from runtime.requests import fold
 from runtime.resumption import check_resumable
-from runtime.workspace import check_workspace, open_catalog
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from runtime.cli.machines import Machines
-    from runtime.cli.options import Session
-    from runtime.cli.screen import Screen
     from runtime.journal import Journal, RunRow
     from runtime.outcome import RunOutcome
     from runtime.run import OnCodeChange
@@ -46,11 +39,10 @@ AT_ONCE = 16  # of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Continuation:
+class Continuation(Commission):
     """What ``resume`` was asked to do.
 
     Attributes:
-        session: the call of the command line.
         name: the run, as a person names it; None for all.
         everything: whether all runs are meant whose processes have died, or that waited for
             decisions which are there.
@@ -59,16 +51,8 @@ class Continuation:
         retry_in_doubt: whether skills with side effects are used again that had begun.
         on_code_change: what is done where the code has changed; None for what each was told.
         approve: names or patterns of tools that are approved.
-        db: what ``--db`` says.
-        machines: where the work is done.
-        catalog: what ``--catalog`` says.
-        as_json: whether JSON is wanted.
-        quiet: whether only errors are wanted besides the result.
-        verbose: whether the log of what goes well is wanted.
-        live: whether the tree of agents is to be shown.
     """
 
-    session: Session
     name: str | None
     everything: bool
     deadline: float | Literal["keep", "extend"]
@@ -76,13 +60,6 @@ class Continuation:
     retry_in_doubt: bool
     on_code_change: OnCodeChange | None
     approve: tuple[str, ...]
-    db: str | None
-    machines: Machines
-    catalog: Path | None
-    as_json: bool
-    quiet: bool
-    verbose: bool
-    live: bool
 
 
 def go_on(wanted: Continuation) -> int:
@@ -119,10 +96,7 @@ async def _carry_out(wanted: Continuation) -> tuple[list[RunOutcome], int, bool]
     rows = await _rows(history, wanted.name)
     if not rows:
         return [], 0, False
-    screen = _screen(rows[0]) if wanted.live and wanted.name is not None else None
-    stream = None if screen is None else screen.log
-    log_to(stream, wanted.session, verbose=wanted.verbose, quiet=wanted.quiet)
-    check_workspace()
+    screen = screen_for(wanted, None if wanted.name is None else rows[0].target)
     today = catalog_folder(wanted.catalog, Path.cwd())
     files = await kept_files(history, rows[0], wanted.on_code_change) if wanted.name else None
     options = ResumeOptions(
@@ -133,18 +107,15 @@ async def _carry_out(wanted: Continuation) -> tuple[list[RunOutcome], int, bool]
         approve=approval_of(wanted.approve),
         listener=None if screen is None else screen.take,
     )
-    database = journal_location(wanted.db, os.environ, Path.cwd())
-    cluster = settings_of(wanted.machines, database, quiet=wanted.quiet)
-    if cluster is not None and files is not None:
+    if files is not None and wanted.machines.engine == "nats":
         raise ConfigurationError(
             f"run {rows[0].run_id} goes on with the code that it has kept, which nodes of a cluster"
             " do not have; resume it with --engine local"
         )
     async with (
         interrupts.watched(),
-        opened(database) as journal,
         laid_out(files, today) as folder,
-        running(open_catalog(folder), journal=journal, cluster=cluster) as system,
+        system_for(wanted, folder) as system,
         screen.shown() if screen is not None else nullcontext(),
     ):
         one = wanted.name is not None
@@ -231,9 +202,3 @@ async def _fill_in(journal: Journal, rows: list[RunRow], found: dict[str, RunOut
             ended = await journal.run(row.run_id)
             if ended is not None and ended.is_over:
                 found[row.run_id] = outcome_of(ended)
-
-
-def _screen(row: RunRow) -> Screen:
-    from runtime.cli.screen import Screen  # noqa: PLC0415  # rich: only where a terminal is
-
-    return Screen(row.target)

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from runtime.cli.machines import machine_options
-from runtime.cli.options import (
-    Positive,
-    RunId,
-    Session,
-    catalog_option,
-    db_option,
-    debug_option,
-    json_option,
-    tenant_option,
-)
+from runtime.cli.commission import commission_options
+from runtime.cli.options import Positive, RunId, Session, debug_option, tenant_option
 from runtime.cli.payload import read_payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
-    from pathlib import Path
 
 HOW_IT_ANSWERS = """
 A text is printed as it is. Of an object with a text in its field "report", or with one in
@@ -70,12 +59,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         " those. [default: the workflow's, else continue]",
     ),
     click.option("--run-id", type=RunId(), help="Its name; by default a new UUIDv7."),
-    db_option,
-    machine_options,
-    catalog_option,
-    json_option,
-    click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors."),
-    click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too."),
+    commission_options,
 )
 
 
@@ -105,12 +89,8 @@ def _run(
     given: str | None,
     budget_usd: Decimal | None,
     deadline: Decimal | None,
-    db: str | None,
-    catalog: Path | None,
     **choices: Any,
 ) -> int:
-    if choices["quiet"] and choices["verbose"]:
-        raise click.UsageError("--quiet and --verbose exclude each other")
     payload = read_payload(given)
     from runtime.cli.execution import Order, execute  # noqa: PLC0415  # 0.4 s, not for --help
 
@@ -120,9 +100,6 @@ def _run(
         payload=payload,
         budget_usd=budget_usd,
         deadline_s=None if deadline is None else float(deadline),
-        database=db,
-        catalog=catalog,
-        live=sys.stderr.isatty() and not choices["quiet"],
         **choices,
     )
     return execute(order)
