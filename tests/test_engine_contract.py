@@ -389,6 +389,36 @@ async def test_a_recursion_is_deeper_and_wider_than_what_may_wait(engines: Engin
     assert outcome.value == 27
 
 
+async def test_who_waits_for_room_and_then_needs_none_leaves_it_to_the_next(
+    engines: Engines,
+) -> None:
+    go = anyio.Event()
+
+    @sag
+    async def slow(ctx: Context, n: int) -> int:
+        del ctx
+        await go.wait()
+        return n
+
+    @mag
+    async def chief(ctx: Context) -> list[str | None]:
+        reasons: list[str | None] = []
+
+        async def ask(given: Any) -> None:
+            reasons.append((await ctx.delegate(slow, given)).reason)
+
+        async with anyio.create_task_group() as tasks:
+            for given in (1, 2, 3, "no", "no", "no", 4):
+                tasks.start_soon(ask, given)
+            await anyio.sleep(0.1)
+            go.set()
+        return sorted(reasons, key=str)
+
+    async with engines.open(chief, (slow, Limits(concurrency=1, mailbox=1))) as system:
+        outcome = await system.run(chief, options=RunOptions(deadline_s=20))
+    assert outcome.value == [None] * 4 + ["invalid_input"] * 3
+
+
 async def test_an_agent_has_its_state_again_when_its_run_goes_on(engines: Engines) -> None:
     @sag(per="run")
     class Counting:

@@ -44,6 +44,8 @@ class Line:
             except BaseException:
                 self.call()  # a call that this one got goes to the next
                 raise
+        # It need not take the room that it was called for: then the next one has it.
+        asyncio.get_running_loop().call_soon(self.call)
 
     def call(self) -> None:
         """Let the next sender know that there is room, if there is."""
