@@ -190,7 +190,9 @@ class Guests:
         logger.info("%s is left to its home: %s", given.op, why, extra={"run_id": given.run_id})
         return Outcome(REFUSED, {"why": why})
 
-    async def perform(self, asked: Asked, branch: Branch) -> Outcome | None:
+    async def perform(
+        self, asked: Asked, branch: Branch, came: Callable[[], None]
+    ) -> Outcome | None:
         """Do a Delegation as the guest of its run; see ``Pipeline``."""
         if not asked.is_whole:
             asked = await self._whole(asked)
@@ -199,7 +201,7 @@ class Guests:
         run.code = CodeOfRun(foreseen or NOT_FORESEEN, self._codes)
         self._runs[asked.number] = run
         try:
-            await self._do(run, asked.delegation)
+            await self._do(run, asked.delegation, came)
             is_ours = await self._leave(run, branch)
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -209,9 +211,10 @@ class Guests:
             self._runs.pop(asked.number, None)
         return run.outcome if is_ours else None
 
-    async def _do(self, run: GuestRun, delegation: Delegation) -> None:
+    async def _do(self, run: GuestRun, delegation: Delegation, came: Callable[[], None]) -> None:
         try:
             await run.recall()
+            came()
             await self._carry(run, delegation)
         except Fenced as fault:
             logger.debug("%s", fault)

@@ -193,3 +193,56 @@ async def test_what_was_asked_near_before_a_crash_is_counted_once(tmp_path: Path
     totals = [event.body["totals"] for event in events if "totals" in event.body]
     assert [said[0] for said in totals] == [2, 2]
     assert outcome.usage["calls"] == 2
+
+
+async def test_what_is_gone_on_with_waits_in_the_queue_and_not_at_a_full_node(
+    tmp_path: Path,
+) -> None:
+    begun, is_here, is_there = Counter[str](), anyio.Event(), anyio.Event()
+
+    @sag
+    async def one(ctx: Context, n: int) -> int:
+        del ctx
+        begun["one"] += 1
+        if begun["chief"] > 1:
+            (is_there if is_here.is_set() else is_here).set()
+            await is_there.wait()
+        else:
+            await anyio.sleep_forever()
+        return n
+
+    @mag
+    async def chief(ctx: Context) -> list[int]:
+        begun["chief"] += 1
+        if begun["chief"] > 1:
+            return [result.unwrap() for result in await ctx.fan_out(one, [*range(6)])]
+        for number in range(10_000):  # so that reading all takes its time
+            ctx.log("begun", number=number)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ctx.fan_out, one, [*range(6)])
+            while not begun["one"]:  # noqa: ASYNC110  # it must not wait for room
+                await anyio.sleep(0.01)
+            raise ValueError("not yet")
+
+    agents = {chief: Limits(), one: Limits(concurrency=1)}
+    settings, where = settings_of(shared_server().url, new_name()), str(tmp_path / "j.db")
+    found = list["RunOutcome"]()
+
+    async def run(client: System) -> None:
+        found.append(await client.run(chief, options=RunOptions(deadline_s=60)))
+
+    async with (
+        cluster(settings, where, agents, nodes=1, spread=False) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(run, client)
+        await is_here.wait()
+        async with member(settings, where, agents, serves=True, spread=False):
+            with anyio.move_on_after(20):
+                await is_there.wait()
+            is_shared = is_there.is_set()
+            is_there.set()
+            while not found:  # noqa: ASYNC110  # as long as both are there
+                await anyio.sleep(0.01)
+    assert is_shared
+    assert found[0].value == [*range(6)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from runtime.engines.cluster.envelope import Asked, Outcome
     from runtime.engines.work import Work
@@ -63,12 +63,15 @@ class Pipeline(Protocol):
         """Return why a Delegation must not be done here; None where it may be."""
         ...
 
-    async def perform(self, asked: Asked, branch: Branch) -> Outcome | None:
+    async def perform(
+        self, asked: Asked, branch: Branch, came: Callable[[], None]
+    ) -> Outcome | None:
         """Do a Delegation as the guest of its run.
 
         Args:
             asked: the Delegation.
             branch: the claim to it, which its records name.
+            came: called when it comes to the gate.
 
         Returns:
             How it ended, once the journal has that; None where that is not ours to say: it was

@@ -12,6 +12,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runtime.engines.gate import Gate
 
 MOST_AT_ONCE = 256
@@ -49,14 +51,18 @@ class Room:
         self._is_owed = self._is_full
         return not self._is_owed
 
-    def coming(self) -> None:
-        """Count what was pulled, and stands at no gate yet."""
+    def coming(self) -> Callable[[], None]:
+        """Count what was pulled, until what is returned is called: it is at the gate, or over."""
         self._coming += 1
+        is_coming = True
 
-    def came(self) -> None:
-        """It stands at the gate now, or will not."""
-        self._coming -= 1
-        self._came.set()
+        def came() -> None:
+            nonlocal is_coming
+            self._coming -= is_coming
+            is_coming = False
+            self._came.set()
+
+        return came
 
     async def free(self) -> int:
         """Wait until there is room, and return for how many."""

@@ -106,8 +106,7 @@ class Worker:
         ).open()
 
     def _pulled(self, room: Room, message: Msg) -> None:
-        room.coming()
-        self._take(message, room.came)
+        self._take(message, room.coming())
 
     def take(self, message: Msg) -> None:
         """Do what came to the home of a run, and to no queue."""
@@ -139,6 +138,7 @@ class Worker:
             logger.warning("%s cannot be done here now: %s", errand.asked.delegation.op, error)
             return False
         finally:
+            came()
             self._errands.remove(errand)
         return True  # nobody waits for it any more
 
@@ -146,19 +146,15 @@ class Worker:
         """Claim it, do it, and answer; see ``_try``."""
         refusal = self.pipeline.refusal(asked)
         if refusal is not None:
-            came()
             await self._answer(asked, refusal)
             return True
-        try:
-            claim = await self._claim(asked)
-        finally:
-            came()
+        claim = await self._claim(asked)
         if isinstance(claim, Gone):
             return True
         if isinstance(claim, Settled):
             outcome: Outcome | None = Outcome(claim.outcome.kind, claim.outcome.body)
         else:
-            outcome = await self.pipeline.perform(asked, claim.branch)
+            outcome = await self.pipeline.perform(asked, claim.branch, came)
         if outcome is None:
             return False
         self.done += 1
