@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from runtime.engines.cluster.runs import MOST_HOMES, NotNow
-from runtime.errors import Cancelled, DeadlineExceeded, UnknownName
+from runtime.errors import Cancelled, ConfigurationError, DeadlineExceeded, UnknownName
 from runtime.identity import wall_clock
 from runtime.journal import PARKED, Fenced, JournalFailed
 from runtime.journal.liveness import is_ours
@@ -57,9 +57,13 @@ class Household:
         self._begin = begin
         self._go_on = go_on
         self._left: dict[str, None] = {}
+        self._carried_out: set[str] = set()
 
     async def carry_out(self, order: Order) -> None:
         """Begin a run, or go on with it, until it is over or parked, and the journal has that."""
+        if order.run_id in self._carried_out:  # and perhaps not in the journal yet
+            raise NotNow(f"run {order.run_id} is at home here")
+        self._carried_out.add(order.run_id)
         try:
             row = await self._journal.run(order.run_id)
             if row is None:
@@ -72,6 +76,8 @@ class Household:
         except JournalFailed as fault:
             self._leave(order.run_id)
             raise NotNow(str(fault)) from fault
+        finally:
+            self._carried_out.remove(order.run_id)
 
     async def _resume(self, row: RunRow, order: Order) -> None:
         left_here = is_ours(row) and row.run_id in self._left
@@ -79,7 +85,13 @@ class Household:
             raise NotNow(f"another process has run {row.run_id}")
         self._left.pop(row.run_id, None)
         options = ResumeOptions() if order.resume is None else resume_options(order.resume)
-        await self._go_on(row.run_id, options, left_here=left_here)
+        try:
+            await self._go_on(row.run_id, options, left_here=left_here)
+        except ConfigurationError as fault:
+            found = await self._journal.run(row.run_id)
+            if found is None or is_ours(found) or not is_at_work(found):
+                raise
+            raise NotNow(str(fault)) from fault  # another was quicker, after that look
 
     def _leave(self, run_id: str) -> None:
         self._left[run_id] = None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from runtime.engines.cluster.runs import NotNow, Order
-from runtime.errors import DeadlineExceeded, UnknownName
+from runtime.errors import ConfigurationError, DeadlineExceeded, UnknownName
 from runtime.homes import Household
 from runtime.journal import JournalFailed, MemoryJournal, Record
-from runtime.journal.liveness import owner_note
+from runtime.journal.liveness import look, owner_note, this_process
 from runtime.options_data import options_as_data, resume_options, run_options
 from runtime.outcome import ResumeOptions, RunOptions
 
@@ -44,16 +47,16 @@ class House:
         self.resumed: list[str] = []
         self._ends = ends
         self.left_here = False
-        self.household = Household(self.journal, self._begin, self._go_on)
+        self.household = Household(self.journal, self.begin, self.go_on)
 
-    async def _begin(self, start: Any) -> Any:
+    async def begin(self, start: Any) -> Any:
         self.begun.append(start.options.run_id)
         self.enter(start.options.run_id)
         if self.journal.is_away:
             raise JournalFailed("it is away")
         await self._end(start.options.run_id, 1)
 
-    async def _go_on(self, run_id: str, _options: Any, *, left_here: bool) -> Any:
+    async def go_on(self, run_id: str, _options: Any, *, left_here: bool) -> Any:
         self.left_here = left_here
         self.resumed.append(run_id)
         row = await self.journal.run(run_id)
@@ -113,6 +116,42 @@ async def test_a_run_that_another_has_still_is_left_to_it() -> None:
     with pytest.raises(NotNow):
         await house.household.carry_out(order(started()))
     assert house.resumed == []
+
+
+async def test_an_order_that_comes_again_as_its_run_begins_is_no_second_one() -> None:
+    house = House()
+    goes_on = anyio.Event()
+
+    async def begin(_start: Any) -> Any:
+        await goes_on.wait()  # so the journal has nothing of it
+        house.enter("run")
+
+    household = Household(house.journal, begin, house.go_on)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(household.carry_out, order(started()))
+        await anyio.sleep(1)
+        with pytest.raises(NotNow):
+            await household.carry_out(order(started()))
+        goes_on.set()
+
+
+async def test_a_run_that_another_takes_at_the_same_time_is_left_to_it() -> None:
+    house = House()
+    await house.household.carry_out(order(started()))
+    parent = replace(this_process(), pid=os.getppid(), started=look(os.getppid()).started)
+    other = {"pid": parent.pid, "host": parent.host, "owner": str(parent), "epoch": 2}
+
+    async def go_on(run_id: str, _options: Any, *, left_here: bool) -> Any:
+        del left_here
+        taken = Record(run_id, "run_resumed", "resumed:2", other, 3.0, epoch=2)
+        assert await house.journal.take_over(taken)
+        raise ConfigurationError(f"run {run_id} is under way")
+
+    household = Household(house.journal, house.begin, go_on)
+    with pytest.raises(NotNow):
+        await household.carry_out(order(resume=RESUME, epoch=1))
+    with pytest.raises(NotNow):
+        await household.carry_out(order(resume=RESUME, epoch=2))
 
 
 async def test_an_order_waits_in_the_queue_while_the_journal_cannot_be_read() -> None:
