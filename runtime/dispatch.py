@@ -198,7 +198,8 @@ class Dispatcher:
         given = to_json(payload)
         if how.context:
             how = Sending(how.deadline, to_json(dict(how.context)), how.task_id)
-        await activation.run.room()
+        if activation.run.holds_up:
+            await activation.run.room()
         if self._tracing.holds_up:
             await self._tracing.room()
         try:

@@ -266,6 +266,11 @@ class Run:
         """Note that a step begins that may leave the process; see ``record``."""
         self.record(kind, op, body)
 
+    @property
+    def holds_up(self) -> bool:
+        """Whether a step has to wait for ``room``, which may refuse it."""
+        return self.branch is not None or self.journal.holds_up
+
     async def room(self) -> None:
         """Wait until a step may begin; see ``Journal.room``.
 

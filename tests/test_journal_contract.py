@@ -404,6 +404,14 @@ async def test_threads_append_to_one_run_without_a_gap(journal: Journal) -> None
         assert own == list(range(250))
 
 
+async def test_what_is_closed_holds_up_whoever_would_begin(journal: Journal) -> None:
+    assert not journal.holds_up
+    await journal.close()
+    assert journal.holds_up
+    with pytest.raises(JournalFailed, match="closed"):
+        await journal.room()
+
+
 async def test_statistics_and_repr_tell_what_was_done(journal: Journal) -> None:
     await journal.room()
     await committed(journal, record("log", text="é"), record("log"))

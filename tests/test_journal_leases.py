@@ -132,10 +132,12 @@ async def test_nothing_begins_while_the_lease_could_not_be_renewed(path: Path) -
         await journal.room()
         with stalled(path):
             await anyio.sleep(LEASE_S)
+            assert journal.holds_up
             with anyio.move_on_after(0.1) as patience:
                 await journal.room()
             assert patience.cancelled_caught
         await journal.room()
+        assert not journal.holds_up
         journal.check_owner("run", 1)  # nobody wanted it meanwhile: it goes on
 
 
@@ -150,6 +152,7 @@ async def test_who_wakes_too_late_hears_whose_the_run_is_before_anything_begins(
             await anyio.sleep(LEASE_S)
             execute(path, "UPDATE run SET epoch = 2, owner = 'x' WHERE run_id = 'run'")
         await journal.room()
+        assert journal.holds_up  # so that whoever would begin asks `check_owner`
         with pytest.raises(Fenced, match="taken over"):
             journal.check_owner("run", 1)
         journal.check_owner("own", 1)

@@ -172,8 +172,10 @@ async def test_room_makes_its_callers_wait_until_half_is_written(
         with locked:
             for number in range(99):
                 journal.append(log(number))
+            assert not journal.holds_up
             await journal.room()
             journal.append(log(99))
+            assert journal.holds_up
             with pytest.raises(TimeoutError), anyio.fail_after(0.05):
                 await journal.room()
         await journal.room()
@@ -472,9 +474,11 @@ async def test_a_writer_that_does_not_answer_fails_its_callers_and_recovers(
             for call in (journal.flush, journal.flush, journal.room):
                 with pytest.raises(JournalFailed, match=r"journal\.db-lock.*1 records"):
                     await call()
+            assert journal.holds_up
             journal.append(log(1))
         await recovered(journal)
         await journal.room()
+        assert not journal.holds_up
         assert [event.seq for event in await journal.events("run-1")] == [1, 2]
 
 

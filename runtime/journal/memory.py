@@ -224,6 +224,11 @@ class MemoryJournal:
             self._refused += 1
             report_refusal(entry)
 
+    @property
+    def holds_up(self) -> bool:
+        """Whether it is closed; see ``Journal``."""
+        return self._closed
+
     async def room(self) -> None:
         """Return at once: nothing waits here."""
         self._check_open()

@@ -183,6 +183,13 @@ class Journal(Protocol):
             JournalFailed: they cannot be read.
         """
 
+    @property
+    def holds_up(self) -> bool:
+        """Whether ``room`` would wait, or raise, or ``check_owner`` for any run of this process.
+
+        It is asked before each delegation, and says no nearly always.
+        """
+
     async def room(self) -> None:
         """Wait while too many records wait for their commit, or none can be committed.
 

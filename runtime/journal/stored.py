@@ -204,6 +204,16 @@ class StoredJournal:
             raise fenced(record.run_id, record.branch)
         return entry.verdict if isinstance(entry.verdict, Shortfall) else None
 
+    @property
+    def holds_up(self) -> bool:
+        """Whether there is anything to wait for, or to refuse; see ``Journal``."""
+        writer = self._writer
+        if self._closed or writer.ended or self._tenure.has_lost:
+            return True
+        if self._backlog.appended - writer.progress.settled >= self._high_water:
+            return True
+        return not self._may_begin() or writer.stalled_s() >= self._give_up_s
+
     async def room(self) -> None:
         """Wait while ``high_water`` records wait, until less than half of it do.
 

@@ -66,6 +66,11 @@ class Tenure:
         """Whether there is a lease to give back."""
         return self._asked_at is not None
 
+    @property
+    def has_lost(self) -> bool:
+        """Whether somebody else has taken over any run that was ours."""
+        return bool(self._fenced)
+
     def due_in(self, now: float) -> float | None:
         """Return the seconds until the next renewal; None when nothing is under way."""
         return self._left(self.lease_s / 3, now) if self.runs or self.branches else None
