@@ -82,7 +82,7 @@ class GuestRun(Run):
         self._is_again = asked.is_again
         self._recorded = self.recorded
         self._ask_home = ask_home
-        self._purse = None if self._far is None else Purse(self._far, self._ask, given.op)
+        self._purse = None if self._far is None else Purse(self._far, self._ask, branch)
         self._settlements: TaskGroup | None = None
 
     async def recall(self) -> None:
@@ -92,6 +92,8 @@ class GuestRun(Run):
             JournalFailed: it cannot be read.
         """
         is_claimed_again = self.branch is not None and self.branch.attempt > 1
+        if is_claimed_again and self._purse is not None:
+            await self._purse.take_over()
         if self._is_again or is_claimed_again or self.epoch > 1:
             await self._recorded.read(self.journal, self.id)
             self.conduct.seen = self._recorded.seq

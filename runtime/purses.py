@@ -1,7 +1,8 @@
 """The budget of a run whose parts are done on several nodes: one ledger, at the run's home.
 
 A guest asks the home before each call that costs something, and tells what it came to. What a guest
-was granted and has not settled when its branch ends counts as spent: it may have been.
+was granted and has not settled counts as spent when its branch ends, or another guest has that: it
+may have been.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from runtime.journal import JournalFailed
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from runtime.journal import Branch
     from runtime.run import Run
 
 SETTLE_S = 5.0  # what a guest that is being ended gets to tell what its calls came to
@@ -75,18 +77,22 @@ class Purse:
     Args:
         budget: what it knows of the budget.
         ask: asks the home, until that answers.
-        op: the branch that it works on.
+        branch: what it works on.
     """
 
     def __init__(
         self,
         budget: FarBudget,
         ask: Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]],
-        op: str,
+        branch: Branch,
     ) -> None:
         self._budget = budget
         self._ask = ask
-        self._op = op
+        self._branch = branch
+
+    async def take_over(self) -> None:
+        """Let the home wait no longer for what former guests of the branch have not settled."""
+        await self._say({"settle": [0, 0]})
 
     async def more(self) -> None:
         """Let the home reserve what did not fit, however long that takes.
@@ -113,7 +119,8 @@ class Purse:
             await self._say({"settle": [reserved, actual]})
 
     async def _say(self, what: Mapping[str, Any]) -> Mapping[str, Any]:
-        said = await self._ask({"op": self._op, **what})
+        branch = self._branch
+        said = await self._ask({"op": branch.op, "attempt": branch.attempt, **what})
         self._budget.seen(said["budget"])
         if said["exceeded"] is not None:
             text, amounts = said["exceeded"]
@@ -131,6 +138,7 @@ class Ledger:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._granted: dict[str, int] = {}
+        self._attempts: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"<Ledger of {self._run.id} [{len(self._granted)} branches]>"
@@ -138,15 +146,18 @@ class Ledger:
     async def take(self, wish: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do what a guest wishes, and return what it is told."""
         exceeded, fits = None, True
+        self._hand_on(wish)
         try:
-            if "settle" in wish:
+            if self._is_former(wish):
+                pass  # nothing that it begins is taken by the journal
+            elif "settle" in wish:
                 self._settle(wish["op"], *wish["settle"])
             elif "at_once" in wish:
                 fits = self._run.budget.reserve(wish["at_once"])
                 self._grant(wish["op"], wish["at_once"] if fits else 0)
             else:
                 await reserve(self._run, wish["reserve"], None)
-                self._grant(wish["op"], wish["reserve"])
+                self._grant_or_return(wish)
         except BudgetExceeded as error:
             names = ("scope", "limit", "spent", "reserved", "needed")
             exceeded = str(error), {name: getattr(error, name) for name in names}
@@ -155,8 +166,30 @@ class Ledger:
     def close(self, op: str) -> None:
         """A branch has ended: what it has not settled counts as spent, below it, too."""
         for each in [each for each in self._granted if each == op or each.startswith(f"{op}/")]:
-            amount = self._granted.pop(each)
-            self._run.settle(amount, amount)
+            self._attempts.pop(each, None)
+            self._count(each)
+
+    def _count(self, op: str) -> None:
+        """Count as spent what nobody will settle."""
+        amount = self._granted.pop(op, 0)
+        self._run.settle(amount, amount)
+
+    def _hand_on(self, wish: Mapping[str, Any]) -> None:
+        """Hear of a guest that has the branch of a former one, which is gone."""
+        op, attempt = wish["op"], wish["attempt"]
+        if attempt > self._attempts.get(op, 0):
+            self._attempts[op] = attempt
+            self._count(op)
+
+    def _is_former(self, wish: Mapping[str, Any]) -> bool:
+        return bool(wish["attempt"] < self._attempts.get(wish["op"], 0))
+
+    def _grant_or_return(self, wish: Mapping[str, Any]) -> None:
+        """Grant what was waited for, unless another guest has the branch by then."""
+        if self._is_former(wish):
+            self._run.settle(wish["reserve"], 0)
+        else:
+            self._grant(wish["op"], wish["reserve"])
 
     def _grant(self, op: str, amount: int) -> None:
         self._granted[op] = self._granted.get(op, 0) + amount

@@ -13,7 +13,7 @@ from runtime.errors import BudgetExceeded
 from runtime.governance.budget import Budget
 from runtime.identity import wall_clock
 from runtime.invocations.reservation import reserve
-from runtime.journal import MemoryJournal
+from runtime.journal import Branch, MemoryJournal
 from runtime.purses import FarBudget, Ledger, Purse, as_data
 from runtime.run import Run
 
@@ -26,12 +26,12 @@ def home(limit: int) -> tuple[Run, Ledger]:
     return run, Ledger(run)
 
 
-def guest(run: Run, ledger: Ledger, op: str) -> tuple[Run, Purse]:
+def guest(run: Run, ledger: Ledger, op: str, attempt: int = 1) -> tuple[Run, Purse]:
     """Return a guest of a run, which speaks to its home without a network between them."""
     said = as_data(run.budget)
     assert said is not None
     budget = FarBudget(said)
-    purse = Purse(budget, ledger.take, op)
+    purse = Purse(budget, ledger.take, Branch(op, attempt))
 
     class Guest(Run):
         async def next_settlement(self) -> None:
@@ -80,6 +80,38 @@ async def test_what_is_settled_after_the_end_of_a_branch_is_not_counted_twice() 
     assert (run.budget.spent, run.budget.reserved) == (20, 0)
 
 
+async def test_what_a_guest_that_died_had_reserved_keeps_nobody_waiting() -> None:
+    run, ledger = home(100)
+    one, purse = guest(run, ledger, "a")
+    await reserve(one, 60, None)
+    run.budget.settle(0, 10)
+    below, _ = guest(run, ledger, "a/b")
+
+    async def wait() -> None:
+        with pytest.raises(BudgetExceeded):
+            await reserve(below, 35, None)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await anyio.sleep(1)
+        await guest(run, ledger, "a", 2)[1].take_over()
+    await purse.settle(60, 5)
+    await reserve(one, 30, None)  # the journal refuses what begins with that
+    assert (run.budget.spent, run.budget.reserved) == (70, 0)
+
+
+async def test_what_a_guest_that_died_had_waited_for_is_given_back() -> None:
+    run, ledger = home(100)
+    (one, _), (other, purse) = guest(run, ledger, "a"), guest(run, ledger, "b")
+    await reserve(other, 60, None)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reserve, one, 50, None)
+        await anyio.sleep(1)
+        await guest(run, ledger, "a", 2)[1].take_over()
+        await purse.settle(60, 10)
+    assert (run.budget.spent, run.budget.reserved) == (10, 0)
+
+
 async def test_another_attempt_is_only_begun_where_it_fits_at_once() -> None:
     run, ledger = home(100)
     other, purse = guest(run, ledger, "a")
@@ -99,7 +131,7 @@ def test_the_ledger_is_never_overdrawn(steps: list[tuple[str, int, float]]) -> N
         guests = {op: guest(run, ledger, op) for op in "abc"}
         open_: list[tuple[str, int]] = []
         for op, amount, share in steps:
-            said: Mapping[str, Any] = await ledger.take({"op": op, "at_once": amount})
+            said: Mapping[str, Any] = await ledger.take({"op": op, "attempt": 1, "at_once": amount})
             if said["fits"] and said["exceeded"] is None:
                 open_.append((op, amount))
             assert run.budget.spent + run.budget.reserved <= 100
