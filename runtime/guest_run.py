@@ -18,7 +18,8 @@ from runtime.engines import current_time
 from runtime.engines.cluster.envelope import PARKED, PARTED, Outcome
 from runtime.errors import CodeChanged
 from runtime.governance.budget import Budget
-from runtime.purses import FarBudget, Purse
+from runtime.journal.faults import fenced
+from runtime.purses import GONE, FarBudget, Purse
 from runtime.recorded import Recorded
 from runtime.routing import Wish
 from runtime.run import Run
@@ -128,7 +129,12 @@ class GuestRun(Run):
         return self._purse is not None and await self._purse.at_once(amount)
 
     async def _ask(self, wish: Mapping[str, Any]) -> Mapping[str, Any]:
-        return await self._ask_home(self.id, {"epoch": self.epoch, **wish}, self._still)
+        said = await self._ask_home(self.id, {"epoch": self.epoch, **wish}, self._still)
+        if said == GONE:
+            fault = fenced(self.id, self.branch)
+            self.leave(fault)
+            raise fault
+        return said
 
     def _still(self) -> None:
         self.journal.check_owner(self.id, self.epoch, self.branch)

@@ -24,7 +24,7 @@ from runtime.engines.cluster.envelope import REFUSED, Outcome
 from runtime.errors import Cancelled, CodeChanged
 from runtime.guest_run import GuestRun
 from runtime.journal import Fenced, JournalFailed
-from runtime.purses import Ledger, as_data
+from runtime.purses import GONE, Ledger, as_data
 from runtime.recorded import Recorded, events_of
 from runtime.run import Totals
 
@@ -166,8 +166,10 @@ class Guests:
     async def money(self, run_id: str, wish: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Do what a guest wishes of the ledger of a run that is at home here; see ``Pipeline``."""
         home = self._dispatcher.run_here(run_id)
-        if home is None or home.epoch != wish["epoch"]:
+        if home is None or home.epoch < wish["epoch"]:
             return None
+        if home.epoch > wish["epoch"]:
+            return GONE
         ledger = self._ledgers.get(home)
         if ledger is None:
             ledger = self._ledgers[home] = Ledger(home)

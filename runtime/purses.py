@@ -8,6 +8,7 @@ may have been.
 from __future__ import annotations
 
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from runtime.journal import Branch
     from runtime.run import Run
 
+GONE: Mapping[str, Any] = MappingProxyType({"gone": True})  # for a guest of a former home's time
 SETTLE_S = 5.0  # what a guest that is being ended gets to tell what its calls came to
 
 

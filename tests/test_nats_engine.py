@@ -9,15 +9,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import orjson
 import pytest
 
 from runtime import Context, RunOptions, clients, mag, sag
 from runtime.agent import Limits
 from runtime.engines.cluster.connection import connect
+from runtime.engines.cluster.homestead import MONEY
 from runtime.errors import ConfigurationError, DeadlineExceeded, UnknownName
 from runtime.journal import Record
 from runtime.journal.liveness import this_process
 from runtime.journal.ownership import ProcessIdentity
+from runtime.purses import GONE
 from tests.authors import double
 from tests.clustering import cluster, member, settings_of
 from tests.nats_server import nats_server, new_name, shared_server
@@ -164,6 +167,26 @@ async def test_a_message_that_comes_twice_is_done_once(tmp_path: Path) -> None:
     assert outcome.value == 6
     assert held.begun == {1: 1, 2: 1, 3: 1}
     assert set(noted.values()) == {1}
+
+
+async def test_a_home_answers_guests_of_a_former_home_who_wait_for_money(tmp_path: Path) -> None:
+    held, where, told = Held(), str(tmp_path / "journal.db"), list[bytes]()
+    agents = dict.fromkeys((held.chief, held.stays), USUAL)
+    settings = settings_of(shared_server().url, new_name())
+    wish = {"epoch": 0, "op": "chief:a:1/stays:b:1", "attempt": 1, "reserve": 1}
+
+    async with cluster(settings, where, agents) as system:
+        assert system.cluster is not None
+        node = system.cluster.node
+
+        async def ask() -> None:
+            subject = node.subjects.home(RUN.run_id or "", MONEY)
+            with anyio.move_on_after(10):
+                told.append(await node.insist(subject, orjson.dumps(["a/1", wish]), lambda: None))
+            held.go.set()
+
+        await _outcome_while(system, held, ask)
+    assert [json.loads(each) for each in told] == [GONE]
 
 
 async def test_what_is_called_off_as_it_comes_is_not_begun(tmp_path: Path) -> None:

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.engines.cluster.envelope import Asked
 from runtime.errors import BudgetExceeded
 from runtime.governance.budget import Budget
+from runtime.guest_run import GuestRun
 from runtime.identity import wall_clock
 from runtime.invocations.reservation import reserve
-from runtime.journal import Branch, MemoryJournal
-from runtime.purses import FarBudget, Ledger, Purse, as_data
+from runtime.journal import Branch, Fenced, MemoryJournal
+from runtime.messages import Delegation
+from runtime.purses import GONE, FarBudget, Ledger, Purse, as_data
 from runtime.run import Run
 
 if TYPE_CHECKING:
@@ -110,6 +113,30 @@ async def test_what_a_guest_that_died_had_waited_for_is_given_back() -> None:
         await guest(run, ledger, "a", 2)[1].take_over()
         await purse.settle(60, 10)
     assert (run.budget.spent, run.budget.reserved) == (10, 0)
+
+
+async def test_a_guest_of_a_former_home_stops_where_it_hears_so() -> None:
+    run, _ = home(100)
+    said = {
+        "target": "target",
+        "wishes": [],
+        "routing": None,
+        "tenant": "",
+        "dialogue": ["", ""],
+        "durability": "fast",
+        "overrides": [],
+        "on_code_change": None,
+        "budget": as_data(run.budget),
+    }
+    asked = Asked(Delegation("a-1", "a", None, run_id="run", op="a"), said, 1, "node/1", "")
+
+    async def ask_home(*_: object) -> Mapping[str, Any]:
+        return dict(GONE)
+
+    stays = GuestRun(asked, Branch("a", 1), MemoryJournal(), wall_clock, ask_home)
+    with pytest.raises(Fenced):
+        await reserve(stays, 50, None)
+    assert isinstance(stays.left, Fenced)
 
 
 async def test_another_attempt_is_only_begun_where_it_fits_at_once() -> None:

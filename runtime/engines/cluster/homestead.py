@@ -96,9 +96,9 @@ class Homestead:
         await asyncio.wait((doing,))
         answer = None if doing.cancelled() else doing.result()
         if answer is None:
-            return  # it is of a former home's time, or its run is over
+            return  # it is of another home's time, or its run is over
         try:
-            await message.respond(orjson.dumps(answer))
+            await message.respond(orjson.dumps(dict(answer)))
         except Error:
             return  # it asks again
 

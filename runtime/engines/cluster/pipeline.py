@@ -47,7 +47,7 @@ class Pipeline(Protocol):
         """Do what a guest wishes of the ledger of a run that is at home here.
 
         Returns:
-            What it is told; None for a guest of a former home's time.
+            What it is told; None where the home of a later time is meant.
         """
         ...
 
