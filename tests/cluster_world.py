@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runtime.messages import Limits
 
 LONGEST_S = 20.0  # that a call lasts
+DEPARTING_S = 2.0
 GROUP = "m"
 
 
@@ -196,6 +197,12 @@ class Node:
         for call in self.out.values():
             call.ended = self.world.now
         del self.world.nodes[self.name]
+
+    def depart(self) -> None:
+        """Leave in order; what is in flight after a while is cut off."""
+        self.party.depart()
+        self.step()
+        self.world.later(DEPARTING_S, lambda: self.alive and self.die())
 
     def stop(self, seconds: float) -> None:
         """Stand still for a while, as a stopped process does; what comes meanwhile comes later."""

@@ -51,7 +51,7 @@ troubles = st.lists(
         Trouble,
         at=st.floats(0.0, 90.0),
         node=st.integers(0, 3),
-        what=st.sampled_from(["dies", "is cut off", "is stopped"]),
+        what=st.sampled_from(["dies", "departs", "is cut off", "is stopped"]),
         for_s=st.floats(0.1, 20.0),
     ),
     max_size=4,
@@ -84,6 +84,8 @@ def strike(world: World, trouble: Trouble) -> None:
         return
     if trouble.what == "dies":
         node.die()
+    elif trouble.what == "departs":
+        node.depart()
     elif trouble.what == "is cut off":
         node.connected = False
         world.later(trouble.for_s, lambda: reconnect(node))
@@ -330,6 +332,46 @@ def test_where_places_are_scarce_a_dead_node_keeps_few_of_them() -> None:
     world.run(10.0)
     assert len(world.sent) - before > 0.8 * 100
     assert world.most_in_flight <= 12
+
+
+@pytest.mark.parametrize("what", ["holds it", "asks for it"])
+def test_a_node_that_departs_leaves_all_its_places_to_the_others(what: str) -> None:
+    world = a_world(replace(PLAIN, concurrency=3), 1, nodes=2)
+    for node in world.nodes.values():
+        node.service = lambda _: (0.3, 1, 1)
+    calls(world, "n0", "r", 10)
+    calls(world, "n1", "r", 1)
+    world.run(10.0)
+    calls(world, "n1" if what == "asks for it" else "n0", "r", 3)
+    world.run(0.4)  # the last of them has just ended, and what is in stock is not used up
+    (holder,) = (n for n in world.nodes.values() if n.party.seat.may_grant(n.clock))
+    (other,) = (n for n in world.nodes.values() if n is not holder)
+    departs, stays = (holder, other) if what == "holds it" else (other, holder)
+    departs.depart()
+    world.run(1.0)
+    assert departs.party.is_gone
+    before = len(world.sent)
+    calls(world, stays.name, "r", 60)
+    world.run(8.0)  # two places would take nine seconds
+    assert len(world.sent) - before == 60
+    assert world.most_in_flight <= 3
+
+
+def test_nodes_that_depart_at_once_leave_nothing_behind() -> None:
+    """Where nobody grants any more, one of them does for a moment."""
+    world = a_world(replace(PLAIN, concurrency=3), 1)
+    for node in world.nodes.values():
+        node.service = lambda _: (0.3, 1, 1)
+        calls(world, node.name, node.name, 10)
+    world.run(3.4)  # their last calls have just ended
+    for node in list(world.nodes.values()):
+        node.depart()
+    world.run(3.0)
+    assert not world.nodes
+    world.node("n3")
+    calls(world, "n3", "r", 3)
+    world.run(1.0)
+    assert sum(call.node == "n3" for call in world.sent) == 3
 
 
 def test_when_the_store_has_lost_the_record_nothing_goes_out_that_may_be_too_much() -> None:

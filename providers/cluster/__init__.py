@@ -19,7 +19,8 @@ What makes the limits hold at every instant, whatever is lost and whoever dies:
   another one's write makes stale, before it grants. Who comes after charges all that the record
   covers, so that even two who both believe to be the authority together keep to the limits.
 - A grant that got lost is known to be when a later reply was heard: nodes hear in order.
-- A node that falls silent keeps what it may have in flight, until no call can last any longer.
+- A node that falls silent keeps what it may have in flight, until no call can last any longer. One
+  that departs says so, and stays until that was heard; so it leaves nothing behind.
 
 In reading order: ``party`` (the whole, of one account on one node); ``amount``, ``messages``;
 ``lease``, ``leased_group``, ``rate``, ``member`` (who asks); ``standing``, ``runs``, ``book``,

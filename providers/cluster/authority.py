@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SPACING_S = 0.005  # between two reports of a node
 SPACING_A_NODE_S = 0.0002  # and more where there are many: so much is what a report may take
 MOST_GROUPS = 1_024
+FORGET_S = 60.0  # after the last report of a node, when none of its is under way any more
 
 
 @dataclass(slots=True)
@@ -28,6 +29,7 @@ class _Node:
     said: int = 0
     report: int = 0
     received_at: float = -inf
+    has_left: bool = False
     owed: tuple[str, ...] = ()
 
 
@@ -73,11 +75,15 @@ class Authority:
         if report.epoch > self.epoch:
             self.is_over = True
             return
+        if report.node not in self._nodes:
+            self._sweep(now)
         node = self._nodes.setdefault(report.node, _Node())
         if report.number <= node.report:
             return
-        node.report, node.received_at = report.number, now
-        heard = report.heard if report.epoch == self.epoch else None
+        node.report, node.received_at, node.has_left = report.number, now, report.is_last
+        heard = None
+        if report.epoch == self.epoch:
+            heard = inf if report.is_last else report.heard
         node.owed = tuple(report.wishes)
         self._ways[report.node] = report.way_s
         for group, wish in report.wishes.items():
@@ -103,6 +109,13 @@ class Authority:
     def next_at(self, now: float) -> float:
         """Return when there may be more to tell if nothing is heard; infinity for never."""
         return min((book.next_at(now) for book in self._books.values()), default=inf)
+
+    def _sweep(self, now: float) -> None:
+        """Forget nodes that have left: many come for a minute only."""
+        over = now - FORGET_S
+        for name, node in list(self._nodes.items()):
+            if node.has_left and node.received_at < over:
+                del self._nodes[name], self._ways[name]
 
     # --- the record ------------------------------------------------------------------------------
 

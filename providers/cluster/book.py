@@ -81,13 +81,14 @@ class Book:
 
     # --- what comes in ---------------------------------------------------------------------------
 
-    def hear(self, node: str, wish: Wish, heard: int | None, now: float) -> None:
+    def hear(self, node: str, wish: Wish, heard: float | None, now: float) -> None:
         """Take what a node reports.
 
         Args:
             node: who.
             wish: what it says.
-            heard: the last reply of this authority that it has heard; None when it has heard none.
+            heard: the last reply of this authority that it has heard; None when it has heard none,
+                infinity when it heeds no more of them, as it leaves.
             now: the instant.
         """
         standing = self._standings.get(node)
@@ -103,6 +104,8 @@ class Book:
         if wish.told is not None:
             self._reservations.hear(wish.told, now)
         self._line_up(standing, now)
+        if heard == inf and not standing.out:
+            self._forget(standing)
 
     def pause(self, seconds: float, now: float) -> None:
         """Grant nothing for a while."""
@@ -232,6 +235,9 @@ class Book:
             if now - standing.heard_at > VOID_S:
                 self._runs.set(node, {})
             if now >= max(standing.over_at(self._longest_s), standing.heard_at + FORGET_S):
-                self._line_of(standing).remove(standing.ticket)
-                self._out -= standing.out
-                del self._standings[node]
+                self._forget(standing)
+
+    def _forget(self, standing: Standing) -> None:
+        self._line_of(standing).remove(standing.ticket)
+        self._out -= standing.out
+        del self._standings[standing.node]

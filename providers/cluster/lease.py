@@ -171,6 +171,11 @@ class Lease(Reservations):
             del self._reported[grant]
             self._news.pop(grant, None)
 
+    def end(self) -> None:
+        """End all grants now; what is left of them is given back by the next report."""
+        while self._stocks:
+            self._close(self._stocks.popleft())
+
     def void(self) -> None:
         """Forget all grants: they were of an authority that is none any more."""
         for stock in self._stocks:

@@ -4,6 +4,9 @@ A report is due at once when a call waits for want of a grant, and then at the d
 authority asks for; when the stock runs low; some time after something was used or has ended; and
 again when no reply has come. What is due is asked for after each event (``due``), so that there is
 one timer, and no polling.
+
+A node that leaves says so in its last report, and has left when that is answered: what it had would
+else count as in flight until no call of it can last any longer, as that of a dead node does.
 """
 
 from __future__ import annotations
@@ -39,11 +42,15 @@ class Member:
     Attributes:
         node: who this is.
         epoch: of the authority that was heard last; 0 for none.
+        has_left: whether the authority knows that nothing more comes from here.
     """
 
     def __init__(self, node: str) -> None:
         self.node = node
         self.epoch = 0
+        self.has_left = False
+        self._leaves = False
+        self._last: Report | None = None  # which says that it leaves
         self._groups: dict[str, LeasedGroup] = {}
         self._asked: dict[str, Amount] = {}
         self._sent: OrderedDict[int, float] = OrderedDict()
@@ -61,6 +68,13 @@ class Member:
     def leave(self, group: str) -> None:
         """Report no more for a limit group."""
         del self._groups[group]
+
+    def depart(self) -> None:
+        """Start nothing more, and report until the authority knows that."""
+        self._leaves = True
+        self.has_left = not self._number
+        for group in self._groups.values():
+            group.lease.end()
 
     @property
     def held(self) -> int:
@@ -86,7 +100,15 @@ class Member:
 
     def due(self, now: float) -> float:
         """Return when the next report is due; infinity when nothing is to be said."""
+        if self._leaves:
+            return self._last_due()
         return min((self._due(group, now) for group in self._groups.values()), default=inf)
+
+    def _last_due(self) -> float:
+        if self.has_left:
+            return inf
+        is_said = self._last is not None and not any(g.has_news for g in self._groups.values())
+        return self.last_sent + (PATIENCE_S if is_said else self._spacing_s)
 
     def _due(self, group: LeasedGroup, now: float) -> float:
         needs, last = group.needs(AHEAD_S, now), self.last_sent
@@ -118,8 +140,13 @@ class Member:
         wishes = {
             name: group.wish(self._number, AHEAD_S, now) for name, group in self._groups.items()
         }
+        if self._leaves:
+            wishes = {name: wish.wanting_nothing() for name, wish in wishes.items()}
         self._asked = {name: wish.head.plus(wish.rest) for name, wish in wishes.items()}
-        return Report(self.node, self.epoch, self._number, self._heard, self._way_s, wishes)
+        numbers = self.epoch, self._number, self._heard
+        report = Report(self.node, *numbers, self._way_s, wishes, self._leaves)
+        self._last = report if self._leaves else None
+        return report
 
     def hear(self, reply: Reply, now: float) -> list[str]:
         """Take what the authority grants; what is late or of a former one is nothing.
@@ -139,13 +166,16 @@ class Member:
         known = [name for name in reply.grants if name in self._groups]
         for name in known:
             grant = reply.grants[name]
-            until = -inf if sent is None else sent + reply.held_s + grant.for_s
+            until = -inf
+            if sent is not None and not self._leaves:
+                until = sent + reply.held_s + grant.for_s
             self._take(name, grant, reply, until, now)
         return [name for name in known if reply.grants[name].amount != NOTHING]
 
     def ask_again(self) -> None:
         """Report soon what waits: who grants now has not heard of it."""
         self._unheard_since = None
+        self._last = None
         self._asked.clear()
 
     def pause(self, group: str, paused_s: float, now: float) -> None:
@@ -159,6 +189,8 @@ class Member:
         self._scarce = any(grant.scarce for grant in reply.grants.values())
         for group in self._groups.values():
             group.lease.answered(reply.answers)
+        if self._last is not None and reply.answers >= self._last.number:
+            self.has_left = not any(wish.in_flight for wish in self._last.wishes.values())
         while self._sent and next(iter(self._sent)) < reply.answers:
             self._sent.popitem(last=False)
 
@@ -174,5 +206,6 @@ class Member:
         """Follow another authority: what the former one has granted is used up or void."""
         self.epoch = epoch
         self._heard = 0
+        self._last = None
         for group in self._groups.values():
             group.lease.void()

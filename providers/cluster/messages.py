@@ -7,7 +7,7 @@ number that is not higher than the last one. Each also names the epoch of the au
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from providers.admission import Allowance, RateHeaders
@@ -46,6 +46,10 @@ class Wish:
     weight: float = 0.0
     uses: Mapping[int, Amount] = field(default_factory=dict)
     told: RateHeaders | None = None
+
+    def wanting_nothing(self) -> Wish:
+        """Return what is said of grants, and that no more are needed."""
+        return replace(self, head=NOTHING, rest=NOTHING, ahead=NOTHING, runs={}, weight=0.0)
 
     def as_data(self) -> list[Any]:
         """Return it as JSON can hold it."""
@@ -90,6 +94,7 @@ class Report:
         heard: the number of the last reply that it heard in that epoch.
         way_s: how many seconds lately lay between a report and its reply, at the most.
         wishes: by limit group.
+        is_last: whether the node leaves: it heeds no reply any more, and starts nothing.
     """
 
     node: str
@@ -98,18 +103,20 @@ class Report:
     heard: int
     way_s: float
     wishes: Mapping[str, Wish]
+    is_last: bool = False
 
     def as_data(self) -> list[Any]:
         """Return it as JSON can hold it."""
         wishes = {group: wish.as_data() for group, wish in self.wishes.items()}
-        return [self.node, self.epoch, self.number, self.heard, self.way_s, wishes]
+        numbers = self.epoch, self.number, self.heard
+        return [self.node, *numbers, self.way_s, wishes, self.is_last]
 
     @classmethod
     def from_data(cls, data: list[Any]) -> Report:
         """Return what ``as_data`` made data of."""
-        node, epoch, number, heard, way_s, wishes = data
+        node, epoch, number, heard, way_s, wishes, is_last = data
         read = {group: Wish.from_data(wish) for group, wish in wishes.items()}
-        return cls(node, epoch, number, heard, way_s, read)
+        return cls(node, epoch, number, heard, way_s, read, is_last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,9 +121,15 @@ class Party:
         """Share a circuit breaker no more."""
         self._breakers.pop(target).on_change = None
 
-    def resign(self) -> None:
-        """Leave what it grants to another node, by the next record that it writes."""
-        self.seat.resign()
+    def depart(self) -> None:
+        """Give back what it holds, and then leave what it grants to another node."""
+        self.member.depart()
+        self.on_change()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the others know that it has departed, and one of them may grant what it did."""
+        return self.member.has_left and self.seat.authority is None
 
     def away_s(self, now: float) -> float:
         """Return for how many seconds nobody has answered it; 0.0 while somebody does."""
@@ -163,6 +169,8 @@ class Party:
 
     def act(self, carrier: Carrier, now: float) -> None:
         """Let all be carried out that is to be done now."""
+        if self.member.has_left:
+            self.seat.resign()
         notices, self._notices = self._notices, []
         for notice in notices:
             carrier.tell(notice)

@@ -71,13 +71,14 @@ class Standing:
         """All that it wants and was not granted."""
         return self._wish.head.plus(self._wish.rest).plus(self._wish.ahead)
 
-    def hear(self, wish: Wish, heard: int | None, now: float) -> list[tuple[Given, Amount]]:
+    def hear(self, wish: Wish, heard: float | None, now: float) -> list[tuple[Given, Amount]]:
         """Take a report.
 
         Args:
             wish: what it says.
             heard: the number of the last reply of this authority that the node has heard; None
-                when it has not heard of it: then it may still hear of a former one.
+                when it has not heard of it: then it may still hear of a former one; infinity when
+                it heeds no more of them.
             now: the instant.
 
         Returns:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from runtime.engines.cluster.node import Node
 
 STORE_S = 2.0  # for one read or write of a record
-PARTING_S = 1.0
+PARTING_S = 2.0  # in which one that departs can find who grants, or do so itself for a moment
 MOST_BYTES = 1 << 28  # of all records
 logger = logging.getLogger("runtime.cluster")
 
@@ -48,8 +48,12 @@ class Party(Protocol):
     def act(self, carrier: Courier, now: float) -> None:
         """Let all be carried that is to be said now."""
 
-    def resign(self) -> None:
-        """Leave what it grants to another node, by the next record that it writes."""
+    def depart(self) -> None:
+        """Give back what it holds, and then leave what it grants to another node."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the others know that it has departed, and one of them may grant what it did."""
 
     def away_s(self, now: float) -> float:
         """Return for how many seconds nobody has answered it."""
@@ -98,9 +102,8 @@ class SharedAccounts:
         self._node.start(courier.run(), f"shares the limits of {account}")
 
     async def close(self) -> None:
-        """Leave what this node grants to others."""
-        for courier in self._couriers.values():
-            await courier.part()
+        """Give back what this node holds, and leave what it grants to others."""
+        await asyncio.gather(*(courier.part() for courier in self._couriers.values()))
 
 
 class Courier:
@@ -120,6 +123,7 @@ class Courier:
         self._outgoing: list[tuple[str, bytes]] = []
         self._stored: asyncio.Task[None] | None = None
         self._bucket: KeyValue | None = None
+        self._gone = asyncio.Event()
         self._is_away = False
         party.on_change = self._changed.set
 
@@ -140,13 +144,11 @@ class Courier:
                 await self._rest()
 
     async def part(self) -> None:
-        """Let another node grant at once what this one did."""
-        self._party.resign()
-        with suppress(TimeoutError, Error):
+        """Wait until the others know that this node departs, if they can be told so."""
+        self._party.depart()
+        with suppress(TimeoutError):
             async with asyncio.timeout(PARTING_S):
-                await self._act()
-                if self._stored is not None:
-                    await self._stored
+                await self._gone.wait()
 
     # --- what the party lets be carried ----------------------------------------------------------
 
@@ -188,6 +190,8 @@ class Courier:
     async def _act(self) -> None:
         self._changed.clear()
         self._party.act(self, current_time())
+        if self._party.is_gone:
+            self._gone.set()
         outgoing, self._outgoing = self._outgoing, []
         for subject, data in outgoing if self._node.client.is_connected else ():
             with suppress(Error):
