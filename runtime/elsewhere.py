@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from runtime.catalog import Target, profile_of
-from runtime.catalog.addresses import home_of, is_loopback, origin
+from runtime.catalog.addresses import account_at, home_of, is_loopback, origin
 from runtime.catalog.providers import IN_PROCESS
 from runtime.errors import InvalidInput
 
@@ -85,7 +85,7 @@ class Elsewhere:
             if not self._may_have_key(provider, base_url):
                 own = own.model_copy(update={"api_key_env": ()})
             profile = profile_of(provider, own, self._environ)
-            name = self._names[key] = f"{provider}|{key[1]}"
+            name = self._names[key] = account_at(provider, base_url)
             self._accounts.add(replace(profile, name=name))
         return name
 

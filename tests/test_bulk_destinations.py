@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from runtime.bulk.destination import MOST_ACCOUNTS, Destinations
 from runtime.bulk.line import DIALECTS, Line
 from runtime.catalog import load_catalog
 from runtime.catalog.addresses import is_loopback, origin
+from runtime.elsewhere import Elsewhere
 from runtime.errors import (
     ConfigurationError,
     InvalidInput,
@@ -113,7 +115,7 @@ def test_a_server_without_a_provider_is_what_its_endpoint_is(
     dialect = DIALECTS[endpoint or "chat"]
     assert (found.provider, found.profile.dialect) == (provider, dialect)
     assert found.profile.base_url == HERE
-    assert found.profile.name == f"{provider}|{dialect}|{HERE}"
+    assert found.profile.name == f"{provider}|{HERE}"
 
 
 def test_a_provider_that_the_catalog_lacks_keeps_its_name_at_a_server_of_its_own() -> None:
@@ -121,6 +123,17 @@ def test_a_provider_that_the_catalog_lacks_keeps_its_name_at_a_server_of_its_own
     assert (found.provider, found.profile.dialect) == ("mistral", "openai_chat")
     found = find(a_line("proxy", endpoint="messages", base_url=HERE))
     assert (found.provider, found.profile.dialect) == ("proxy", "anthropic")
+    assert found.profile.name == f"proxy|anthropic|{HERE}"
+
+
+def test_a_server_is_the_same_account_for_lines_and_for_what_runs_ask_there() -> None:
+    """Those of a cluster that call an account alike share its limits."""
+    made: list[ProviderProfile] = []
+    accounts: Any = SimpleNamespace(add=made.append)
+    name = Elsewhere(SHIPPED, KEYS, accounts).account("compat", f"{HERE}/")
+    found = find(a_line("compat", base_url=HERE))
+    assert found.profile.name == name
+    assert found.profile.limits == made[0].limits
 
 
 def test_each_server_is_an_account_of_its_own_and_is_resolved_once() -> None:

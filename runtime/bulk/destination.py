@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.bulk.line import DIALECTS
 from runtime.catalog import ProviderEntry, Target, profile_of
-from runtime.catalog.addresses import home_of, is_loopback, origin
+from runtime.catalog.addresses import account_at, home_of, is_loopback, origin
 from runtime.directory import suggest
 from runtime.errors import InvalidRequest, PolicyDenied, UnknownName
 from runtime.routing import offers
@@ -130,11 +130,17 @@ class Destinations:
             profile, warnings = self._elsewhere(provider, entry, line.base_url)
         dialect = profile.dialect if line.endpoint is None else DIALECTS[line.endpoint]
         if line.base_url is not None or dialect != profile.dialect:
-            name = f"{provider}|{dialect}|{(line.base_url or '').rstrip('/')}"
+            name = self._name(provider, dialect, line.base_url or "")
             profile = replace(_spoken(profile, dialect), name=name)
         profile = self._allowance.limited(profile)
         self._check(profile)
         return Destination(provider, profile, warnings)
+
+    def _name(self, provider: str, dialect: str, base_url: str) -> str:
+        """Return what an account is called; in its provider's dialect as runs call it, too."""
+        known = self._catalog.providers.get(provider)
+        is_own = known is not None and known.dialect == dialect
+        return account_at(provider if is_own else f"{provider}|{dialect}", base_url)
 
     def _entry(self, provider: str, line: Line) -> ProviderEntry:
         providers = self._catalog.providers

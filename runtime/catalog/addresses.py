@@ -43,6 +43,11 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def account_at(provider: str, base_url: str) -> str:
+    """Return what a provider's account at another address than its own is called, by everybody."""
+    return f"{provider}|{base_url.rstrip('/')}"
+
+
 def home_of(provider: str, entry: ProviderEntry, environ: Mapping[str, str]) -> str | None:
     """Return the origin that catalog and environment name; None where they do not."""
     keyless = entry.model_copy(update={"api_key_env": (), "api_key_required": False})
