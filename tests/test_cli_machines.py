@@ -22,7 +22,8 @@ sys.modules["nats"] = None
 from runtime.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
-COMMANDS = ("run", "resume", "fork", "approve", "deny")
+COMMANDS = ("run", "resume", "fork", "approve", "deny", "invoke")
+HELLO = ("invoke", "--provider", "echo", "--model", "echo-1", "hello")
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +38,18 @@ def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MAGSAG_DB", str(tmp_path / "journal.db"))
     return Cli(tmp_path, capsys)
+
+
+def without_nats(tmp_path: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+    """Carry a command out where the extra is not installed."""
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_NATS, *argv],
+        cwd=make_workspace(tmp_path),
+        env=environment(MAGSAG_DB="journal.db"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_this_process_does_the_work_unless_something_else_is_said() -> None:
@@ -73,7 +86,7 @@ def test_a_journal_in_a_file_is_warned_of(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_commands_that_carry_runs_out_take_an_engine(name: str) -> None:
+def test_commands_that_ask_models_take_an_engine(name: str) -> None:
     context = commands.make_context("runtime", [name])
     command = commands.get_command(context, name)
     assert command is not None
@@ -96,22 +109,65 @@ def test_the_engine_comes_from_the_environment_too(
 
 
 @pytest.mark.parametrize(
-    "argv", [("run", "tree", "--engine", "nats"), ("up",), ("nodes",), ("nodes", "--drain", "x")]
+    "argv",
+    [
+        ("run", "tree", "--engine", "nats"),
+        (*HELLO, "--engine", "nats"),
+        ("up",),
+        ("nodes",),
+        ("nodes", "--drain", "x"),
+    ],
 )
 def test_without_the_extra_it_is_said_how_to_install_it(
     tmp_path: Path, argv: tuple[str, ...]
 ) -> None:
-    told = subprocess.run(
-        [sys.executable, "-c", WITHOUT_NATS, *argv],
-        cwd=make_workspace(tmp_path),
-        env=environment(MAGSAG_DB="journal.db"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    told = without_nats(tmp_path, *argv)
     assert told.returncode == 1
     assert "pip install 'magsag-runtime[cluster]'" in told.stderr
     assert "internal error" not in told.stderr
+
+
+def test_calls_that_nobody_shares_need_no_extra(tmp_path: Path) -> None:
+    told = without_nats(tmp_path, *HELLO)
+    assert (told.returncode, told.stdout) == (0, "hello\n"), told.stderr
+
+
+def test_calls_in_bulk_take_the_engine_from_the_environment_too(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAGSAG_ENGINE", "nats")
+    monkeypatch.setenv("MAGSAG_NATS", f"nats://user:s3cret@127.0.0.1:{free_port()}")
+    code, out, err = cli(*HELLO)
+    assert (code, out) == (1, "")
+    assert "no NATS answers there" in err
+    assert "s3cret" not in err
+    code, out, _ = cli(*HELLO, "--engine", "local")
+    assert (code, out) == (0, "hello\n")
+
+
+@pytest.mark.parametrize("limit", ["--rpm", "--tpm", "--max-concurrency"])
+def test_limits_of_one_process_are_refused_where_a_cluster_shares_them(
+    cli: Cli, limit: str
+) -> None:
+    code, out, err = cli(*HELLO, "--engine", "nats", limit, "5")
+    assert (code, out) == (1, "")
+    assert f"{limit} is for this process alone" in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("--engine", "nats", "--db", ":memory:"), "share a journal, which --db :memory: is not"),
+        (("--nats", "host"), "--nats and --cluster are of --engine nats"),
+        (("--cluster", "mine"), "--nats and --cluster are of --engine nats"),
+    ],
+)
+def test_calls_in_bulk_join_a_cluster_on_the_terms_of_all(
+    cli: Cli, argv: tuple[str, ...], told: str
+) -> None:
+    code, out, err = cli(*HELLO, *argv)
+    assert (code, out) == (1, "")
+    assert told in err
 
 
 def test_a_journal_may_be_called_one(cli: Cli) -> None:

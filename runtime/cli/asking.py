@@ -15,6 +15,7 @@ from runtime.bulk.allowance import Allowance
 from runtime.bulk.call import Caller
 from runtime.bulk.destination import Destinations, endpoint_of
 from runtime.bulk.line import Defaults
+from runtime.cli.machines import settings_of
 from runtime.cli.opening import opened
 from runtime.cli.places import catalog_folder, journal_location
 from runtime.cli.provider_live import live_lines
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from runtime.catalog import Catalog
     from runtime.cli.interrupts import Interrupts
+    from runtime.cli.machines import Machines
     from runtime.cli.options import Session
     from runtime.invocations.invocation import Observed
     from runtime.system import System
@@ -63,6 +65,7 @@ class Wishes:
         tenant: for whom it is.
         data_classes: the kinds of data in all lines.
         database: what ``--db`` says.
+        machines: with whom the limits of accounts are shared.
         catalog: what ``--catalog`` says.
         as_json: whether an answer is wanted as an object.
         quiet: whether only answers and errors are wanted.
@@ -83,6 +86,7 @@ class Wishes:
     tenant: str | None
     data_classes: tuple[str, ...]
     database: str | None
+    machines: Machines
     catalog: Path | None
     as_json: bool
     quiet: bool
@@ -124,17 +128,21 @@ async def asking(wishes: Wishes, interrupts: Interrupts, *, routed: bool) -> Asy
         CatalogFaults: the catalog is wrong.
         ConfigurationError: the workspace is not complete, or a setting is wrong.
         UnknownName: the command line names a tier or a model that there is not.
+        UsageError: the journal is one that no cluster could share.
     """
     check_workspace()
     catalog = open_catalog(catalog_folder(wishes.catalog, Path.cwd()))
     defaults = _defaults(wishes, catalog, routed=routed)
     database = journal_location(wishes.database, os.environ, Path.cwd())
-    # Who wants answers wants them without a journal, too, unless one was named or limits need it.
-    needed = wishes.database is not None or any(policy.caps for policy in catalog.policies)
+    cluster = settings_of(wishes.machines, database, quiet=wishes.quiet)
+    # Who wants answers wants them without a journal, too, unless one was named, limits need it, or
+    # it is what a cluster has in common.
+    is_named = wishes.database is not None or cluster is not None
+    needed = is_named or any(policy.caps for policy in catalog.policies)
     async with opened(database, dispensable=not needed) as journal:
         # No agent has a part in it, so none of their code is imported.
         alone = replace(catalog, agents={}, skills={}, workflows={})
-        async with running(alone, journal=journal) as system:
+        async with running(alone, journal=journal, cluster=cluster) as system:
             async with _noted(wishes, system, interrupts) as run:
                 yield Asking(_caller(wishes, system, run), defaults)
             if wishes.verbose:

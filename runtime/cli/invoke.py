@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.cli.machines import sharing_options
 from runtime.cli.options import (
     DataClass,
     Positive,
@@ -66,6 +67,11 @@ of an account together; each base_url is an account. How many calls at once a se
 learned, from few upwards, unless both --rpm and --max-concurrency are given. A key goes to its
 own provider and to this machine, to another base_url only with --send-key.
 
+With --engine nats the calls are made here all the same, and the limits, pauses and circuits of
+an account hold for this command and for the nodes and other such commands of the cluster
+together. They are what the catalog says, the same for all, so those three options are refused.
+Where it bounds calls in flight, those of a killed command count until timeouts.total is over.
+
 Exits with 0 when every line was answered, with 2 when some were not, with 130 after Ctrl-C:
 then what was answered is written, and the rest left for the next time.
 """
@@ -122,6 +128,7 @@ then what was answered is written, and the rest left for the next time.
 )
 @click.option("--send-key", is_flag=True, help="Send keys to whatever base_url a line names.")
 @db_option
+@sharing_options
 @catalog_option
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="Nothing but the answers and errors.")
@@ -147,6 +154,8 @@ def invoke(
     """Call models and return the exit code; see ``HELP``."""
     if choices["quiet"] and choices["verbose"]:
         raise click.UsageError("--quiet and --verbose exclude each other")
+    if choices["machines"].engine == "nats":
+        _refuse_in_cluster(rpm, tpm, choices["max_concurrency"])
     if prompt is not None:
         _refuse_with_prompt(jsonl, output, keep_failed=choices["keep_failed"])
     elif jsonl is None and (sys.stdin is None or sys.stdin.isatty()):
@@ -169,6 +178,17 @@ def invoke(
     from runtime.cli.bulk import ask_lines  # noqa: PLC0415  # as above
 
     return ask_lines(jsonl or STANDARD_INPUT, output, wishes)
+
+
+def _refuse_in_cluster(rpm: Decimal | None, tpm: Decimal | None, most: int | None) -> None:
+    """Refuse limits that only this process knows: whoever grants them may be another one."""
+    given = {"--rpm": rpm, "--tpm": tpm, "--max-concurrency": most}
+    wrong = [name for name, value in given.items() if value is not None]
+    if wrong:
+        raise click.UsageError(
+            f"{wrong[0]} is for this process alone, and with --engine nats a whole cluster shares"
+            " the limits of the catalog; put it there for all, or say --engine local"
+        )
 
 
 def _refuse_with_prompt(jsonl: str | None, output: Path | None, *, keep_failed: bool) -> None:

@@ -1,4 +1,4 @@
-"""Where the work of a command is done: in its own process, or by the nodes of a cluster."""
+"""Whether a command is on its own or in a cluster, whose nodes do work and share accounts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ONE_MACHINE = (
 
 @dataclass(frozen=True, slots=True)
 class Machines:
-    """What was typed about where work is done.
+    """What was typed about the cluster that a command joins.
 
     Attributes:
         engine: ``local`` or ``nats``.
@@ -50,7 +50,7 @@ class Machines:
 def settings_of(
     machines: Machines, database: Location | None, *, quiet: bool = False
 ) -> ClusterSettings | None:
-    """Return the cluster that does the work; None where this process does.
+    """Return the cluster that a command joins; None where it is on its own.
 
     Args:
         machines: what was typed.
@@ -105,26 +105,39 @@ _NATS_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Which cluster there, if several share it. [default: magsag]",
     ),
 )
-_ENGINE_OPTION = click.option(
-    "--engine",
-    type=click.Choice(ENGINES),
-    envvar="MAGSAG_ENGINE",
-    default="local",
-    help="Who does the work: this process, or the nodes of a cluster, see `up`."
-    " [env: MAGSAG_ENGINE; default: local]",
-)
 
 
 def machine_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--engine``, ``--nats`` and ``--cluster``; the function gets ``machines``."""
+    return _with_engine(
+        function, "Who does the work: this process, or the nodes of a cluster, see `up`."
+    )
 
+
+def sharing_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the same options to a command that does its work itself, and only shares accounts."""
+    return _with_engine(
+        function,
+        "Who else counts: with nats, what the nodes of a cluster ask of the same accounts; the"
+        " calls are made here.",
+    )
+
+
+def _with_engine(function: Callable[..., Any], what: str) -> Callable[..., Any]:
     @functools.wraps(function)
     def gathered(
         *arguments: Any, engine: str, nats: str | None, cluster: str | None, **options: Any
     ) -> Any:
         return function(*arguments, machines=Machines(engine, nats, cluster), **options)
 
-    for add in (*reversed(_NATS_OPTIONS), _ENGINE_OPTION):
+    engine_option = click.option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        envvar="MAGSAG_ENGINE",
+        default="local",
+        help=f"{what} [env: MAGSAG_ENGINE; default: local]",
+    )
+    for add in (*reversed(_NATS_OPTIONS), engine_option):
         gathered = add(gathered)
     return gathered
 
