@@ -96,7 +96,7 @@ class GuestRun(Run):
         if is_claimed_again and self._purse is not None:
             await self._purse.take_over()
         if self._is_again or is_claimed_again or self.epoch > 1:
-            await self._recorded.read(self.journal, self.id)
+            await self._recorded.read(self.journal, self.id, self._given.op)
             self.conduct.seen = self._recorded.seq
             if self.on_code_change == "refuse":
                 self._recorded.be_strict(lambda found: self.leave(parted(self.id, found)))

@@ -236,7 +236,7 @@ class Guests:
     async def _whole(self, asked: Asked) -> Asked:
         """Return a Delegation with what was too large to travel."""
         given = asked.delegation
-        async for event in events_of(self._journal, given.run_id):
+        async for event in events_of(self._journal, given.run_id, branch=given.op):
             if event.kind == "delegation_sent" and event.op == given.op:
                 said = {name: event.body[name] for name in ("input", "context")}
                 return replace(asked, delegation=replace(given, **said))

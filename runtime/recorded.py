@@ -76,13 +76,18 @@ class Recorded(Terms, Sums):
     def __repr__(self) -> str:
         return f"<Recorded [{self.seq} records, {len(self._outcomes)} outcomes]>"
 
-    async def read(self, journal: Journal, run_id: str) -> None:
+    async def read(self, journal: Journal, run_id: str, branch: str | None = None) -> None:
         """Take the records of a former process that are not taken yet.
+
+        Args:
+            journal: where they are.
+            run_id: the run.
+            branch: only what is in this step; see ``Journal.events``.
 
         Raises:
             JournalFailed: they cannot be read.
         """
-        async for event in events_of(journal, run_id, self.seq):
+        async for event in events_of(journal, run_id, self.seq, branch):
             self._take(event)
 
     def outcome(self, op: str) -> EventRow | None:
@@ -322,13 +327,15 @@ class Recorded(Terms, Sums):
         (self._doubtful if is_doubtful else self._superseded).add(event.op)
 
 
-async def events_of(journal: Journal, run_id: str, after: int = 0) -> AsyncIterator[EventRow]:
+async def events_of(
+    journal: Journal, run_id: str, after: int = 0, branch: str | None = None
+) -> AsyncIterator[EventRow]:
     """Yield the records of a run in their order, from those behind a number on.
 
     Raises:
         JournalFailed: they cannot be read.
     """
-    while page := await journal.events(run_id, after=after, limit=PAGE):
+    while page := await journal.events(run_id, after=after, limit=PAGE, branch=branch):
         for event in page:
             yield event
         after = page[-1].seq

@@ -122,6 +122,31 @@ async def test_events_are_read_in_pages(journal: Journal) -> None:
     assert len(await journal.events("run-1", after=-5)) == 10
 
 
+async def test_events_of_one_branch_are_those_in_it_and_those_of_the_run(journal: Journal) -> None:
+    wanted = [
+        record("run_started", "run", target="t"),
+        record("delegation_sent", "main/a:1"),
+        record("skill_started", "main/a:1/use:1"),
+        record("run_code", "code", python="3"),
+        record("log", "main/a:1/b:1/log:1"),
+        record("delegation_completed", "main/a:1", output=None),
+    ]
+    others = [
+        record("log", "main"),
+        record("delegation_sent", "main/a:10"),
+        record("skill_started", "main/a:10/use:1"),
+        record("log", "main/a:1-b"),
+        record("log", "main/a"),
+        record("log", "a:1/use:1"),
+    ]
+    together = [each for pair in zip(wanted, others, strict=True) for each in pair]
+    await committed(journal, *together)
+    found = await journal.events("run-1", branch="main/a:1")
+    assert [event.op for event in found] == [each.op for each in wanted]
+    page = await journal.events("run-1", after=found[1].seq, limit=2, branch="main/a:1")
+    assert page == found[2:4]
+
+
 @pytest.mark.parametrize("kind", ["run_completed", "run_failed", "run_cancelled"])
 async def test_the_last_record_says_how_a_run_ended(journal: Journal, kind: Kind) -> None:
     await committed(journal, record(kind, at=9.0, error="why", reason="budget", output=1))

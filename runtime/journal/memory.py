@@ -11,6 +11,7 @@ import heapq
 import json
 import threading
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -24,7 +25,7 @@ from runtime.journal.liveness import is_lost
 from runtime.journal.memory_branches import MemoryBranches
 from runtime.journal.memory_calls import MemoryCalls
 from runtime.journal.protocol import check_limit
-from runtime.journal.records import REQUESTS, EventRow, JournalStatistics, Request
+from runtime.journal.records import OF_THE_RUN, REQUESTS, EventRow, JournalStatistics, Request
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -270,7 +271,9 @@ class MemoryJournal:
             newest = heapq.nlargest(limit, wanted, key=_age)
             return [run.row() for run in newest]
 
-    async def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRow]:
+    async def events(
+        self, run_id: str, *, after: int = 0, limit: int = 1000, branch: str | None = None
+    ) -> list[EventRow]:
         """Return a run's events; see ``Journal``."""
         self._check_open()
         check_limit(limit)
@@ -278,8 +281,12 @@ class MemoryJournal:
             run = self._runs.get(run_id)
             if run is None:
                 return []
-            first = max(after, 0) + 1
-            return [run.event(seq) for seq in range(first, run.state.next_seq)[:limit]]
+            wanted = (
+                seq
+                for seq in range(max(after, 0) + 1, run.state.next_seq)
+                if branch is None or _is_of(run.entries[seq - 1], branch)
+            )
+            return [run.event(seq) for seq in islice(wanted, limit)]
 
     async def outcome(self, run_id: str, op: str) -> EventRow | None:
         """Return the outcome of a step; see ``Journal``."""
@@ -327,3 +334,9 @@ class MemoryJournal:
 
 def _age(run: _Run) -> tuple[float, str]:
     return run.state.started_at, run.state.run_id
+
+
+def _is_of(entry: Entry, branch: str) -> bool:
+    """Whether a record is of a step, or below it, or of the run as a whole."""
+    op = entry.op
+    return op == branch or op.startswith(f"{branch}/") or entry.kind in OF_THE_RUN

@@ -249,13 +249,17 @@ class Journal(Protocol):
             JournalFailed: they cannot be read.
         """
 
-    async def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRow]:
+    async def events(
+        self, run_id: str, *, after: int = 0, limit: int = 1000, branch: str | None = None
+    ) -> list[EventRow]:
         """Return a run's events in their order.
 
         Args:
             run_id: the run.
             after: only events with a greater ``seq``.
             limit: the most rows, at least 1.
+            branch: only those of this step and of all below it, and of the run as a whole; None
+                for all.
 
         Raises:
             ValueError: the limit is below 1.

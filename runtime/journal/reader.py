@@ -15,7 +15,7 @@ from runtime.journal.liveness import is_lost
 from runtime.journal.protocol import check_limit
 from runtime.journal.query import Filed
 from runtime.journal.reading import source_of
-from runtime.journal.records import EventRow, Request
+from runtime.journal.records import OF_THE_RUN, EventRow, Request
 from runtime.journal.schema import IS_REQUEST
 
 if TYPE_CHECKING:
@@ -64,6 +64,14 @@ _EVENTS = """
     FROM journal LEFT JOIN blob USING (sha256)
     WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?
 """
+_OF_THE_RUN = ", ".join(f"'{kind}'" for kind in sorted(OF_THE_RUN))
+_EVENTS_OF_BRANCH = f"""
+    SELECT seq, at, kind, op, coalesce(body, data), cost_nano_usd
+    FROM journal LEFT JOIN blob USING (sha256)
+    WHERE run_id = ? AND seq > ?
+    AND (op = ? OR (op > ? || '/' AND op < ? || '0') OR kind IN ({_OF_THE_RUN}))
+    ORDER BY seq LIMIT ?
+"""  # noqa: S608  # our own kinds
 
 _OUTCOME = """
     SELECT seq, at, kind, op, coalesce(body, data), cost_nano_usd
@@ -115,9 +123,14 @@ class Reader:
         check_limit(limit)
         return await self._rows(_RUNS, {"status": status, "limit": limit}, _run_row)
 
-    async def events(self, run_id: str, after: int, limit: int) -> list[EventRow]:
+    async def events(
+        self, run_id: str, after: int, limit: int, branch: str | None = None
+    ) -> list[EventRow]:
         """Return a run's events; see ``Journal``."""
         check_limit(limit)
+        if branch is not None:
+            given = (run_id, after, branch, branch, branch, limit)
+            return await self._rows(_EVENTS_OF_BRANCH, given, _event_row)
         return await self._rows(_EVENTS, (run_id, after, limit), _event_row)
 
     async def outcome(self, run_id: str, op: str) -> EventRow | None:

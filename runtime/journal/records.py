@@ -94,6 +94,11 @@ KINDS: Mapping[str, KindRule] = MappingProxyType(
 # What people are asked, and what they ask: read by `Journal.requests`. Sorted, for the index.
 REQUESTS = tuple(sorted(("approval_requested", *(k for k, v in KINDS.items() if v.by_anyone))))
 
+# Of no step, but of the run as a whole.
+OF_THE_RUN = frozenset(
+    ("cancel_requested", "pause_requested", *(k for k in KINDS if k.startswith("run_")))
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Branch:

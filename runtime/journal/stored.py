@@ -306,10 +306,12 @@ class StoredJournal:
         self._check_open()
         return await self._reader.runs(limit, status)
 
-    async def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRow]:
+    async def events(
+        self, run_id: str, *, after: int = 0, limit: int = 1000, branch: str | None = None
+    ) -> list[EventRow]:
         """Return a run's events; see ``Journal``."""
         self._check_open()
-        return await self._reader.events(run_id, after, limit)
+        return await self._reader.events(run_id, after, limit, branch)
 
     async def outcome(self, run_id: str, op: str) -> EventRow | None:
         """Return the outcome of a step; see ``Journal``."""
