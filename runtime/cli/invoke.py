@@ -70,7 +70,8 @@ own provider and to this machine, to another base_url only with --send-key.
 With --engine nats the calls are made here all the same, and the limits, pauses and circuits of
 an account hold for this command and for the nodes and other such commands of the cluster
 together. They are what the catalog says, the same for all, so those three options are refused.
-Where it bounds calls in flight, those of a killed command count until timeouts.total is over.
+Where they bound the calls in flight, those of a killed command count until timeouts.total is
+over, and for a minute at least.
 
 Exits with 0 when every line was answered, with 2 when some were not, with 130 after Ctrl-C:
 then what was answered is written, and the rest left for the next time.
