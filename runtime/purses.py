@@ -167,8 +167,8 @@ class Ledger:
 
     def close(self, op: str) -> None:
         """A branch has ended: what it has not settled counts as spent, below it, too."""
-        for each in [each for each in self._granted if each == op or each.startswith(f"{op}/")]:
-            self._attempts.pop(each, None)
+        for each in [each for each in self._attempts if each == op or each.startswith(f"{op}/")]:
+            del self._attempts[each]
             self._count(each)
 
     def _count(self, op: str) -> None:
@@ -184,10 +184,11 @@ class Ledger:
             self._count(op)
 
     def _is_former(self, wish: Mapping[str, Any]) -> bool:
-        return bool(wish["attempt"] < self._attempts.get(wish["op"], 0))
+        """Whether another guest has the branch by now, or nobody, as it has ended."""
+        return bool(wish["attempt"] != self._attempts.get(wish["op"]))
 
     def _grant_or_return(self, wish: Mapping[str, Any]) -> None:
-        """Grant what was waited for, unless another guest has the branch by then."""
+        """Grant what was waited for, unless nobody is there any more who would settle it."""
         if self._is_former(wish):
             self._run.settle(wish["reserve"], 0)
         else:

@@ -115,6 +115,18 @@ async def test_what_a_guest_that_died_had_waited_for_is_given_back() -> None:
     assert (run.budget.spent, run.budget.reserved) == (10, 0)
 
 
+async def test_what_was_waited_for_is_given_back_when_its_branch_has_ended_meanwhile() -> None:
+    run, ledger = home(100)
+    (one, _), (other, purse) = guest(run, ledger, "a/b"), guest(run, ledger, "c")
+    await reserve(other, 60, None)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reserve, one, 50, None)
+        await anyio.sleep(1)
+        ledger.close("a")
+        await purse.settle(60, 10)
+    assert (run.budget.spent, run.budget.reserved) == (10, 0)
+
+
 async def test_a_guest_of_a_former_home_stops_where_it_hears_so() -> None:
     run, _ = home(100)
     said = {
