@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.engines import Gate, Place
+from runtime.engines.cluster.room import Room
 
 
 def test_newcomers_enter_in_order_and_returners_go_first() -> None:
@@ -60,6 +61,22 @@ def test_never_more_inside_than_the_capacity_and_nobody_waits_beside_a_free_plac
             gate.enter(admit, returning=step == "return")
         assert gate.inside == inside <= capacity
         assert not waiting or inside == capacity
+
+
+async def test_a_place_is_pulled_for_that_gets_free_while_others_are_kept() -> None:
+    """What is to come to them may be in the hands of a node that has to be lost first."""
+    gate = Gate(2)
+    room = Room(gate)
+    gate.enter(lambda: True)
+    room.coming()
+
+    async def leave() -> None:
+        await anyio.sleep(1)
+        gate.leave()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(leave)
+        assert await room.free() == 1
 
 
 async def test_two_branches_of_one_body_come_back_together_and_take_one_place() -> None:

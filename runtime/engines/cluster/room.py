@@ -9,6 +9,7 @@ is delegated here stands in the queue behind it.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from runtime.engines.gate import Gate
 
 MOST_AT_ONCE = 256
+LOOK_AGAIN_S = 0.25  # a place that gets free beside those that are kept tells nobody
 
 
 class Room:
@@ -73,7 +75,9 @@ class Room:
                 return min(free, MOST_AT_ONCE)
             if self._coming:
                 self._came.clear()
-                await self._came.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_AGAIN_S):
+                        await self._came.wait()
             else:
                 self._is_owed = True  # somebody was quicker than whoever was told of a place
 
