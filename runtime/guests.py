@@ -196,14 +196,10 @@ class Guests:
         self, asked: Asked, branch: Branch, came: Callable[[], None]
     ) -> Outcome | None:
         """Do a Delegation as the guest of its run; see ``Pipeline``."""
-        if not asked.is_whole:
-            asked = await self._whole(asked)
         run = GuestRun(asked, branch, self._journal, self._clock, self._ask_home)
-        foreseen = self._codes.of(asked.delegation.sag_id) if asked.run["is_foreseen"] else None
-        run.code = CodeOfRun(foreseen or NOT_FORESEEN, self._codes)
         self._runs[asked.number] = run
         try:
-            await self._do(run, asked.delegation, came)
+            await self._do(run, asked, came)
             is_ours = await self._leave(run, branch)
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -213,11 +209,16 @@ class Guests:
             self._runs.pop(asked.number, None)
         return run.outcome if is_ours else None
 
-    async def _do(self, run: GuestRun, delegation: Delegation, came: Callable[[], None]) -> None:
+    async def _do(self, run: GuestRun, asked: Asked, came: Callable[[], None]) -> None:
+        given = asked.delegation
         try:
+            if not asked.is_whole:
+                given = await self._whole(given)
+            foreseen = self._codes.of(given.sag_id) if asked.run["is_foreseen"] else None
+            run.code = CodeOfRun(foreseen or NOT_FORESEEN, self._codes)
             await run.recall()
             came()
-            await self._carry(run, delegation)
+            await self._carry(run, given)
         except Fenced as fault:
             logger.debug("%s", fault)
 
@@ -233,13 +234,12 @@ class Guests:
         finally:
             self._control.remove(run)
 
-    async def _whole(self, asked: Asked) -> Asked:
+    async def _whole(self, given: Delegation) -> Delegation:
         """Return a Delegation with what was too large to travel."""
-        given = asked.delegation
         async for event in events_of(self._journal, given.run_id, branch=given.op):
             if event.kind == "delegation_sent" and event.op == given.op:
                 said = {name: event.body[name] for name in ("input", "context")}
-                return replace(asked, delegation=replace(given, **said))
+                return replace(given, **said)
         raise JournalFailed(f"nothing says what {given.op} of run {given.run_id} is about")
 
 

@@ -17,10 +17,11 @@ from runtime.agent import Limits
 from runtime.engines.cluster.connection import connect
 from runtime.engines.cluster.homestead import MONEY
 from runtime.errors import ConfigurationError, DeadlineExceeded, UnknownName
-from runtime.journal import Record
+from runtime.journal import JournalFailed, Record
 from runtime.journal.liveness import this_process
 from runtime.journal.ownership import ProcessIdentity
 from runtime.purses import GONE
+from runtime.recorded import events_of
 from tests.authors import double
 from tests.clustering import cluster, member, settings_of
 from tests.nats_server import nats_server, new_name, shared_server
@@ -167,6 +168,37 @@ async def test_a_message_that_comes_twice_is_done_once(tmp_path: Path) -> None:
     assert outcome.value == 6
     assert held.begun == {1: 1, 2: 1, 3: 1}
     assert set(noted.values()) == {1}
+
+
+async def test_what_the_journal_could_not_give_when_it_was_claimed_is_done_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @sag
+    async def length(ctx: Context, text: str) -> int:
+        del ctx
+        return len(text)
+
+    @mag
+    async def chief(ctx: Context, size: int) -> int:
+        return (await ctx.delegate(length, "x" * size)).unwrap()
+
+    tried = list[Any]()
+
+    def once_away(*given: Any, **options: Any) -> Any:
+        tried.append(given)
+        if len(tried) == 1:
+            raise JournalFailed("it is away")
+        return events_of(*given, **options)
+
+    monkeypatch.setattr("runtime.guests.events_of", once_away)
+    agents = dict.fromkeys((length, chief), USUAL)
+    settings = settings_of(shared_server().url, new_name())
+    async with cluster(settings, str(tmp_path / "journal.db"), agents) as system:
+        assert system.cluster is not None
+        size = system.cluster.node.most_bytes  # so that what is to be done has no room for it
+        outcome = await system.run(chief, size, RunOptions(deadline_s=20))
+    assert outcome.value == size
+    assert len(tried) == 2
 
 
 async def test_a_home_answers_guests_of_a_former_home_who_wait_for_money(tmp_path: Path) -> None:
