@@ -252,6 +252,37 @@ async def test_what_is_called_off_as_it_comes_is_not_begun(tmp_path: Path) -> No
     assert held.begun == {1: 1, 2: 1, 3: 1, 5: 1}
 
 
+async def test_what_a_home_is_asked_again_and_again_is_in_hand_once(tmp_path: Path) -> None:
+    held, where, name = Held(), str(tmp_path / "journal.db"), new_name()
+    agents = dict.fromkeys((held.chief, held.stays), USUAL)
+    settings, in_hand = settings_of(shared_server().url, name), list[str]()
+
+    async with (
+        member(settings, where, agents, serves=True) as home,
+        member(settings, where, agents, serves=False) as client,
+    ):
+
+        async def again() -> None:
+            assert home.cluster is not None
+            node = home.cluster.node
+            message = await node.jetstream.get_last_msg(f"{name}_queue", f"{name}.work.stays")
+            said = json.loads(message.data or b"")
+            op = said["delegation"]["op"]
+            for number in (4, 4, 4, 5):
+                said["number"] = f"test/{number}"
+                said["delegation"] |= {"input": number, "op": f"{op}{number}"}
+                await node.client.publish(f"{name}.home.the-run.work", json.dumps(said).encode())
+            with anyio.fail_after(20):
+                while 5 not in held.begun:  # noqa: ASYNC110  # in another system
+                    await anyio.sleep(0.02)
+            in_hand.append(repr(home.cluster.engine))
+            held.go.set()
+
+        await _outcome_while(client, held, again)
+    assert "[5 in hand]" in in_hand[0]
+    assert held.begun == dict.fromkeys(range(1, 6), 1)
+
+
 async def test_a_client_says_so_when_no_node_begins_its_run(tmp_path: Path) -> None:
     settings = settings_of(shared_server().url, new_name())
     where = str(tmp_path / "journal.db")

@@ -121,6 +121,8 @@ class Worker:
             came()
             self._node.start(done(message), "leaves out what nobody understands")
             return
+        if not message.reply and self._of(errand.asked.number):
+            return  # in no queue, its asker asks again and again while it waits
         self._errands.add(errand)
         self._node.start(self._do(errand, message, came), "does what another node has asked")
 
@@ -178,9 +180,11 @@ class Worker:
         told = CallOff(*orjson.loads(message.data))
         if told.is_left and self.pipeline.leave(told.number):
             return
-        for errand in self._errands:
-            if errand.asked.number == told.number:
-                errand.scope.cancel()
+        for errand in self._of(told.number):
+            errand.scope.cancel()
+
+    def _of(self, number: str) -> list[Errand]:
+        return [errand for errand in self._errands if errand.asked.number == number]
 
 
 def _nothing() -> None:
