@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from providers.cluster.authority import SPACING_S
 from runtime.messages import Limits
 from tests.cluster_world import Network, World
 
@@ -372,6 +373,34 @@ def test_nodes_that_depart_at_once_leave_nothing_behind() -> None:
     calls(world, "n3", "r", 3)
     world.run(1.0)
     assert sum(call.node == "n3" for call in world.sent) == 3
+
+
+def test_nodes_that_have_died_do_not_slow_the_others_down_and_a_silent_one_comes_back() -> None:
+    world = a_world(PLAIN, 1, nodes=2)
+    for _ in range(20):  # so that the silent one has heard many replies
+        calls(world, "n0", "r", 1)
+        calls(world, "n1", "r", 1)
+        world.run(2.0)
+    (holder,) = (n for n in world.nodes.values() if n.party.seat.may_grant(n.clock))
+    (silent,) = (n for n in world.nodes.values() if n is not holder)
+    authority = holder.party.seat.authority
+    assert authority is not None
+    for number in range(50):
+        world.node(f"short-{number}")
+        calls(world, f"short-{number}", "r", 1)
+    world.run(5.0)
+    assert authority.spacing_s > SPACING_S
+    for number in range(50):
+        world.nodes[f"short-{number}"].die()
+    for _ in range(20):  # so that it grants all the while
+        calls(world, holder.name, "r", 1)
+        world.run(5.0)
+    before = len(world.sent)
+    for name in (world.node("new").name, silent.name):
+        calls(world, name, "r", 3)
+        world.run(2.0)
+    assert Counter(call.node for call in world.sent[before:]) == {"new": 3, silent.name: 3}
+    assert authority.spacing_s == SPACING_S
 
 
 def test_when_the_store_has_lost_the_record_nothing_goes_out_that_may_be_too_much() -> None:

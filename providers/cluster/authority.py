@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +20,15 @@ if TYPE_CHECKING:
 SPACING_S = 0.005  # between two reports of a node
 SPACING_A_NODE_S = 0.0002  # and more where there are many: so much is what a report may take
 MOST_GROUPS = 1_024
-FORGET_S = 60.0  # after the last report of a node, when none of its is under way any more
+FORGET_S = 60.0  # after the last report of a node, which was answered long ago
 
 
 @dataclass(slots=True)
 class _Node:
-    """What was said to and by a node: numbers, and the report that the next reply answers."""
+    """What was said by a node: the number of its report that the next reply answers, and when."""
 
-    said: int = 0
     report: int = 0
     received_at: float = -inf
-    has_left: bool = False
     owed: tuple[str, ...] = ()
 
 
@@ -53,6 +52,7 @@ class Authority:
         self._longest_s = longest_s
         self._books: dict[str, Book] = {}
         self._nodes: dict[str, _Node] = {}
+        self._numbers = count(1)  # of replies
         self._full_at = -inf
         self._ways: dict[str, float] = {}
 
@@ -80,7 +80,7 @@ class Authority:
         node = self._nodes.setdefault(report.node, _Node())
         if report.number <= node.report:
             return
-        node.report, node.received_at, node.has_left = report.number, now, report.is_last
+        node.report, node.received_at = report.number, now
         heard = None
         if report.epoch == self.epoch:
             heard = inf if report.is_last else report.heard
@@ -111,10 +111,13 @@ class Authority:
         return min((book.next_at(now) for book in self._books.values()), default=inf)
 
     def _sweep(self, now: float) -> None:
-        """Forget nodes that have left: many come for a minute only."""
+        """Forget nodes that are silent: many come for a minute only, and some of them die.
+
+        Replies are counted over all nodes, so one that comes back hears a number that is new to it.
+        """
         over = now - FORGET_S
         for name, node in list(self._nodes.items()):
-            if node.has_left and node.received_at < over:
+            if node.received_at < over:
                 del self._nodes[name], self._ways[name]
 
     # --- the record ------------------------------------------------------------------------------
@@ -149,12 +152,11 @@ class Authority:
         return book
 
     def _reply(self, name: str, groups: set[str], now: float) -> Reply:
-        node = self._nodes[name]
-        node.said += 1
+        node, number = self._nodes[name], next(self._numbers)
         node.owed = ()
         grants = {
-            group: self._books[group].tell(name, node.said, now)
+            group: self._books[group].tell(name, number, now)
             for group in sorted(groups & self._books.keys())
         }
         held_s = now - node.received_at
-        return Reply(self.epoch, node.said, node.report, held_s, self.spacing_s, grants)
+        return Reply(self.epoch, number, node.report, held_s, self.spacing_s, grants)
