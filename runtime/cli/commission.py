@@ -51,7 +51,7 @@ def commission_options(function: Callable[..., Any]) -> Callable[..., Any]:
         live = sys.stderr.isatty() and not quiet
         return function(*arguments, quiet=quiet, live=live, **options)
 
-    options = (db_option, machine_options, catalog_option, json_option, loudness_options)
+    options = (db_option, machine_options, catalog_option, json_option, loudness_options())
     for add in reversed(options):
         gathered = add(gathered)
     return gathered

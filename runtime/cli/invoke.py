@@ -17,6 +17,7 @@ from runtime.cli.options import (
     db_option,
     debug_option,
     json_option,
+    loudness_options,
     tenant_option,
 )
 
@@ -132,12 +133,9 @@ then what was answered is written, and the rest left for the next time.
 @sharing_options
 @catalog_option
 @json_option
-@click.option("--quiet", "-q", is_flag=True, help="Nothing but the answers and errors.")
-@click.option(
-    "--verbose",
-    "-v",
-    is_flag=True,
-    help="Log what goes well, too, and tell what each account did.",
+@loudness_options(
+    quiet="Nothing but the answers and errors.",
+    verbose="Log what goes well, too, and tell what each account did.",
 )
 @click.pass_obj
 def invoke(
@@ -153,8 +151,6 @@ def invoke(
     **choices: Any,
 ) -> int:
     """Call models and return the exit code; see ``HELP``."""
-    if choices["quiet"] and choices["verbose"]:
-        raise click.UsageError("--quiet and --verbose exclude each other")
     if choices["machines"].engine == "nats":
         _refuse_in_cluster(rpm, tpm, choices["max_concurrency"])
     if prompt is not None:

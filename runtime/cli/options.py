@@ -146,21 +146,27 @@ def catalog_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def loudness_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--quiet`` and ``--verbose``, of which one at most may be given."""
+def loudness_options(
+    quiet: str = "Nothing but the result and errors.", verbose: str = "Log what goes well, too."
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what adds ``--quiet`` and ``--verbose``, of which one at most may be given.
 
-    @functools.wraps(function)
-    def checked(*arguments: Any, quiet: bool, verbose: bool, **options: Any) -> Any:
-        if quiet and verbose:
-            raise click.UsageError("--quiet and --verbose exclude each other")
-        return function(*arguments, quiet=quiet, verbose=verbose, **options)
+    Args:
+        quiet: what the one does.
+        verbose: what the other does.
+    """
 
-    for option in (
-        click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too."),
-        click.option("--quiet", "-q", is_flag=True, help="Nothing but the result and errors."),
-    ):
-        checked = option(checked)
-    return checked
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def checked(*arguments: Any, quiet: bool, verbose: bool, **options: Any) -> Any:
+            if quiet and verbose:
+                raise click.UsageError("--quiet and --verbose exclude each other")
+            return function(*arguments, quiet=quiet, verbose=verbose, **options)
+
+        with_verbose = click.option("--verbose", "-v", is_flag=True, help=verbose)(checked)
+        return click.option("--quiet", "-q", is_flag=True, help=quiet)(with_verbose)
+
+    return add
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -50,7 +50,7 @@ Exit codes: 0 identical, 2 different or not at its end in time, 1 it cannot be r
 @db_option
 @catalog_option
 @json_option
-@loudness_options
+@loudness_options()
 @click.pass_obj
 def replay(session: Session, /, run_id: str, deadline: Decimal | None, **choices: Any) -> int:
     """Replay a run; see ``REPLAY_HELP``."""

@@ -15,6 +15,7 @@ from runtime.cli.options import (
     catalog_option,
     db_option,
     debug_option,
+    loudness_options,
 )
 
 if TYPE_CHECKING:
@@ -73,15 +74,12 @@ MAGSAG_NATS_CERT and MAGSAG_NATS_KEY, MAGSAG_NATS_CREDS, or user:password@ in th
     type=click.Path(path_type=Path, dir_okay=False),
     help="Touch this file every few seconds until the node has left, for probes.",
 )
-@click.option("--quiet", "-q", is_flag=True, help="Log nothing but errors.")
-@click.option("--verbose", "-v", is_flag=True, help="Log what goes well, too.")
+@loudness_options(quiet="Log nothing but errors.")
 @click.pass_obj
 def up(
     session: Session, /, agents: str | None, capacity: int | None, grace: Decimal, **choices: Any
 ) -> int:
     """Be a node; see ``UP_HELP``."""
-    if choices["quiet"] and choices["verbose"]:
-        raise click.UsageError("--quiet and --verbose exclude each other")
     from runtime.cli.serving import Service, serve  # noqa: PLC0415  # 0.4 s, not for --help
 
     names = None if agents is None else tuple(filter(None, map(str.strip, agents.split(","))))
