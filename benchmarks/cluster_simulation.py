@@ -21,11 +21,11 @@ from providers.cluster.authority import SPACING_A_NODE_S
 
 NODES = 1_000
 RUNS = 1_000_000
-DELEGATIONS, CALLS = 3, 6  # of a run, one after the other
+CALLS = 6  # of a run, one after the other
 CALL_S = 10.0  # that a model takes
 ROWS, SPANS = 23, 26  # of a run
-MESSAGES = 1 + DELEGATIONS  # of a run in the work queue
-HEART_BEAT_S = 10.0 / 3  # for each message in hand: its run, and the Delegation that is under way
+MESSAGES = 1  # of a run in the work queue: itself, as its Delegations are done near
+HEART_BEAT_S = 10.0 / 3  # for each message in hand
 REPORT_S = SPACING_A_NODE_S * NODES  # between two reports of a node on one account
 ACCOUNTS = 50  # which share the calls evenly; one limit group each
 
@@ -90,7 +90,7 @@ def stations() -> tuple[Station, ...]:
     """Return what a cluster is made of, one server each but for the nodes and the accounts."""
     us = {name: cost.us for name, cost in COSTS.items()}
     reports = ACCOUNTS * NODES / REPORT_S * us["report"]
-    beats = 2 * RUNS / HEART_BEAT_S * us["beat"]
+    beats = RUNS / HEART_BEAT_S * us["beat"]
     return (
         Station("bodies", "node", us["run"] / 2, servers=NODES),
         Station("work queue", "stream", MESSAGES / CALLS * us["message"], beats),
