@@ -242,8 +242,11 @@ class Dispatcher:
         """Return how a Delegation is handed over, by what became of it before.
 
         One that has its outcome is done again for the state that was kept below it. Nobody gets a
-        claim to it any more, so that is done here.
+        claim to it any more, so that is done here. What a guest may have other code of than its run
+        is for the run's home.
         """
+        if run.branch is not None and not run.has_code_of(agent.name):
+            return self._engine.submit_home
         recorded = run.recorded
         if recorded is None or not recorded.was_sent(op):
             return self._engine.submit

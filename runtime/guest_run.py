@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 
+from runtime.code import NOT_FORESEEN
 from runtime.dialogues import Dialogue
 from runtime.engines import current_time
 from runtime.engines.cluster.envelope import PARKED, PARTED, Outcome
@@ -47,6 +48,7 @@ class GuestRun(Run):
 
     Attributes:
         is_settled: whether the outcome of the Delegation was appended to the journal.
+        compared: the code that was found to be that of its home.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class GuestRun(Run):
         self.on_code_change = said["on_code_change"]
         self.recorded = Recorded()
         self.overrides = tuple(Wish(*wish) for wish in said["overrides"])
+        self.compared = NOT_FORESEEN
         self.is_settled = False
         self._outcome: Outcome | None = None
         self._waits_for: dict[str, ApprovalRequest] = {}
@@ -101,6 +104,10 @@ class GuestRun(Run):
             if self.on_code_change == "refuse":
                 self._recorded.be_strict(lambda found: self.leave(parted(self.id, found)))
         self._recorded.note("delegation_sent", self._given.op)
+
+    def has_code_of(self, slug: str) -> bool:
+        """Whether an agent is among what was compared, where that matters; see ``Run``."""
+        return self.on_code_change == "continue" or slug in self.compared.agents
 
     # --- money -----------------------------------------------------------------------------------
 

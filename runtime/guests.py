@@ -4,7 +4,8 @@ And those of runs that are here are described for others, and what others have n
 
 A run that wants no other code than its own says so to its guests, with a digest of what each shall
 do and may come to by that. A node that has other code refuses it, and the home of the run does it,
-whose code is the run's: it was compared when the run began there or went on.
+whose code is the run's: it was compared when the run began there or went on. What a guest comes to
+that the digest did not foresee it leaves to the home likewise.
 """
 
 from __future__ import annotations
@@ -214,8 +215,9 @@ class Guests:
         try:
             if not asked.is_whole:
                 given = await self._whole(given)
-            foreseen = self._codes.of(given.sag_id) if asked.run["is_foreseen"] else None
-            run.code = CodeOfRun(foreseen or NOT_FORESEEN, self._codes)
+            run.compared = self._codes.of(given.sag_id)
+            foreseen = run.compared if asked.run["is_foreseen"] else NOT_FORESEEN
+            run.code = CodeOfRun(foreseen, self._codes)
             await run.recall()
             came()
             await self._carry(run, given)

@@ -89,7 +89,7 @@ async def test_a_run_that_has_no_time_left_at_its_home_is_there_for_whoever_give
 
 
 def version(word: str) -> dict[Agent, Limits]:
-    """Return a main agent, the one that it delegates to, and the one that nobody foresees."""
+    """Return main agents, and those that they delegate to: of these, only one is foreseen."""
 
     @sag(name="below")
     async def below(ctx: Context) -> str:
@@ -108,7 +108,13 @@ def version(word: str) -> dict[Agent, Limits]:
     async def foresees(ctx: Context) -> str:
         return (await ctx.delegate(below)).unwrap()
 
-    return dict.fromkeys((above, foresees, below, hidden), USUAL)
+    @sag(name="middle")
+    async def middle(ctx: Context) -> str:
+        whom = "neddih"[::-1]  # a name that is in its code would be foreseen
+        found: str = (await ctx.delegate(whom)).unwrap()
+        return found
+
+    return dict.fromkeys((above, foresees, below, hidden, middle), USUAL)
 
 
 class Nodes(AsyncExitStack):
@@ -154,6 +160,22 @@ async def test_the_home_does_what_a_node_of_other_code_must_not(
     assert outcome.value == answer
     is_refused = (policy, theirs) == ("refuse", "other")
     assert done == ([1, 0] if is_refused else [0, 1])
+
+
+@pytest.mark.parametrize(("policy", "answer"), [("refuse", "home's"), ("continue", "other")])
+async def test_the_home_does_what_a_guest_comes_to_that_nobody_foresaw(
+    tmp_path: Path, policy: Any, answer: str
+) -> None:
+    ours = version("home's")
+    async with Nodes(tmp_path) as nodes:
+        await nodes.joins(ours, "above")
+        guest = await nodes.joins(version("other"), "middle", "hidden")
+        client = await nodes.joins(ours)
+        outcome = await client.run("above", "middle", replace(RUN, on_code_change=policy))
+        assert guest.cluster is not None
+        done = guest.cluster.engine.done
+    assert outcome.value == answer
+    assert done == (1 if policy == "refuse" else 2)  # the one between, whose code is the same
 
 
 async def test_an_agent_that_was_not_foreseen_is_noted_by_the_node_that_does_it(

@@ -78,6 +78,10 @@ class Engine(Protocol):
         """
         ...
 
+    def submit_home(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
+        """Hand a Delegation over whose body has to run at the home of its run; see ``submit``."""
+        ...
+
     def submit_here(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
         """Hand a Delegation over whose body has to run in this process; see ``submit``."""
         ...

@@ -141,6 +141,10 @@ class LocalEngine:
         """Start the Delegation's actor, or stand it in line: whoever was at work on it is gone."""
         return self.submit(delegation, settled)
 
+    def submit_home(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
+        """Start the Delegation's actor, or stand it in line: every run is at home here."""
+        return self.submit(delegation, settled)
+
     def submit_here(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
         """Start the Delegation's actor, or stand it in line: every body runs here."""
         return self.submit(delegation, settled)

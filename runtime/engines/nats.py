@@ -155,7 +155,16 @@ class NatsEngine:
             return self._asker.submit(delegation, settled, queue, is_again=is_again)
         if delegation.run_id in self._homestead:
             return self._local.submit(delegation, settled)
-        home = subjects.home(delegation.run_id, WORK)
+        return self._ask_home(delegation, settled, is_again=is_again)
+
+    def submit_home(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
+        """Have a Delegation done at the home of its run, which looks whether it was before."""
+        return self._ask_home(delegation, settled, is_again=True)
+
+    def _ask_home(
+        self, delegation: Delegation, settled: Callable[[Work], None], *, is_again: bool
+    ) -> Work:
+        home = self._node.subjects.home(delegation.run_id, WORK)
         return self._asker.submit(delegation, settled, home, is_queued=False, is_again=is_again)
 
     def room(self, agent: str, depth: int) -> Coroutine[Any, Any, None] | None:
