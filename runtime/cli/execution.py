@@ -120,7 +120,7 @@ class Execution:
                 with interrupts.scope:
                     self.outcome = await system.run(order.target, order.payload, options)
             if self.outcome is None:
-                self.outcome = await _cancelled(system.journal, options)
+                self.outcome = await cancelled(system.journal, str(options.run_id))
             return self.outcome
 
     def _take(self, record: Record) -> None:
@@ -170,10 +170,14 @@ def _check_kind(order: Order, system: System) -> None:
         raise UnknownName(f"no {order.kind} {order.target!r}{suggest(order.target, [*known])}")
 
 
-async def _cancelled(journal: Journal, options: RunOptions) -> RunOutcome:
-    """Return what a run came to that a signal has ended."""
+async def cancelled(journal: Journal, run_id: str) -> RunOutcome:
+    """Return what a run came to that a signal has ended.
+
+    Raises:
+        Cancelled: it had not begun.
+    """
     await journal.flush()
-    row = await journal.run(options.run_id or "")
+    row = await journal.run(run_id)
     if row is None:
         raise Cancelled("cancelled before the run began")
     return outcome_of(row)

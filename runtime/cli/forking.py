@@ -10,19 +10,18 @@ import anyio
 
 from runtime.approval import approval_of
 from runtime.cli.commission import Commission
+from runtime.cli.execution import cancelled
 from runtime.cli.history import History
 from runtime.cli.interrupts import Interrupts
 from runtime.cli.report import Source, inheritance, report
 from runtime.cli.streams import prints_to_stderr, say
 from runtime.cli.workplace import screen_for, system_for
-from runtime.errors import Cancelled
 from runtime.identity import new_run_id, wall_clock
-from runtime.outcome import ForkOptions, outcome_of
+from runtime.outcome import ForkOptions
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from runtime.journal import Journal
     from runtime.outcome import RunOutcome
     from runtime.run import Durability
 
@@ -81,7 +80,7 @@ async def _carry_out(wanted: Branch) -> RunOutcome:
     ):
         with interrupts.scope:
             return await system.fork(row.run_id, wanted.at, options)
-        return await _cancelled(system.journal, str(options.run_id))
+        return await cancelled(system.journal, str(options.run_id))
 
 
 def _options(wanted: Branch, listener: Any) -> ForkOptions:
@@ -96,12 +95,3 @@ def _options(wanted: Branch, listener: Any) -> ForkOptions:
         durability=wanted.durability,
         argv=wanted.session.argv,
     )
-
-
-async def _cancelled(journal: Journal, run_id: str) -> RunOutcome:
-    """Return what a fork came to that a signal has ended."""
-    await journal.flush()
-    row = await journal.run(run_id)
-    if row is None:
-        raise Cancelled("cancelled before the fork began")
-    return outcome_of(row)
