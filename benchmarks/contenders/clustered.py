@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.worker import Work
     from runtime import System
 
-RUNS = 20  # at once, so that no node has much more to do than another
+RUNS = 12  # at once: as many for each of one, two or three nodes
 SERVER = "http://127.0.0.1:9"  # nobody is there: a stub answers in each process
 
 
