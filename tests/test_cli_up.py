@@ -12,6 +12,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import anyio
+import nats
 import pytest
 
 from runtime.engines.cluster.local_server import is_answered, local_server
@@ -69,6 +71,29 @@ def test_a_node_says_what_it_is_and_how_others_come_to_it(tmp_path: Path) -> Non
             assert (seen["id"], seen["state"]) == (node.id, "up")
             node.signal(signal.SIGINT)
             assert node.ended() == 0
+
+
+async def messages_of(url: str, name: str) -> int:
+    """Return how many messages the queue of a cluster has taken so far."""
+    client = await nats.connect(url)
+    try:
+        return (await client.jetstream().stream_info(f"{name}_queue")).state.last_seq
+    finally:
+        await client.close()
+
+
+@pytest.mark.parametrize(("options", "messages"), [((), 1), (("--spread",), 4)])
+def test_what_is_delegated_waits_for_whichever_node_is_first_where_that_is_wanted(
+    tmp_path: Path, options: tuple[str, ...], messages: int
+) -> None:
+    name, url = new_name(), shared_server().url
+    environ = {"MAGSAG_DB": str(tmp_path / "journal.db"), "MAGSAG_NATS": url}
+    with model() as asked:
+        workspace = make_cluster_workspace(tmp_path, asked.url)
+        with up(workspace, "--cluster", name, *options, **environ):
+            given = ("--input", '{"name": "a"}', "--engine", "nats", "--cluster", name, "--json")
+            assert result_of(started(workspace, "run", "chief", *given, **environ))["output"] == 9
+            assert anyio.run(messages_of, url, name) == messages  # the run, and its three leaves
 
 
 def test_a_node_that_drains_is_alive_for_whoever_probes_it(tmp_path: Path) -> None:
