@@ -59,30 +59,20 @@ _ANSWER = """
     AND call.status = 'completed'
     ORDER BY call.started_at DESC LIMIT 1
 """
-_EVENTS = """
+_EVENT = """
     SELECT seq, at, kind, op, coalesce(body, data), cost_nano_usd
     FROM journal LEFT JOIN blob USING (sha256)
-    WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?
+    WHERE run_id = ?
 """
+_BELOW = "op > ? || '/' AND op < ? || '0'"  # 0 comes after the slash
 _OF_THE_RUN = ", ".join(f"'{kind}'" for kind in sorted(OF_THE_RUN))
+_EVENTS = f"{_EVENT} AND seq > ? ORDER BY seq LIMIT ?"
 _EVENTS_OF_BRANCH = f"""
-    SELECT seq, at, kind, op, coalesce(body, data), cost_nano_usd
-    FROM journal LEFT JOIN blob USING (sha256)
-    WHERE run_id = ? AND seq > ?
-    AND (op = ? OR (op > ? || '/' AND op < ? || '0') OR kind IN ({_OF_THE_RUN}))
+    {_EVENT} AND seq > ? AND (op = ? OR ({_BELOW}) OR kind IN ({_OF_THE_RUN}))
     ORDER BY seq LIMIT ?
-"""  # noqa: S608  # our own kinds
-
-_OUTCOME = """
-    SELECT seq, at, kind, op, coalesce(body, data), cost_nano_usd
-    FROM journal LEFT JOIN blob USING (sha256)
-    WHERE run_id = ? AND op = ? AND terminal = 1
 """
-_OUTCOMES = """
-    SELECT seq, at, kind, op, coalesce(body, data), cost_nano_usd
-    FROM journal LEFT JOIN blob USING (sha256)
-    WHERE run_id = ? AND op > ? || '/' AND op < ? || '0' AND terminal = 1
-"""  # 0 comes after the slash; the index of outcomes has them
+_OUTCOME = f"{_EVENT} AND op = ? AND terminal = 1"
+_OUTCOMES = f"{_EVENT} AND {_BELOW} AND terminal = 1"  # the index of outcomes has them
 
 _REQUESTS = f"""
     SELECT journal.run_id, seq, at, kind, op, coalesce(body, data), journal.cost_nano_usd
