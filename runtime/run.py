@@ -337,9 +337,7 @@ class Run:
         }
         if halt.by:
             body |= {"by": halt.by, "why": halt.why}
-        kind: Any = f"run_{halt.status}"
-        record = Record(self.id, kind, f"parked:{self.epoch}", body, self.now, epoch=self.epoch)
-        if not await self.journal.park(record, conduct.seen):
+        if not await self._park(halt.status, body, conduct.seen):
             return False
         self.parked(halt)
         return True
@@ -357,10 +355,12 @@ class Run:
             JournalFailed: the journal cannot be written.
         """
         body = {"tickets": [], "by": whoami(), "why": str(why), "fault": type(why).__name__}
-        record = Record(
-            self.id, "run_paused", f"parked:{self.epoch}", body, self.now, epoch=self.epoch
-        )
-        await self.journal.park(record, sys.maxsize)
+        await self._park("paused", body, sys.maxsize)
+
+    async def _park(self, status: str, body: Mapping[str, Any], seen: int) -> bool:
+        kind: Any = f"run_{status}"
+        record = Record(self.id, kind, f"parked:{self.epoch}", body, self.now, epoch=self.epoch)
+        return await self.journal.park(record, seen)
 
     def parked(self, halt: Halt) -> None:
         """End it here, unless it has been cancelled meanwhile, which is its end."""
