@@ -152,16 +152,16 @@ class NatsEngine:
         subjects, agent = self._node.subjects, delegation.sag_id
         if self._capacities[agent].per == "delegation":
             queue = subjects.work(agent)
-            return self._asker.submit(delegation, settled, queue, is_again=is_again)
+            return self._asker.submit(delegation, settled, queue, is_queued=True, is_again=is_again)
         if delegation.run_id in self._homestead:
             return self._local.submit(delegation, settled)
-        return self._ask_home(delegation, settled, is_again=is_again)
+        return self._send_home(delegation, settled, is_again=is_again)
 
     def submit_home(self, delegation: Delegation, settled: Callable[[Work], None]) -> Work:
         """Have a Delegation done at the home of its run, which looks whether it was before."""
-        return self._ask_home(delegation, settled, is_again=True)
+        return self._send_home(delegation, settled, is_again=True)
 
-    def _ask_home(
+    def _send_home(
         self, delegation: Delegation, settled: Callable[[Work], None], *, is_again: bool
     ) -> Work:
         home = self._node.subjects.home(delegation.run_id, WORK)

@@ -125,7 +125,7 @@ class Asker:
         settled: Callable[[Work], None],
         subject: str,
         *,
-        is_queued: bool = True,
+        is_queued: bool,
         is_again: bool,
     ) -> FarWork:
         """Have a Delegation done.
