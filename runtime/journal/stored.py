@@ -210,7 +210,7 @@ class StoredJournal:
         writer = self._writer
         if self._closed or writer.ended or self._tenure.has_lost:
             return True
-        if self._backlog.appended - writer.progress.settled >= self._high_water:
+        if self._pending >= self._high_water:
             return True
         return not self._may_begin() or writer.stalled_s() >= self._give_up_s
 

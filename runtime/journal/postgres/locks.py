@@ -62,8 +62,8 @@ def locked(connection: ServerConnection, group: Sequence[Entry]) -> Locked:
     runs = sorted({entry.run_id for entry in group})
     told = {(each.run_id, each.op) for each in group if each.call is not None or each.if_begun}
     keys = sorted(told)
-    told_of = (each for each in group if each.by is not None)
-    joined = {(each.run_id, op) for each in told_of if (op := _branch_of(each)) is not None}
+    not_by_owners = (each for each in group if each.by is not None)
+    joined = {(each.run_id, op) for each in not_by_owners if (op := _branch_of(each)) is not None}
     claims = (claim for entry in group for claim in entry.claims or ())
     scopes = sorted({_lock_of(*claim.scope[:2]) for claim in claims})
     with connection.pipeline():
