@@ -33,6 +33,17 @@ USUAL = Limits(backoff=NO_DELAY)
 LATE_S = 0.3
 
 
+@sag(per="run")
+class Counting:
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def run(self, ctx: Context) -> int:
+        del ctx
+        self.count += 1
+        return self.count
+
+
 class Engines(NamedTuple):
     """Opens systems on one engine.
 
@@ -347,16 +358,6 @@ async def test_an_agent_that_waits_for_itself_does_not_block_its_own_place(
 
 
 async def test_an_agent_keeps_its_state_for_the_whole_run_whoever_asks(engines: Engines) -> None:
-    @sag(per="run")
-    class Counting:
-        def __init__(self) -> None:
-            self.count = 0
-
-        async def run(self, ctx: Context) -> int:
-            del ctx
-            self.count += 1
-            return self.count
-
     @sag
     async def asker(ctx: Context, n: int) -> int:
         del n
@@ -420,16 +421,6 @@ async def test_who_waits_for_room_and_then_needs_none_leaves_it_to_the_next(
 
 
 async def test_an_agent_has_its_state_again_when_its_run_goes_on(engines: Engines) -> None:
-    @sag(per="run")
-    class Counting:
-        def __init__(self) -> None:
-            self.count = 0
-
-        async def run(self, ctx: Context) -> int:
-            del ctx
-            self.count += 1
-            return self.count
-
     @sag
     async def asker(ctx: Context, n: int) -> int:
         await ctx.ask(f"May {n} be asked?")
